@@ -1,0 +1,315 @@
+#include "wengert/autodiff/gradient.h"
+
+#include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/accumulate.h"
+#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/rule.h"
+
+#include <atomic>
+
+namespace wengert {
+namespace detail {
+namespace {
+
+std::atomic<std::uint64_t> last_sweep{0};
+// The oldest sweep under way on this thread: scratch that carries its number or a later one is in use.
+thread_local std::uint64_t oldest_active = 0;
+
+void clear_cotangents(Node& n) {
+  for (std::uint32_t k = 0; k < n.result_count; ++k) n.result_cotangent(k) = Tensor();
+}
+
+void drop_edges(Node& n) {
+  for (Edge& e : n.operands())
+    if (Node* to = std::exchange(e.node, nullptr); to && to->drop()) destroy(to);
+}
+
+struct Recording {
+  bool before;
+  explicit Recording(bool on) : before(std::exchange(thread_state().recording, on)) {}
+  ~Recording() { thread_state().recording = before; }
+};
+
+}  // namespace
+
+// Scratch of an outer sweep, set aside while an inner one uses the node.
+struct Sweep::Stashed {
+  Node* node;
+  bool needed;
+  std::uint32_t pending;
+  std::uint64_t sweep;
+  Node* next;
+  std::vector<Tensor> cotangents;
+};
+
+void Sweep::meet(Node* n, Node*& open) {
+  if (n->sweep == id_) return;
+  if (outer_ && n->sweep >= outer_) {
+    Stashed s{n, n->needed, n->pending, n->sweep, n->next, {}};
+    for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result_cotangent(k)));
+    stash_.push_back(std::move(s));
+  }
+  n->sweep = id_, n->pending = 0, n->needed = false;
+  if (n->result_cotangent(0).defined() || n->result_count > 1) clear_cotangents(*n);
+  n->next = open;
+  open = n;
+}
+
+// Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node follows in the
+// list once all those have been listed.
+Sweep::Sweep(std::span<const Tensor> roots) : id_(++last_sweep), outer_(oldest_active) {
+  if (!outer_) oldest_active = id_;
+  Node* open = nullptr;
+  for (const Tensor& r : roots)
+    if (Node* n = Access::node(r)) meet(n, open);
+  while (Node* n = open) {
+    open = n->next;
+    for (const Edge& e : n->operands())
+      if (e.node) meet(e.node, open), ++e.node->pending;
+  }
+  Node *ready = nullptr, **end = &first_;
+  constexpr auto listed = ~std::uint32_t{0};
+  auto make_ready = [&](Node* n) {
+    n->pending = listed;
+    n->next = ready;
+    ready = n;
+  };
+  for (const Tensor& r : roots)
+    if (Node* n = Access::node(r); n && n->pending == 0) make_ready(n);
+  while (Node* n = ready) {
+    ready = n->next;
+    for (const Edge& e : n->operands())
+      if (e.node && --e.node->pending == 0) make_ready(e.node);
+    n->retain();
+    *end = n, end = &n->next;
+    n->next = nullptr;
+  }
+}
+
+Sweep::~Sweep() {
+  while (Node* n = first_) {
+    first_ = n->next;
+    if (n->drop()) destroy(n);
+  }
+  for (Stashed& s : stash_) {
+    s.node->needed = s.needed, s.node->pending = s.pending, s.node->sweep = s.sweep, s.node->next = s.next;
+    for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result_cotangent(k) = std::move(s.cotangents[k]);
+  }
+  if (oldest_active == id_) oldest_active = 0;
+}
+
+void Sweep::reverse() {
+  Node* turned = nullptr;
+  while (Node* n = first_) {
+    first_ = n->next;
+    n->next = turned;
+    turned = n;
+  }
+  first_ = turned;
+}
+
+void Sweep::spread_need() {
+  reverse();
+  for (Node* n = first_; n; n = n->next)
+    for (const Edge& e : n->operands()) n->needed = n->needed || e.needed();
+  reverse();
+}
+
+void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
+  if (!into.defined()) into = std::move(more);
+  else if (!create_graph && Access::body(into)->unique() && !Access::body(into)->owner && into.is_contiguous() &&
+           more.is_contiguous() && into.dtype() == more.dtype())
+    kernels::accumulate(into.dtype(), into.numel(), Access::body(into)->data, Access::body(more)->data);
+  else into = add(into, more);
+}
+
+void Pullback::send(int operand, Tensor x_bar) const {
+  if (!x_bar.defined()) return;  // zero
+  const Edge& e = node_.edges[operand];
+  const Shape& shape = e.node->result_shape(e.output);
+  if (!(x_bar.shape() == shape) || x_bar.dtype() != e.node->result_dtype(e.output)) [[unlikely]]
+    fail<GraphError>(node_.where, "{}: its vjp returned {} {} for operand {}, which is {} {}", node_.name(), x_bar.dtype(),
+                     x_bar.shape(), operand, e.node->result_dtype(e.output), shape);
+  accumulate(e.node->result_cotangent(e.output), std::move(x_bar), create_graph_);
+}
+
+namespace {
+
+void check_cotangent(const Tensor& y, const Tensor& y_bar, Where where) {
+  if (!(y.shape() == y_bar.shape()) || y.dtype() != y_bar.dtype())
+    fail<ShapeError>(where, "backward: the cotangent must be {} {} like y, got {} {}", y.dtype(), y.shape(), y_bar.dtype(), y_bar.shape());
+}
+
+Tensor seed_of(const Tensor& y, Where where) {
+  if (!is_float(y.dtype())) fail<TypeError>(where, "backward: y is {}, and only float32 and float64 have derivatives", y.dtype());
+  if (y.numel() != 1)
+    fail<ShapeError>(where, "backward: y must have one element, got {}; reduce it (sum, mean) or pass its cotangent: backward(y, y_bar)",
+                     y.shape());
+  return full(y.shape(), 1, y.dtype());
+}
+
+void check_not_released(const Node& n, Where where) {
+  if (n.is_released()) [[unlikely]]
+    fail<GraphError>(where, "backward: the graph of {} (called at {}) was already released by the backward at {}; pass "
+                     "{{.keep_graph = true}} there to go through it again", n.name(), short_place(n.where), short_place(n.released));
+}
+
+// A node may be released only where its rule would have to run again.
+void check_reachable(const Sweep& sweep, Where where) {
+  for (Node* n = sweep.newest(); n; n = n->next) check_not_released(*n, where);
+}
+
+void seed(std::span<const Tensor> ys, std::span<const Tensor> y_bars, bool create_graph, Where where) {
+  for (std::size_t k = 0; k < ys.size(); ++k) {
+    Node* n = Access::node(ys[k]);
+    if (!n) continue;
+    Tensor y_bar = y_bars.empty() ? seed_of(ys[k], where) : y_bars[k];
+    if (y_bar.defined()) accumulate(n->result_cotangent(Access::output(ys[k])), std::move(y_bar), create_graph);
+  }
+}
+
+bool has_cotangent(Node& n) {
+  for (std::uint32_t k = 0; k < n.result_count; ++k)
+    if (n.result_cotangent(k).defined()) return true;
+  return false;
+}
+
+// Newest to oldest; `arrived` sees each node when its cotangents are complete and before its rule runs.
+template <class Arrived>
+void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) {
+  const bool keep = options.keep_graph.value_or(options.create_graph);
+  Recording recording(options.create_graph);
+  for (Node* n = sweep.newest(); n; n = n->next) {
+    arrived(*n);
+    if (n->kind == Kind::leaf) continue;
+    bool wanted = false;
+    for (const Edge& e : n->operands()) wanted = wanted || e.needed();
+    if (wanted && has_cotangent(*n)) {
+      Unpacking unpacking(*n, options.create_graph);
+      Pullback to(*n, options.create_graph);
+      n->pull(to);
+    }
+    clear_cotangents(*n);
+    if (keep) continue;
+    n->forget();
+    n->released = where;
+    drop_edges(*n);
+  }
+}
+
+}  // namespace
+
+void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs, std::span<Tensor> x_bars,
+               BackwardOptions options, Where where) {
+  for (std::size_t k = 0; k < y_bars.size(); ++k)
+    if (y_bars[k].defined()) check_cotangent(ys[k], y_bars[k], where);
+  for (const Tensor& y : ys)
+    if (y_bars.empty() && !y.tracked()) (void)seed_of(y, where);
+  Sweep sweep(ys);
+  check_reachable(sweep, where);
+  for (const Tensor* x : xs)
+    if (Node* n = Access::node(*x); n && sweep.met(*n)) n->needed = true;
+  sweep.spread_need();
+  seed(ys, y_bars, options.create_graph, where);
+  run(sweep, options, where, [&](Node& n) {
+    if (n.needed)
+      for (std::size_t i = 0; i < xs.size(); ++i)
+        if (Access::node(*xs[i]) == &n) x_bars[i] = n.result_cotangent(Access::output(*xs[i]));
+  });
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (!x_bars[i].defined()) x_bars[i] = zeros(xs[i]->shape(), xs[i]->dtype());
+}
+
+}  // namespace detail
+
+using namespace detail;
+
+void backward(const Tensor& y, BackwardOptions options, Where where) {
+  const Tensor y_bar = seed_of(y, where);
+  backward(y, y_bar, options, where);
+}
+
+void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Where where) {
+  if (!is_float(y.dtype())) (void)seed_of(y, where);
+  Node* root = Access::node(y);
+  if (!root)
+    fail<GraphError>(where, "backward: this tensor is not on the tape; was it made under no_grad, detached, or from tensors that are "
+                     "neither Param nor track()ed?");
+  if (root->kind == Kind::leaf) fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
+  check_cotangent(y, y_bar, where);
+  Sweep sweep({&y, 1});
+  check_reachable(sweep, where);
+  for (Node* n = sweep.newest(); n; n = n->next) n->needed = true;
+  seed({&y, 1}, {&y_bar, 1}, options.create_graph, where);
+  run(sweep, options, where, [&](Node& n) {
+    if (n.kind == Kind::leaf && n.cotangent.defined()) add_to_leaf(n, std::move(n.cotangent), options.create_graph);
+  });
+}
+
+std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> y_bars, BackwardOptions options,
+                         Where where) {
+  if (!y_bars.empty() && y_bars.size() != ys.size())
+    fail<ShapeError>(where, "grad: {} results need as many cotangents, got {}", ys.size(), y_bars.size());
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& x : xs) {
+    if (!x.tracked()) fail<GraphError>(where, "grad: an x is not on the tape; make it a variable with track() before computing y");
+    pointers.push_back(&x);
+  }
+  std::vector<Tensor> x_bars(xs.size());
+  pull_back(ys, y_bars, pointers, x_bars, options, where);
+  return x_bars;
+}
+
+Tensor grad(const Tensor& y, const Tensor& x, BackwardOptions options, Where where) {
+  return grad({&y, 1}, {&x, 1}, {}, options, where)[0];
+}
+
+std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> x_dots, bool create_graph,
+                                 Where where) {
+  if (xs.size() != x_dots.size()) fail<ShapeError>(where, "jvp: {} operands need as many tangents, got {}", xs.size(), x_dots.size());
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (!(xs[i].shape() == x_dots[i].shape()) || xs[i].dtype() != x_dots[i].dtype())
+      fail<ShapeError>(where, "jvp: the tangent must be {} {} like x, got {} {}", xs[i].dtype(), xs[i].shape(), x_dots[i].dtype(),
+                       x_dots[i].shape());
+  Sweep sweep(ys);
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (Node* n = Access::node(xs[i]); n && sweep.met(*n)) n->needed = true;
+  sweep.spread_need();
+  sweep.reverse();
+  Recording recording(create_graph);
+  // The slots that hold cotangents in reverse mode hold tangents here.
+  std::vector<Tensor> x_dot, y_dot;
+  for (Node* n = sweep.newest(); n; n = n->next) {
+    if (!n->needed) continue;
+    for (std::size_t i = 0; i < xs.size(); ++i)
+      if (Access::node(xs[i]) == n) n->result_cotangent(Access::output(xs[i])) = x_dots[i];
+    bool reached = false;
+    x_dot.clear();
+    for (const Edge& e : n->operands()) {
+      x_dot.push_back(e.needed() ? e.node->result_cotangent(e.output) : Tensor());
+      reached = reached || x_dot.back().defined();
+    }
+    if (!reached) continue;
+    check_not_released(*n, where);
+    y_dot.assign(n->result_count, Tensor());
+    {
+      Unpacking unpacking(*n, create_graph);
+      n->push(x_dot, y_dot);
+    }
+    for (std::uint32_t k = 0; k < n->result_count; ++k) {
+      Tensor& slot = n->result_cotangent(k);
+      if (!y_dot[k].defined()) continue;
+      slot = slot.defined() ? add(slot, y_dot[k]) : std::move(y_dot[k]);
+    }
+  }
+  std::vector<Tensor> result;
+  for (const Tensor& y : ys) {
+    Node* n = Access::node(y);
+    Tensor t = n ? n->result_cotangent(Access::output(y)) : Tensor();
+    result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
+  }
+  for (Node* n = sweep.newest(); n; n = n->next) clear_cotangents(*n);
+  return result;
+}
+
+}  // namespace wengert

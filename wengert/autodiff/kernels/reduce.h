@@ -1,0 +1,17 @@
+#pragma once
+
+#include "wengert/autodiff/shape.h"
+
+namespace wengert::kernels {
+
+enum class Reduction { sum, max, min };
+
+/// y[i] = reduction of row i of the row-major matrix x [rows, columns]; float32, float64, int64. A NaN wins a max or min.
+/// Sums are split by a tree that depends on the shape only.
+void reduce_rows(Reduction, DType, std::int64_t rows, std::int64_t columns, const void* x, void* y);
+/// y[j] = reduction of column j of x [rows, columns].
+void reduce_columns(Reduction, DType, std::int64_t rows, std::int64_t columns, const void* x, void* y);
+/// Index of the first largest entry of each row; a NaN counts as largest.
+void argmax_rows(DType, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y);
+
+}  // namespace wengert::kernels

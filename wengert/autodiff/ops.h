@@ -1,0 +1,199 @@
+#pragma once
+
+// The vocabulary. A declaration is its documentation: shapes, the derivative where it is not obvious, what is thrown.
+//
+// Every operator takes its tensors as Operand, which is made implicitly from a Tensor and carries the place of the call.
+// Shapes broadcast as in numpy where a declaration says so: axes are aligned at the end, and an axis of size one is repeated.
+// Two tensors of different dtypes are a TypeError (convert one with to()); C++ numbers take the tensor's dtype.
+// Axes may be negative: -1 is the last.
+
+#include "wengert/autodiff/tensor.h"
+
+#include <vector>
+
+namespace wengert {
+
+/// @name Arithmetic. Broadcasting; float32, float64, and int64 except for / and pow.
+/// @{
+WENGERT_API Tensor add(Operand x, Operand y);
+WENGERT_API Tensor sub(Operand x, Operand y);
+WENGERT_API Tensor mul(Operand x, Operand y);
+WENGERT_API Tensor div(Operand x, Operand y);
+/// x^y.  The slope in x at x = 0 is 0 for y > 1 and 1 for y = 1; the slope in y is 0 where x = 0.
+WENGERT_API Tensor pow(Operand x, Operand y);
+WENGERT_API Tensor pow(Operand x, double exponent);
+/// The larger (smaller) of two; ties share the cotangent equally; NaN wins.
+WENGERT_API Tensor maximum(Operand x, Operand y);
+WENGERT_API Tensor minimum(Operand x, Operand y);
+WENGERT_API Tensor max(Operand x, double y);
+WENGERT_API Tensor min(Operand x, double y);
+WENGERT_API Tensor neg(Operand x);
+/// x y, but 0 wherever x is 0, even if y is infinite or NaN there: how a cotangent meets a slope.
+WENGERT_API Tensor scale(Operand x, Operand y);
+/// a x + b.
+WENGERT_API Tensor affine(Operand x, double a, double b);
+
+inline Tensor operator+(Operand x, Operand y) { return add(x, y); }
+inline Tensor operator-(Operand x, Operand y) { return sub(x, y); }
+inline Tensor operator*(Operand x, Operand y) { return mul(x, y); }
+inline Tensor operator/(Operand x, Operand y) { return div(x, y); }
+inline Tensor operator-(Operand x) { return neg(x); }
+inline Tensor operator+(Operand x, double y) { return affine(x, 1, y); }
+inline Tensor operator-(Operand x, double y) { return affine(x, 1, -y); }
+inline Tensor operator*(Operand x, double y) { return affine(x, y, 0); }
+WENGERT_API Tensor operator/(Operand x, double y);
+inline Tensor operator+(double x, Operand y) { return affine(y, 1, x); }
+inline Tensor operator-(double x, Operand y) { return affine(y, -1, x); }
+inline Tensor operator*(double x, Operand y) { return affine(y, x, 0); }
+WENGERT_API Tensor operator/(double x, Operand y);
+/// @}
+
+/// @name Functions of one tensor, elementwise. float32 and float64; abs and square also int64.
+/// @{
+WENGERT_API Tensor abs(Operand x);         ///< slope 0 at 0
+WENGERT_API Tensor square(Operand x);
+WENGERT_API Tensor reciprocal(Operand x);  ///< 1 / x
+WENGERT_API Tensor sqrt(Operand x);        ///< at 0 the slope is infinite, but a cotangent of 0 stays 0
+WENGERT_API Tensor exp(Operand x);
+WENGERT_API Tensor expm1(Operand x);       ///< exp(x) - 1, exact near 0
+WENGERT_API Tensor log(Operand x);
+WENGERT_API Tensor log1p(Operand x);       ///< log(1 + x), exact near 0
+WENGERT_API Tensor sin(Operand x);
+WENGERT_API Tensor cos(Operand x);
+WENGERT_API Tensor tanh(Operand x);
+WENGERT_API Tensor erf(Operand x);
+WENGERT_API Tensor relu(Operand x);        ///< max(x, 0), slope 0 at 0
+/// x for x > 0, else negative_slope x.  Slope at 0: negative_slope.
+WENGERT_API Tensor leaky_relu(Operand x, double negative_slope = 0.01);
+WENGERT_API Tensor sigmoid(Operand x);     ///< 1 / (1 + exp(-x))
+WENGERT_API Tensor softplus(Operand x);    ///< log(1 + exp(x)) for any finite x
+WENGERT_API Tensor silu(Operand x);        ///< x sigmoid(x)
+WENGERT_API Tensor gelu(Operand x);        ///< x Phi(x), the exact form with erf
+/// x for x > 0, else alpha (exp(x) - 1).
+WENGERT_API Tensor elu(Operand x, double alpha = 1);
+/// x limited to [low, high]; the cotangent passes on the closed interval.
+WENGERT_API Tensor clamp(Operand x, double low, double high);
+/// @}
+
+/// @name Comparison: bool, broadcasting. Not differentiable.
+/// @{
+WENGERT_API Tensor less(Operand x, Operand y);
+WENGERT_API Tensor less_equal(Operand x, Operand y);
+WENGERT_API Tensor greater(Operand x, Operand y);
+WENGERT_API Tensor greater_equal(Operand x, Operand y);
+WENGERT_API Tensor equal(Operand x, Operand y);
+WENGERT_API Tensor not_equal(Operand x, Operand y);
+WENGERT_API Tensor less(Operand x, double y);
+WENGERT_API Tensor less_equal(Operand x, double y);
+WENGERT_API Tensor greater(Operand x, double y);
+WENGERT_API Tensor greater_equal(Operand x, double y);
+WENGERT_API Tensor equal(Operand x, double y);
+WENGERT_API Tensor not_equal(Operand x, double y);
+inline Tensor operator<(Operand x, Operand y) { return less(x, y); }
+inline Tensor operator<=(Operand x, Operand y) { return less_equal(x, y); }
+inline Tensor operator>(Operand x, Operand y) { return greater(x, y); }
+inline Tensor operator>=(Operand x, Operand y) { return greater_equal(x, y); }
+inline Tensor operator<(Operand x, double y) { return less(x, y); }
+inline Tensor operator<=(Operand x, double y) { return less_equal(x, y); }
+inline Tensor operator>(Operand x, double y) { return greater(x, y); }
+inline Tensor operator>=(Operand x, double y) { return greater_equal(x, y); }
+/// condition ? x : y, broadcasting all three; condition is bool. The cotangent is selected, not multiplied: a NaN on the side not taken
+/// stays there.
+WENGERT_API Tensor where(Operand condition, Operand x, Operand y);
+/// @}
+
+/// @name Conversion and copies
+/// @{
+/// Same values in another dtype; between float32 and float64 the cotangent is converted back, other conversions have no derivative.
+WENGERT_API Tensor to(Operand x, DType dtype);
+/// Row-major copy on fresh memory.
+WENGERT_API Tensor clone(Operand x);
+/// x itself when it is row-major already, else a row-major copy.
+WENGERT_API Tensor contiguous(Operand x);
+/// @}
+
+/// @name Shape. Views where possible: nothing is copied but by reshape of a tensor whose axes are not in order.
+/// @{
+/// The same elements in row-major order; one size may be -1 and is computed.
+WENGERT_API Tensor reshape(Operand x, const Shape& shape);
+/// Joins axes first..last.
+WENGERT_API Tensor flatten(Operand x, int first = 0, int last = -1);
+/// Axis i of the result is axis order[i] of x.
+WENGERT_API Tensor permute(Operand x, const Shape& order);
+/// Swaps two axes; transpose(x) swaps the last two.
+WENGERT_API Tensor transpose(Operand x, int a = -2, int b = -1);
+/// Inserts (removes) an axis of size one.
+WENGERT_API Tensor unsqueeze(Operand x, int axis);
+WENGERT_API Tensor squeeze(Operand x, int axis);
+/// Repeats axes of size one, without a copy; new axes come first. The derivative is sum_to.
+WENGERT_API Tensor expand(Operand x, const Shape& shape);
+/// Elements start, start + step, ... before stop along one axis. Negative start and stop count from the end; both are clipped.
+WENGERT_API Tensor slice(Operand x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step = 1);
+/// slice(x, axis, start, start + length), with the range checked: ValueError.
+WENGERT_API Tensor narrow(Operand x, int axis, std::int64_t start, std::int64_t length);
+/// The i-th entry along an axis, which disappears. ValueError when there is none.
+WENGERT_API Tensor select(Operand x, int axis, std::int64_t i);
+/// x inside zeros of this shape: the transpose of slice.
+WENGERT_API Tensor unslice(Operand x, const Shape& shape, int axis, std::int64_t start, std::int64_t step);
+/// Joins along an existing (new) axis.
+WENGERT_API Tensor cat(const std::vector<Tensor>& x, int axis = 0, Where = Where::current());
+WENGERT_API Tensor stack(const std::vector<Tensor>& x, int axis = 0, Where = Where::current());
+/// @}
+
+/// @name Indexing. Indices are int64; out of range is a ValueError naming the index.
+/// @{
+/// Rows of x along an axis: result[.., i, ..] = x[.., index[i], ..].  index [m].
+WENGERT_API Tensor index_select(Operand x, int axis, Operand index);
+/// zeros(shape) with x's entries added at index along the axis, duplicates summed in order: the transpose of index_select.
+WENGERT_API Tensor index_add(const Shape& shape, int axis, Operand index, Operand x);
+/// x [n, k], index [n] -> [n]: x[i, index[i]].
+WENGERT_API Tensor pick(Operand x, Operand index);
+/// x [n], index [n] -> [n, k] with x[i] at index[i], else zero: the transpose of pick.
+WENGERT_API Tensor unpick(Operand x, Operand index, std::int64_t k);
+/// @}
+
+/// @name Reduction. `axes` empty: all of them. Summation order depends on the shape only (docs/numerics.md).
+/// @{
+WENGERT_API Tensor sum(Operand x, const Shape& axes = {}, bool keep_dims = false);
+WENGERT_API Tensor mean(Operand x, const Shape& axes = {}, bool keep_dims = false);
+/// The sum that undoes broadcasting: x added up to `shape`.
+WENGERT_API Tensor sum_to(Operand x, const Shape& shape);
+/// Largest (smallest) along axes; the cotangent is shared evenly among ties.
+WENGERT_API Tensor amax(Operand x, const Shape& axes = {}, bool keep_dims = false);
+WENGERT_API Tensor amin(Operand x, const Shape& axes = {}, bool keep_dims = false);
+/// Index of the first largest along an axis, int64.
+WENGERT_API Tensor argmax(Operand x, int axis = -1, bool keep_dims = false);
+/// @}
+
+/// @name Softmax, over one axis, with the largest entry subtracted first
+/// @{
+/// exp(x) / sum(exp(x)).  vjp: y (y_bar - sum(y_bar y)).
+WENGERT_API Tensor softmax(Operand x, int axis = -1);
+/// x - log(sum(exp(x))).  vjp: y_bar - exp(y) sum(y_bar).
+WENGERT_API Tensor log_softmax(Operand x, int axis = -1);
+/// log(sum(exp(x))).
+WENGERT_API Tensor logsumexp(Operand x, int axis = -1, bool keep_dims = false);
+/// @}
+
+/// @name Linear algebra
+/// @{
+/// Matrix product: [.., m, k] x [.., k, n] -> [.., m, n], leading axes broadcast; a vector [k] on either side is a row or column
+/// that disappears.  ShapeError when the inner sizes differ.
+WENGERT_API Tensor matmul(Operand x, Operand w);
+/// x W^T + bias.  x [.., in], weight [out, in], bias [out] or undefined -> [.., out].
+WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias);
+/// @}
+
+/// @name Images, in layout [n, channels, height, width]
+/// @{
+struct Conv2dOptions {
+  std::int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
+};
+/// Cross-correlation.  x [n, c, h, w], weight [o, c / groups, kh, kw], bias [o] or undefined -> [n, o, h', w'] with
+/// h' = (h + 2 padding - dilation (kh - 1) - 1) / stride + 1.
+WENGERT_API Tensor conv2d(Operand x, Operand weight, Operand bias, Conv2dOptions = {});
+/// Largest of each window; padding counts as -inf; the first of equal entries receives the cotangent.
+WENGERT_API Tensor max_pool2d(Operand x, std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0);
+/// @}
+
+}  // namespace wengert

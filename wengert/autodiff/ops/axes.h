@@ -1,0 +1,20 @@
+#pragma once
+
+// Internal: axes as users write them.
+
+#include "wengert/autodiff/tensor.h"
+
+#include <string_view>
+
+namespace wengert {
+
+/// 0 <= axis < rank; negative axes count from the end. ValueError naming the operator.
+int axis_of(std::string_view op, Operand x, int axis);
+
+/// Which axes are meant: a bit for each; none named means all. Naming one twice is a ValueError.
+std::uint32_t axes_of(std::string_view op, Operand x, const Shape& axes);
+
+/// The shape without (or with size one at) the axes of the mask.
+Shape reduced_shape(const Shape& shape, std::uint32_t axes, bool keep_dims);
+
+}  // namespace wengert

@@ -1,0 +1,82 @@
+#include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/ops/pointwise.h"
+#include "wengert/autodiff/parallel.h"
+
+namespace wengert {
+namespace detail {
+
+Shape broadcast(std::string_view op, Operand x, Operand y) {
+  const Shape &a = x->shape(), &b = y->shape();
+  if (x->dtype() != y->dtype()) [[unlikely]]
+    fail<TypeError>(x.where(), "{}: dtypes differ: {} and {}; convert one with to()", op, x->dtype(), y->dtype());
+  if (a == b) return a;
+  Shape r;
+  const int rank = std::max(a.rank(), b.rank());
+  for (int i = 0; i < rank; ++i) {
+    const int ia = i - (rank - a.rank()), ib = i - (rank - b.rank());
+    const std::int64_t na = ia < 0 ? 1 : a[ia], nb = ib < 0 ? 1 : b[ib];
+    if (na != nb && na != 1 && nb != 1)
+      fail<ShapeError>(x.where(), "{}: shapes {} and {} do not broadcast: axis {} has {} and {} entries", op, a, b, i - rank, na, nb);
+    r.push_back(na == 1 ? nb : na);
+  }
+  return r;
+}
+
+const Shape& operand_shape(int i) {
+  const Edge& e = thread_state().unpacking->edges[i];
+  return e.node->result_shape(e.output);
+}
+const Shape& result_shape() { return thread_state().unpacking->shape; }
+
+kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
+  if (dtype == float32) [[likely]] return table.value[0];
+  if (dtype == float64) return table.value[1];
+  if (dtype == int64 && table.integer) return table.integer;
+  fail<TypeError>(where, "{}: not defined for {}; convert with to(x, float32)", op, dtype);
+}
+
+Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype, std::initializer_list<const Tensor*> in) {
+  Tensor y = empty(shape, dtype);
+  const std::int64_t n = y.numel();
+  void* out[] = {Access::body(y)->data};
+  const void* from[kernels::max_operands];
+  bool straight = n <= kernels::grain_elements;
+  int count = 0;
+  for (const Tensor* x : in) {
+    const Body& b = *Access::body(*x);
+    straight = straight && b.contiguous && (b.shape == shape);
+    from[count++] = b.data;
+  }
+  if (straight) {  // small and in order: nothing to plan
+    if (n) loop(op, from, out, n);
+    return y;
+  }
+  kernels::Operand operands[kernels::max_operands];
+  count = 0;
+  for (const Tensor* x : in) {
+    const Body& b = *Access::body(*x);
+    kernels::Operand& o = operands[count++];
+    o = {b.data, size_of(b.dtype), b.contiguous && b.shape == shape, {}};
+    if (!o.contiguous) o.strides = strides_over(*x, shape);
+  }
+  const std::size_t size[] = {size_of(dtype)};
+  if (n) kernels::run_blocks(loop, op, shape, operands, count, out, size, 1);
+  return y;
+}
+
+Shape strides_over(const Tensor& x, const Shape& shape) {
+  Shape r;
+  const int before = shape.rank() - x.rank();
+  for (int i = 0; i < shape.rank(); ++i)
+    r.push_back(i < before || x.shape()[i - before] == 1 ? 0 : x.strides()[i - before]);
+  return r;
+}
+
+}  // namespace detail
+
+Tensor operator/(Operand x, double y) { return affine(x, 1 / y, 0); }
+Tensor operator/(double x, Operand y) { return x == 1 ? reciprocal(y) : affine(reciprocal(y), x, 0); }
+Tensor max(Operand x, double y) { return maximum(x, scalar(y, x->dtype())); }
+Tensor min(Operand x, double y) { return minimum(x, scalar(y, x->dtype())); }
+
+}  // namespace wengert

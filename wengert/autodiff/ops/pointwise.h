@@ -1,0 +1,239 @@
+#pragma once
+
+// Internal: turns a pointwise rule of functions.h into an operator.
+
+#include "wengert/autodiff/functions.h"
+#include "wengert/autodiff/kernels/arch.h"
+#include "wengert/autodiff/kernels/blocks.h"
+#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/rule.h"
+#include "wengert/autodiff/simd.h"
+#include "wengert/autodiff/term.h"
+
+namespace wengert {
+
+// What a rule's slope for operand I of N needs.
+template <class Op, int N, int I>
+struct SlopeOf {
+  using P = Lanes<float>;
+  static constexpr bool constant = [] {
+    if constexpr (N == 1) return requires(Op op) { op.slope(); };
+    else return requires(Op op) { op.slope(arg<I>()); };
+  }();
+  static constexpr bool from_result = [] {
+    if constexpr (N == 1) return requires(Op op, P p) { op.slope_y(p); };
+    else return requires(Op op, P p) { op.slope_y(arg<I>(), p, p, p); };
+  }();
+};
+
+/// The slope at operands x (and result y) as a number of type T.
+template <int I, class Op, class T, std::size_t N>
+T slope_at(const Op& op, const std::array<T, N>& x, const T& y) {
+  using S = SlopeOf<Op, int(N), I>;
+  if constexpr (N == 1) {
+    if constexpr (S::constant) return T(op.slope());
+    else if constexpr (S::from_result) return op.slope_y(y);
+    else return op.slope_x(x[0]);
+  } else {
+    if constexpr (S::constant) return T(op.slope(arg<I>()));
+    else if constexpr (S::from_result) return op.slope_y(arg<I>(), x[0], x[1], y);
+    else return op.slope_x(arg<I>(), x[0], x[1]);
+  }
+}
+
+template <class Op>
+inline constexpr int arity = [] {
+  using P = Lanes<float>;
+  if constexpr (requires(Op op, P p) { op.value(p); }) return 1;
+  else return 2;
+}();
+
+/// The compiled loops of one rule: index 0 float32, 1 float64.
+struct LoopTable {
+  kernels::Loop value[2];
+  kernels::Loop pull[2][2];  // [operand][dtype]: y_bar * slope; operands are y_bar, x..., y
+  kernels::Loop integer;     // int64, or null
+};
+
+template <class Op, class Arch>
+struct Loops {
+  static const LoopTable table;
+};
+
+// Functions below carry L = Lanes<T, Arch> in their names: objects built for different instruction sets share none of them.
+template <class L, std::size_t... I, class F>
+void for_lanes(const void* const* in, void* out, std::int64_t n, std::index_sequence<I...>, F&& f) {
+  using T = typename L::Scalar;
+  T* y = static_cast<T*>(out);
+  std::int64_t i = 0;
+  for (; i + L::width <= n; i += L::width) f(L::load(static_cast<const T*>(in[I]) + i)...).store(y + i);
+  if (i < n) f(L::load_some(static_cast<const T*>(in[I]) + i, n - i)...).store_some(y + i, n - i);
+}
+
+template <class Op, class L>
+void value_loop(const void* op, const void* const* in, void* const* out, std::int64_t n) {
+  const Op o = *static_cast<const Op*>(op);
+  for_lanes<L>(in, out[0], n, std::make_index_sequence<arity<Op>>(), [o](auto... x) { return o.value(x...); });
+}
+
+// A zero cotangent stays zero, even where the slope is infinite or NaN.
+template <class Op, class L, int I>
+void pull_loop(const void* op, const void* const* in, void* const* out, std::int64_t n) {
+  const Op o = *static_cast<const Op*>(op);
+  using S = SlopeOf<Op, arity<Op>, I>;
+  auto times = [](L g, L s) { return select(g == L(0), L(0), g * s); };
+  if constexpr (arity<Op> == 1)
+    for_lanes<L>(in, out[0], n, std::make_index_sequence<2>(), [&](L g, L x) { return times(g, slope_at<0>(o, std::array<L, 1>{x}, x)); });
+  else if constexpr (S::from_result)
+    for_lanes<L>(in, out[0], n, std::make_index_sequence<4>(),
+                 [&](L g, L x0, L x1, L y) { return times(g, slope_at<I>(o, std::array<L, 2>{x0, x1}, y)); });
+  else
+    for_lanes<L>(in, out[0], n, std::make_index_sequence<3>(),
+                 [&](L g, L x0, L x1) { return times(g, slope_at<I>(o, std::array<L, 2>{x0, x1}, L())); });
+}
+
+template <class Op, class L>
+void integer_loop(const void* op, const void* const* in, void* const* out, std::int64_t n) {
+  const Op o = *static_cast<const Op*>(op);
+  auto at = [&](int k, std::int64_t i) { return static_cast<const std::int64_t*>(in[k])[i]; };
+  auto* y = static_cast<std::int64_t*>(out[0]);
+  for (std::int64_t i = 0; i < n; ++i) {
+    if constexpr (arity<Op> == 1) y[i] = o.value(at(0, i));
+    else y[i] = o.value(at(0, i), at(1, i));
+  }
+}
+
+template <class Op, class Arch>
+constinit const LoopTable Loops<Op, Arch>::table = [] {
+  using F = Lanes<float>;
+  using D = Lanes<double>;
+  LoopTable t{};
+  t.value[0] = value_loop<Op, F>, t.value[1] = value_loop<Op, D>;
+  if constexpr (!SlopeOf<Op, arity<Op>, 0>::constant) t.pull[0][0] = pull_loop<Op, F, 0>, t.pull[0][1] = pull_loop<Op, D, 0>;
+  if constexpr (arity<Op> == 2 && !SlopeOf<Op, arity<Op>, 1>::constant)
+    t.pull[1][0] = pull_loop<Op, F, 1>, t.pull[1][1] = pull_loop<Op, D, 1>;
+  if constexpr (requires { Op::integers; }) t.integer = integer_loop<Op, F>;
+  return t;
+}();
+
+// Compiles a rule's loops for this object's instruction set. In the objects of the other sets the operator that follows the mark is
+// turned into a template that nobody instantiates.
+#if !defined(__x86_64__)
+#define WENGERT_LOOPS(Op) template struct Loops<Op, kernels::Baseline>;
+#elif defined(WENGERT_SIMD_AVX2) || defined(WENGERT_SIMD_AVX512)
+#define WENGERT_LOOPS(Op)                       \
+  template struct Loops<Op, kernels::Current>;  \
+  template <class Never>
+#else
+#define WENGERT_LOOPS(Op)                             \
+  extern template struct Loops<Op, kernels::Avx2>;    \
+  extern template struct Loops<Op, kernels::Avx512>;  \
+  template struct Loops<Op, kernels::Baseline>;
+#endif
+
+template <class Op>
+const LoopTable& loops_of() {
+  return *kernels::dispatch([]<class Arch>() { return &Loops<Op, Arch>::table; });
+}
+
+namespace detail {
+/// Runs a loop over operands of equal dtype, broadcast to `shape`; the result is row-major.
+Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::initializer_list<const Tensor*> in);
+/// The loop for this dtype. TypeError when there is none.
+kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
+/// The common shape and dtype of two operands. ShapeError, TypeError.
+Shape broadcast(std::string_view op, Operand x, Operand y);
+/// Strides of x laid over a shape that it broadcasts to: 0 along repeated axes.
+Shape strides_over(const Tensor& x, const Shape& shape);
+/// Shape of an operand, or of the result, of the node whose rule runs.
+const Shape& operand_shape(int i);
+const Shape& result_shape();
+}  // namespace detail
+
+/// A function of one tensor.
+template <class Op>
+struct Pointwise1 {
+  static constexpr std::string_view name = Op::name;
+  using S = SlopeOf<Op, 1, 0>;
+  Op op;
+  Saved kept;  // operand or result, as the slope asks
+
+  Tensor forward(const Tensor& x, kernels::Loop loop) {
+    Tensor y = detail::run_loop(loop, &op, x.shape(), x.dtype(), {&x});
+    if constexpr (!S::constant) kept = S::from_result ? y : x;
+    return y;
+  }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const {
+    if constexpr (S::constant) {
+      const double s = op.slope();
+      return s == 1 ? y_bar : affine(y_bar, s, 0);
+    } else {
+      const Tensor& k = kept;
+      if (y_bar.tracked() || k.tracked()) return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
+      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), k.dtype(), {&y_bar, &k});
+    }
+  }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return vjp(arg<0>(), x_dot); }
+};
+
+/// A function of two tensors, broadcasting.
+template <class Op>
+struct Pointwise2 {
+  static constexpr std::string_view name = Op::name;
+  static constexpr bool keeps_operands = !SlopeOf<Op, 2, 0>::constant || !SlopeOf<Op, 2, 1>::constant;
+  static constexpr bool keeps_result = SlopeOf<Op, 2, 0>::from_result || SlopeOf<Op, 2, 1>::from_result;
+  Op op;
+  Saved x0, x1, y;
+
+  Tensor forward(const Tensor& a, const Tensor& b, const Shape& shape, kernels::Loop loop) {
+    Tensor result = detail::run_loop(loop, &op, shape, a.dtype(), {&a, &b});
+    if constexpr (keeps_operands) x0 = a, x1 = b;
+    if constexpr (keeps_result) y = result;
+    return result;
+  }
+  // y_bar (or x_dot) times the slope, in the shape of the result.
+  template <int I>
+  Tensor times_slope(const Tensor& g) const {
+    using S = SlopeOf<Op, 2, I>;
+    if constexpr (S::constant) {
+      const double s = op.slope(arg<I>());
+      return s == 1 ? g : affine(g, s, 0);
+    } else {
+      const Tensor &a = x0, &b = x1, &r = keeps_result ? y.get() : a;
+      if (g.tracked() || a.tracked() || b.tracked())
+        return scale(g, slope_at<I>(op, std::array<Term, 2>{Term(a), Term(b)}, Term(r)).as_tensor(a));
+      return detail::run_loop(loops_of<Op>().pull[I][g.dtype() == float64], &op, detail::result_shape(), g.dtype(), {&g, &a, &b, &r});
+    }
+  }
+  template <int I>
+  Tensor vjp(arg<I>, const Tensor& y_bar) const { return sum_to(times_slope<I>(y_bar), detail::operand_shape(I)); }
+  template <int I>
+  Tensor jvp(arg<I>, const Tensor& x_dot) const { return expand(times_slope<I>(x_dot), detail::result_shape()); }
+};
+
+template <class Rule, class... X>
+Tensor record_pointwise(Rule&& rule, Tensor&& y, const X&... x) {
+  if (!(x.tensor().tracked() || ...) || !recording() || !is_float(y.dtype())) return std::move(y);
+  const Operand& first = std::get<0>(std::tie(x...));
+  auto* node = new detail::FixedNode<std::remove_cvref_t<Rule>, sizeof...(X), 1>(detail::place_of(first.where()), std::move(rule),
+                                                                                 {&x.tensor()...});
+  node->attach(y);
+  return std::move(y);
+}
+
+template <class Op>
+Tensor pointwise(Operand x, Op op = {}) {
+  Pointwise1<Op> rule{op, {}};
+  Tensor y = rule.forward(x.tensor(), detail::value_of(loops_of<Op>(), x->dtype(), Op::name, x.where()));
+  return record_pointwise(std::move(rule), std::move(y), x);
+}
+
+template <class Op>
+Tensor pointwise(Operand x0, Operand x1, Op op = {}) {
+  Pointwise2<Op> rule{op, {}, {}, {}};
+  const Shape shape = detail::broadcast(Op::name, x0, x1);
+  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape, detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where()));
+  return record_pointwise(std::move(rule), std::move(y), x0, x1);
+}
+
+}  // namespace wengert

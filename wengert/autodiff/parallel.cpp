@@ -1,0 +1,53 @@
+#include "wengert/autodiff/parallel.h"
+
+#include "wengert/autodiff/fail.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace wengert {
+namespace {
+
+int default_threads() {
+#ifdef _OPENMP
+  return std::max(1, omp_get_max_threads());
+#else
+  return 1;
+#endif
+}
+std::atomic<int> wanted{0};
+
+}  // namespace
+
+int threads() {
+  const int n = wanted.load(std::memory_order_relaxed);
+  return n ? n : default_threads();
+}
+
+void set_threads(int n) {
+  if (n < 1) fail<ValueError>(Where::current(), "set_threads: at least one thread is needed, got {}", n);
+  wanted.store(n, std::memory_order_relaxed);
+}
+
+namespace kernels {
+
+void parallel_chunks(std::int64_t n, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t), void* context) {
+  const std::int64_t chunks = (n + grain - 1) / grain;
+#ifdef _OPENMP
+  const int team = static_cast<int>(std::min<std::int64_t>(chunks, threads()));
+  if (team > 1 && !omp_in_parallel()) {
+#pragma omp parallel for schedule(static) num_threads(team)
+    for (std::int64_t c = 0; c < chunks; ++c) body(context, c * grain, std::min(n, (c + 1) * grain));
+    return;
+  }
+#endif
+  for (std::int64_t c = 0; c < chunks; ++c) body(context, c * grain, std::min(n, (c + 1) * grain));
+}
+
+}  // namespace kernels
+}  // namespace wengert

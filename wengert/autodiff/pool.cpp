@@ -1,0 +1,215 @@
+#include "wengert/autodiff/pool.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WENGERT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WENGERT_ASAN 1
+#endif
+#endif
+#ifdef WENGERT_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) (void)0
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) (void)0
+#endif
+
+namespace wengert::detail {
+namespace {
+
+constexpr std::size_t unit = 64;             // alignment and smallest block
+constexpr std::size_t slab = 256 * 1024;     // small blocks are cut from slabs
+constexpr std::size_t small_limit = 16 * 1024;
+constexpr int class_count = 16 + 4 * 38;
+
+// Multiples of 64 up to 1 KiB, then four classes for each doubling: at most a quarter is lost.
+int class_of(std::size_t bytes) {
+  if (bytes <= 1024) return bytes == 0 ? 0 : static_cast<int>((bytes - 1) / unit);
+  const int doubling = std::bit_width(bytes - 1) - 11;                              // 0 for (1 KiB, 2 KiB]
+  const auto quarter = ((bytes - 1) >> (doubling + 8)) - 4;                         // 0..3
+  return 16 + 4 * doubling + static_cast<int>(quarter);
+}
+std::size_t size_of_class(int c) {
+  if (c < 16) return unit * static_cast<std::size_t>(c + 1);
+  return static_cast<std::size_t>(5 + (c - 16) % 4) << ((c - 16) / 4 + 8);
+}
+
+struct Free {
+  Free* next;
+};
+struct List {
+  Free* head = nullptr;
+  int count = 0;
+  void push(void* p) {
+    auto* f = static_cast<Free*>(p);
+    f->next = head;
+    head = f;
+    ++count;
+  }
+  void* pop() {
+    Free* f = head;
+    head = f->next;
+    --count;
+    return f;
+  }
+};
+
+// How many free blocks a thread keeps of one class before half of them go to the common store.
+int limit_of(std::size_t size) { return static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 20) / size, 4, 1024)); }
+
+struct Store {
+  std::mutex mutex;
+  std::array<List, class_count> lists;
+  std::atomic<std::int64_t> in_use{0}, peak{0}, reserved{0}, system_allocations{0};
+
+  void account(std::int64_t bytes) {
+    const auto now = in_use.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    auto seen = peak.load(std::memory_order_relaxed);
+    while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {}
+  }
+  void* from_system(std::size_t bytes) {
+    void* p = std::aligned_alloc(unit, bytes);
+    if (!p) throw std::bad_alloc();
+    reserved.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+    system_allocations.fetch_add(1, std::memory_order_relaxed);
+    return p;
+  }
+};
+Store& store() {
+  static auto* s = new Store;  // never destroyed: tensors with static storage may outlive any order of destruction
+  return *s;
+}
+
+struct Cache {
+  std::array<List, class_count> lists;
+  std::int64_t unreported = 0;
+
+  void refill(int c, std::size_t size) {
+    Store& s = store();
+    List& mine = lists[c];
+    {
+      std::lock_guard lock(s.mutex);
+      List& common = s.lists[c];
+      const int wanted = size >= small_limit ? 1 : std::max(1, limit_of(size) / 2);
+      while (common.count && mine.count < wanted) mine.push(common.pop());
+    }
+    if (mine.count) return;
+    if (size > small_limit) return mine.push(s.from_system(size));
+    auto* p = static_cast<std::byte*>(s.from_system(slab));
+    for (std::size_t at = slab / size; at-- > 0;) mine.push(p + at * size);
+  }
+  void spill(int c, int keep) {
+    Store& s = store();
+    std::lock_guard lock(s.mutex);
+    while (lists[c].count > keep) s.lists[c].push(lists[c].pop());
+  }
+  void account(std::int64_t bytes) {
+    unreported += bytes;
+    if (unreported > 65536 || unreported < -65536) report();
+  }
+  void report() {
+    store().account(unreported);
+    unreported = 0;
+  }
+  void empty() {
+    for (int c = 0; c < class_count; ++c)
+      if (lists[c].count) spill(c, 0);
+    report();
+  }
+};
+
+// The flag is trivially destructible, so it can be read after the cache of this thread is gone.
+enum class Life : char { unborn, alive, dead };
+[[gnu::tls_model("initial-exec")]] constinit thread_local Cache* cache_of_thread = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local Life life = Life::unborn;
+
+struct Owner {
+  Cache cache;
+  Owner() { cache_of_thread = &cache, life = Life::alive; }
+  ~Owner() {
+    cache.empty();
+    cache_of_thread = nullptr, life = Life::dead;
+  }
+};
+[[gnu::noinline]] Cache* make_cache() {
+  if (life == Life::dead) return nullptr;
+  thread_local Owner owner;
+  return &owner.cache;
+}
+Cache* cache() { return cache_of_thread ? cache_of_thread : make_cache(); }
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  const int c = class_of(bytes);
+  if (c >= class_count) throw std::bad_alloc();
+  const std::size_t size = size_of_class(c);
+  Cache* mine = cache();
+  if (!mine) {  // a thread that is already being taken down
+    store().account(static_cast<std::int64_t>(size));
+    return store().from_system(size);
+  }
+  if (!mine->lists[c].count) [[unlikely]] mine->refill(c, size);
+  mine->account(static_cast<std::int64_t>(size));
+  void* p = mine->lists[c].pop();
+  ASAN_UNPOISON_MEMORY_REGION(static_cast<std::byte*>(p) + sizeof(Free), size - sizeof(Free));
+  return p;
+}
+
+void deallocate(void* block, std::size_t bytes) noexcept {
+  const int c = class_of(bytes);
+  const std::size_t size = size_of_class(c);
+  ASAN_POISON_MEMORY_REGION(static_cast<std::byte*>(block) + sizeof(Free), size - sizeof(Free));
+  Cache* mine = cache();
+  if (!mine) {
+    Store& s = store();
+    s.account(-static_cast<std::int64_t>(size));
+    std::lock_guard lock(s.mutex);
+    return s.lists[c].push(block);
+  }
+  mine->account(-static_cast<std::int64_t>(size));
+  mine->lists[c].push(block);
+  if (const int limit = limit_of(size); mine->lists[c].count > limit) [[unlikely]] mine->spill(c, limit / 2);
+}
+
+}  // namespace wengert::detail
+
+namespace wengert {
+
+MemoryStats memory_stats() {
+  if (auto* c = detail::cache()) c->report();
+  auto& s = detail::store();
+  return {s.in_use.load(), s.peak.load(), s.reserved.load(), s.system_allocations.load()};
+}
+
+void reset_peak_memory() {
+  if (auto* c = detail::cache()) c->report();
+  auto& s = detail::store();
+  s.peak.store(s.in_use.load());
+}
+
+void trim() {
+  if (auto* c = detail::cache()) c->empty();
+  auto& s = detail::store();
+  std::lock_guard lock(s.mutex);
+  for (int c = 0; c < detail::class_count; ++c) {
+    const auto size = detail::size_of_class(c);
+    if (size <= detail::small_limit) continue;  // parts of slabs
+    while (s.lists[c].count) {
+      void* p = s.lists[c].pop();
+      ASAN_UNPOISON_MEMORY_REGION(p, size);
+      std::free(p);
+      s.reserved.fetch_sub(static_cast<std::int64_t>(size), std::memory_order_relaxed);
+    }
+  }
+}
+
+}  // namespace wengert

@@ -1,0 +1,271 @@
+#pragma once
+
+#include "wengert/autodiff/tape.h"
+
+#include <array>
+#include <new>
+#include <span>
+#include <tuple>
+
+namespace wengert {
+
+/// Names an operand at compile time: vjp(arg<0>, y_bar) is the cotangent of the first.
+template <int I>
+struct arg {};
+
+/// Which operands' cotangents are wanted, for a rule that computes several of them together.
+using Wants = const detail::Pullback&;
+
+/// A value that a rule keeps for its derivative: its own operand or its own result. Reading it checks that the numbers were not
+/// changed in place meanwhile, and, when a derivative of the derivative is recorded, puts it back on the tape.
+class WENGERT_API Saved {
+ public:
+  Saved() = default;
+  Saved& operator=(const Tensor& t);
+  /// GraphError when the value was changed since, or when a value that is neither operand nor result is differentiated.
+  const Tensor& get() const;
+  operator const Tensor&() const { return get(); }
+  const Tensor* operator->() const { return &get(); }
+  bool kept() const { return value_.defined(); }
+  void forget() { value_ = Tensor(); }
+
+ private:
+  friend class detail::Pullback;
+  friend struct detail::Unpacking;
+  mutable Tensor value_;
+  mutable const Saved* next_ = nullptr;  // in the list of those to be taken off the tape again
+  std::uint32_t version_ = 0;
+};
+
+/// As Saved, for a number that is constant in the eyes of every derivative (a mask, a shift that cancels).
+class Constant {
+ public:
+  Constant& operator=(const Tensor& t) {
+    value_ = t.detach();
+    return *this;
+  }
+  operator const Tensor&() const { return value_; }
+  const Tensor* operator->() const { return &value_; }
+
+ private:
+  Tensor value_;
+};
+
+WENGERT_API Tensor add(Operand x, Operand y);
+
+namespace detail {
+
+/// Marks the node whose rule runs, and afterwards takes its saved values off the tape again.
+struct WENGERT_API Unpacking {
+  Unpacking(Node& node, bool reattach);
+  ~Unpacking();
+  Unpacking(const Unpacking&) = delete;
+
+ private:
+  Node* node_before_;
+  bool reattach_before_;
+  const Saved* list_before_;
+};
+
+[[noreturn]] WENGERT_API void no_rule(const Node&, std::string_view mode, int operand);
+WENGERT_API Tensor zeros_like_result(const Node&, std::uint32_t);
+WENGERT_API void describe_result(Node&, const Tensor&);
+
+inline Edge edge_to(const Tensor& x) {
+  Node* n = Access::node(x);
+  if (n) reinterpret_cast<Counted*>(Access::node(x))->retain();
+  return {n, Access::output(x), Access::body(x)};
+}
+
+template <class R> struct ResultCount { static constexpr std::size_t value = 1; };
+template <std::size_t K> struct ResultCount<std::array<Tensor, K>> { static constexpr std::size_t value = K; };
+
+/// What the results beyond a single one need.
+template <std::size_t K>
+struct Results {
+  std::array<Shape, K> shapes;
+  std::array<DType, K> dtypes;
+  std::array<const void*, K> values;
+  std::array<Tensor, K> cotangents;
+};
+template <>
+struct Results<1> {};
+
+/// The common part of nodes made from a rule with K results.
+template <class Rule, std::size_t K>
+struct RuleNode : Node {
+  Rule rule;
+  [[no_unique_address]] Results<K> results;
+
+  RuleNode(Where where, Rule&& r) : Node(where), rule(std::move(r)) { result_count = K; }
+
+  std::string_view name() const override { return rule.name; }
+  void forget() override {
+    if constexpr (requires { rule.forget(); }) rule.forget();
+    else rule = Rule{};
+  }
+
+  void attach(Tensor& y) {
+    value = Access::body(y), shape = y.shape(), dtype = y.dtype();
+    Access::attach(y, this, 0);  // the handle takes over the first reference
+  }
+  void attach(std::array<Tensor, K>& y) requires(K > 1)
+  {
+    bool first = true;
+    for (std::uint32_t k = 0; k < K; ++k) {
+      results.shapes[k] = y[k].shape(), results.dtypes[k] = y[k].dtype(), results.values[k] = Access::body(y[k]);
+      if (!is_float(y[k].dtype())) continue;
+      if (!first) retain();
+      first = false;
+      Access::attach(y[k], this, k);
+    }
+    value = results.values[0], shape = results.shapes[0], dtype = results.dtypes[0];
+    if (first) destroy(this);  // no differentiable result
+  }
+  const Shape& result_shape(std::uint32_t k) const override {
+    if constexpr (K > 1) return results.shapes[k];
+    else return (void)k, shape;
+  }
+  DType result_dtype(std::uint32_t k) const override {
+    if constexpr (K > 1) return results.dtypes[k];
+    else return (void)k, dtype;
+  }
+  const void* result_value(std::uint32_t k) const override {
+    if constexpr (K > 1) return results.values[k];
+    else return (void)k, value;
+  }
+  Tensor& result_cotangent(std::uint32_t k) override {
+    if constexpr (K > 1) return results.cotangents[k];
+    else return (void)k, cotangent;
+  }
+  /// The cotangent as the rule takes it: a tensor, or all of them with zeros where none arrived.
+  auto take_cotangent() {
+    if constexpr (K == 1) {
+      return std::move(cotangent);
+    } else {
+      for (std::uint32_t k = 0; k < K; ++k)
+        if (!results.cotangents[k].defined()) results.cotangents[k] = zeros_like_result(*this, k);
+      return std::exchange(results.cotangents, {});
+    }
+  }
+  static void accumulate(std::span<Tensor> y_dot, Tensor&& more) { y_dot[0] = y_dot[0].defined() ? add(y_dot[0], more) : std::move(more); }
+  static void accumulate(std::span<Tensor> y_dot, std::array<Tensor, K>&& more) requires(K > 1)
+  {
+    for (std::size_t k = 0; k < K; ++k)
+      if (more[k].defined()) y_dot[k] = y_dot[k].defined() ? add(y_dot[k], more[k]) : std::move(more[k]);
+  }
+};
+
+template <class Rule, std::size_t N, std::size_t K>
+struct FixedNode final : RuleNode<Rule, K> {
+  std::array<Edge, N> list;
+
+  FixedNode(Where where, Rule&& r, const std::array<const Tensor*, N>& x) : RuleNode<Rule, K>(where, std::move(r)) {
+    for (std::size_t i = 0; i < N; ++i) list[i] = edge_to(*x[i]);
+    this->edges = list.data(), this->edge_count = N;
+  }
+  static void* operator new(std::size_t bytes) { return allocate(bytes); }
+  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
+  void end() noexcept override { delete this; }
+  std::size_t block_bytes() const override { return sizeof *this; }
+
+  void pull(Pullback& to) override {
+    auto y_bar = this->take_cotangent();
+    if constexpr (requires { this->rule.vjp(y_bar, to); }) {
+      auto x_bar = this->rule.vjp(y_bar, to);
+      for (std::size_t i = 0; i < N; ++i)
+        if (to.wants(int(i))) to.send(int(i), std::move(x_bar[i]));
+    } else {
+      [&]<std::size_t... I>(std::index_sequence<I...>) { (pull_one<int(I)>(to, y_bar), ...); }(std::make_index_sequence<N>());
+    }
+  }
+  template <int I>
+  void pull_one(Pullback& to, const auto& y_bar) {
+    if (!to.wants(I)) return;
+    if constexpr (requires { this->rule.vjp(arg<I>(), y_bar); }) to.send(I, this->rule.vjp(arg<I>(), y_bar));
+    else no_rule(*this, "vjp", I);
+  }
+  void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) override {
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (push_one<int(I)>(x_dot[I], y_dot), ...); }(std::make_index_sequence<N>());
+  }
+  template <int I>
+  void push_one(const Tensor& x_dot, std::span<Tensor> y_dot) {
+    if (!x_dot.defined()) return;
+    if constexpr (requires { this->rule.jvp(arg<I>(), x_dot); }) this->accumulate(y_dot, this->rule.jvp(arg<I>(), x_dot));
+    else no_rule(*this, "jvp", I);
+  }
+};
+
+/// For rules on a list of operands: vjp(i, y_bar), jvp(i, x_dot).
+template <class Rule, std::size_t K>
+struct ListNode final : RuleNode<Rule, K> {
+  ListNode(Where where, Rule&& r, std::span<const Tensor> x) : RuleNode<Rule, K>(where, std::move(r)) {
+    this->edges = static_cast<Edge*>(allocate(x.size() * sizeof(Edge)));
+    this->edge_count = static_cast<std::uint16_t>(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) new (this->edges + i) Edge(edge_to(x[i]));
+  }
+  ~ListNode() { deallocate(this->edges, this->edge_count * sizeof(Edge)); }
+  static void* operator new(std::size_t bytes) { return allocate(bytes); }
+  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
+  void end() noexcept override { delete this; }
+  std::size_t block_bytes() const override { return sizeof *this; }
+
+  void pull(Pullback& to) override {
+    auto y_bar = this->take_cotangent();
+    for (int i = 0; i < this->edge_count; ++i)
+      if (to.wants(i)) to.send(i, this->rule.vjp(i, y_bar));
+  }
+  void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) override {
+    for (int i = 0; i < this->edge_count; ++i)
+      if (x_dot[i].defined()) this->accumulate(y_dot, this->rule.jvp(i, x_dot[i]));
+  }
+};
+
+inline bool any_float(const Tensor& y) { return is_float(y.dtype()); }
+template <std::size_t K>
+bool any_float(const std::array<Tensor, K>& y) {
+  for (auto& t : y)
+    if (is_float(t.dtype())) return true;
+  return false;
+}
+
+}  // namespace detail
+
+/// Runs a rule and records it when an operand is on the tape: rule.forward(x...) gives the result (a Tensor, or an array of them),
+/// rule.vjp(arg<i>, y_bar) and rule.jvp(arg<i>, x_dot) its derivatives. Operators called inside forward are not recorded.
+template <class Rule, std::same_as<Operand>... X>
+auto apply(Rule rule, X... x) {
+  using Y = decltype(rule.forward(x.tensor()...));
+  const bool record = (x.tensor().tracked() || ...) && recording();
+  Y y = [&] {
+    if (!record) return rule.forward(x.tensor()...);
+    no_grad inside;
+    return rule.forward(x.tensor()...);
+  }();
+  if (!record || !detail::any_float(y)) return y;
+  using N = detail::FixedNode<Rule, sizeof...(X), detail::ResultCount<Y>::value>;
+  const Operand& first = std::get<0>(std::tie(x...));
+  auto* node = new N(detail::place_of(first.where()), std::move(rule), {&x.tensor()...});
+  node->attach(y);
+  return y;
+}
+
+/// The same for a rule on a list: forward(span), vjp(i, y_bar), jvp(i, x_dot).
+template <class Rule>
+auto apply(Rule rule, std::span<const Tensor> x, Where where) {
+  using Y = decltype(rule.forward(x));
+  bool record = false;
+  for (auto& t : x) record |= t.tracked();
+  record = record && recording();
+  Y y = [&] {
+    if (!record) return rule.forward(x);
+    no_grad inside;
+    return rule.forward(x);
+  }();
+  if (!record || !detail::any_float(y)) return y;
+  auto* node = new detail::ListNode<Rule, detail::ResultCount<Y>::value>(detail::place_of(where), std::move(rule), x);
+  node->attach(y);
+  return y;
+}
+
+}  // namespace wengert

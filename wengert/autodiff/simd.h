@@ -1,0 +1,120 @@
+#pragma once
+
+// Opt-in (it includes xsimd): the number type that loops are written in. Functions of the same names exist for numbers with a
+// derivative (fuse.h) and for tensors (ops.h), so that one template serves all three.
+
+#include <cstdint>
+#include <cstring>
+
+#include <xsimd/xsimd.hpp>
+
+namespace wengert {
+
+/// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with different
+/// flags never share a function.
+template <class T, class Arch = xsimd::default_arch>
+struct Lanes {
+  using Scalar = T;
+  using Batch = xsimd::batch<T, Arch>;
+  static constexpr std::int64_t width = Batch::size;
+
+  Batch v;
+
+  Lanes() = default;
+  Lanes(Batch b) : v(b) {}
+  template <class N> requires std::is_arithmetic_v<N>
+  Lanes(N n) : v(static_cast<T>(n)) {}
+
+  static Lanes load(const T* p) { return Batch::load_unaligned(p); }
+  void store(T* p) const { v.store_unaligned(p); }
+  /// The first n numbers; the rest repeat a harmless one, so that partial registers run the same instructions as full ones.
+  static Lanes load_some(const T* p, std::int64_t n) {
+    alignas(64) T buffer[width];
+    for (std::int64_t i = 0; i < width; ++i) buffer[i] = p[i < n ? i : 0];
+    return Batch::load_aligned(buffer);
+  }
+  void store_some(T* p, std::int64_t n) const {
+    alignas(64) T buffer[width];
+    v.store_aligned(buffer);
+    std::memcpy(p, buffer, static_cast<std::size_t>(n) * sizeof(T));
+  }
+
+  friend Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }
+  friend Lanes operator-(Lanes a, Lanes b) { return a.v - b.v; }
+  friend Lanes operator*(Lanes a, Lanes b) { return a.v * b.v; }
+  friend Lanes operator/(Lanes a, Lanes b) { return a.v / b.v; }
+  friend Lanes operator-(Lanes a) { return -a.v; }
+  friend auto operator<(Lanes a, Lanes b) { return a.v < b.v; }
+  friend auto operator<=(Lanes a, Lanes b) { return a.v <= b.v; }
+  friend auto operator>(Lanes a, Lanes b) { return a.v > b.v; }
+  friend auto operator>=(Lanes a, Lanes b) { return a.v >= b.v; }
+  friend auto operator==(Lanes a, Lanes b) { return a.v == b.v; }
+  friend auto operator!=(Lanes a, Lanes b) { return a.v != b.v; }
+
+#define WENGERT_LANES(function, expression) \
+  friend Lanes function(Lanes x) { return expression; }
+  WENGERT_LANES(abs, xsimd::abs(x.v))
+  WENGERT_LANES(sqrt, xsimd::sqrt(x.v))
+  WENGERT_LANES(exp, xsimd::exp(x.v))
+  WENGERT_LANES(exp2, xsimd::exp2(x.v))
+  WENGERT_LANES(expm1, xsimd::expm1(x.v))
+  WENGERT_LANES(log, xsimd::log(x.v))
+  WENGERT_LANES(log1p, xsimd::log1p(x.v))
+  WENGERT_LANES(log2, xsimd::log2(x.v))
+  WENGERT_LANES(log10, xsimd::log10(x.v))
+  WENGERT_LANES(sin, xsimd::sin(x.v))
+  WENGERT_LANES(cos, xsimd::cos(x.v))
+  WENGERT_LANES(tan, xsimd::tan(x.v))
+  WENGERT_LANES(asin, xsimd::asin(x.v))
+  WENGERT_LANES(acos, xsimd::acos(x.v))
+  WENGERT_LANES(atan, xsimd::atan(x.v))
+  WENGERT_LANES(sinh, xsimd::sinh(x.v))
+  WENGERT_LANES(cosh, xsimd::cosh(x.v))
+  WENGERT_LANES(tanh, xsimd::tanh(x.v))
+  WENGERT_LANES(asinh, xsimd::asinh(x.v))
+  WENGERT_LANES(acosh, xsimd::acosh(x.v))
+  WENGERT_LANES(atanh, xsimd::atanh(x.v))
+  WENGERT_LANES(erf, xsimd::erf(x.v))
+  WENGERT_LANES(erfc, xsimd::erfc(x.v))
+  WENGERT_LANES(floor, xsimd::floor(x.v))
+  WENGERT_LANES(ceil, xsimd::ceil(x.v))
+  WENGERT_LANES(trunc, xsimd::trunc(x.v))
+  WENGERT_LANES(round, xsimd::nearbyint(x.v))  // ties to even, as the field does
+#undef WENGERT_LANES
+  // A NaN in either operand is the result.
+  friend Lanes maximum(Lanes a, Lanes b) { return xsimd::select(a.v > b.v || a.v != a.v, a.v, b.v); }
+  friend Lanes minimum(Lanes a, Lanes b) { return xsimd::select(a.v < b.v || a.v != a.v, a.v, b.v); }
+  friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
+  friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }
+  friend Lanes atan2(Lanes a, Lanes b) { return xsimd::atan2(a.v, b.v); }
+  friend Lanes hypot(Lanes a, Lanes b) { return xsimd::hypot(a.v, b.v); }
+  friend Lanes select(typename Batch::batch_bool_type c, Lanes a, Lanes b) { return xsimd::select(c, a.v, b.v); }
+  // Functions that are composed of those above (functions.h).
+  template <class Rule, class F>
+  static Lanes unary(Lanes x, F&&) { return Rule::value(x); }
+  template <class Rule, class F>
+  static Lanes binary(Lanes x, Lanes y, F&&) { return Rule::value(x, y); }
+  /// What xsimd has no vector form of, one number after the other.
+  template <class F>
+  static Lanes each(Lanes a, F&& f) {
+    alignas(64) T x[width];
+    a.v.store_aligned(x);
+    for (T& t : x) t = f(t);
+    return Batch::load_aligned(x);
+  }
+  template <class F>
+  static Lanes each(Lanes a, Lanes b, F&& f) {
+    alignas(64) T x[width], y[width];
+    a.v.store_aligned(x), b.v.store_aligned(y);
+    for (std::int64_t i = 0; i < width; ++i) x[i] = f(x[i], y[i]);
+    return Batch::load_aligned(x);
+  }
+  friend Lanes pow(Lanes a, Lanes b) {
+    return each(a, b, [](T x, T y) { return std::pow(x, y); });
+  }
+  friend Lanes fmod(Lanes a, Lanes b) {
+    return each(a, b, [](T x, T y) { return std::fmod(x, y); });
+  }
+};
+
+}  // namespace wengert

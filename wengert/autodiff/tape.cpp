@@ -1,0 +1,143 @@
+#include "wengert/autodiff/rule.h"
+
+#include "wengert/autodiff/fail.h"
+
+namespace wengert {
+
+using detail::thread_state;
+
+bool recording() { return thread_state().recording; }
+no_grad::no_grad() : before_(std::exchange(thread_state().recording, false)) {}
+no_grad::~no_grad() { thread_state().recording = before_; }
+
+At::At(Where where) : outermost_(!thread_state().has_place) {
+  if (outermost_) thread_state().place = where, thread_state().has_place = true;
+}
+At::~At() {
+  if (outermost_) thread_state().has_place = false;
+}
+
+namespace detail {
+
+ThreadState& thread_state() {
+  [[gnu::tls_model("initial-exec")]] static constinit thread_local ThreadState state;
+  return state;
+}
+
+Where place_of(Where call) {
+  const ThreadState& s = thread_state();
+  return s.unpacking ? s.unpacking->where : s.has_place ? s.place : call;
+}
+
+// Destruction is a worklist, so that a graph of any depth dies on any stack: a node that loses its last handle while another is
+// being buried waits in the graveyard.
+void destroy(Node* node) noexcept {
+  ThreadState& s = thread_state();
+  node->next = s.graveyard;
+  s.graveyard = node;
+  if (s.burying) return;
+  s.burying = true;
+  while (Node* n = s.graveyard) {
+    s.graveyard = n->next;
+    for (Edge& e : n->operands())
+      if (e.node && e.node->drop()) e.node->next = s.graveyard, s.graveyard = e.node;
+    n->end();  // may drop handles inside the rule, which come back here
+  }
+  s.burying = false;
+}
+void destroy_node(Counted* c) noexcept { destroy(static_cast<Node*>(c)); }
+
+struct Leaf final : Node {
+  Tensor gradient;
+  bool used = false;  // an optimizer has stepped with it: the next backward() starts afresh
+
+  explicit Leaf(Where where) : Node(where) { kind = Kind::leaf; }
+  static void* operator new(std::size_t bytes) { return allocate(bytes); }
+  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
+  std::string_view name() const override { return "leaf"; }
+  void pull(Pullback&) override {}
+  void push(std::span<const Tensor>, std::span<Tensor>) override {}
+  void forget() override {}
+  std::size_t block_bytes() const override { return sizeof *this; }
+  void end() noexcept override { delete this; }
+};
+
+Counted* new_leaf(const Body& value, Where where) {
+  auto* leaf = new Leaf(where);
+  leaf->value = &value, leaf->shape = value.shape, leaf->dtype = value.dtype;
+  return leaf;
+}
+
+Tensor leaf_gradient(Node& n) { return static_cast<Leaf&>(n).gradient; }
+bool leaf_has_fresh_gradient(Node& n) { return static_cast<Leaf&>(n).gradient.defined() && !static_cast<Leaf&>(n).used; }
+void mark_leaf_used(Node& n) { static_cast<Leaf&>(n).used = true; }
+void clear_leaf(Node& n) { static_cast<Leaf&>(n).gradient = Tensor(); }
+
+void add_to_leaf(Node& n, Tensor&& g, bool create_graph) {
+  auto& leaf = static_cast<Leaf&>(n);
+  if (std::exchange(leaf.used, false)) leaf.gradient = Tensor();
+  accumulate(leaf.gradient, std::move(g), create_graph);
+}
+
+Unpacking::Unpacking(Node& node, bool reattach) {
+  ThreadState& s = thread_state();
+  node_before_ = std::exchange(s.unpacking, &node);
+  reattach_before_ = std::exchange(s.reattach, reattach);
+  list_before_ = std::exchange(s.reattached, nullptr);
+}
+Unpacking::~Unpacking() {
+  ThreadState& s = thread_state();
+  for (const Saved* saved = s.reattached; saved; saved = saved->next_) Access::detach(saved->value_);
+  s.unpacking = node_before_, s.reattach = reattach_before_, s.reattached = list_before_;
+}
+
+void no_rule(const Node& n, std::string_view mode, int operand) {
+  fail<GraphError>(n.where, "{}: has no {} for operand {}; give the rule a {}(arg<{}>, …), or detach() that operand", n.name(),
+                   mode, operand, mode, operand);
+}
+
+Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result_shape(k), n.result_dtype(k)); }
+
+}  // namespace detail
+
+Saved& Saved::operator=(const Tensor& t) {
+  value_ = t.detach();
+  version_ = detail::Access::body(value_)->holder().version;
+  return *this;
+}
+
+const Tensor& Saved::get() const {
+  auto& s = thread_state();
+  if (!value_.defined()) [[unlikely]]
+    fail<GraphError>(s.unpacking ? s.unpacking->where : Where(), "a saved value was read that was never saved");
+  const detail::Body& holder = detail::Access::body(value_)->holder();
+  if (holder.version != version_) [[unlikely]] {
+    const Where made = s.unpacking ? s.unpacking->where : Where();
+    fail<GraphError>(made, "{}: a value that its derivative needs was changed in place at {}; differentiate before changing it, or keep a clone()",
+                     s.unpacking ? s.unpacking->name() : "saved value", short_place(holder.changed));
+  }
+  if (!s.reattach || value_.tracked()) return value_;
+  detail::Node& n = *s.unpacking;
+  const void* identity = detail::Access::body(value_);
+  auto attach = [&](detail::Node* to, std::uint32_t output) {
+    to->retain();
+    detail::Access::attach(value_, to, output);
+    next_ = std::exchange(s.reattached, this);
+  };
+  for (const detail::Edge& e : n.operands())
+    if (e.value == identity) {
+      if (e.node) attach(e.node, e.output);
+      return value_;
+    }
+  for (std::uint32_t k = 0; k < n.result_count; ++k)
+    if (n.result_value(k) == identity) {
+      attach(&n, k);
+      return value_;
+    }
+  if (is_float(value_.dtype())) [[unlikely]]
+    fail<GraphError>(n.where, "{}: keeps a value that is neither operand nor result, so its derivative cannot be differentiated; "
+                     "save operands and results, or declare it Constant", n.name());
+  return value_;
+}
+
+}  // namespace wengert

@@ -1,0 +1,139 @@
+#pragma once
+
+#include "wengert/autodiff/tensor.h"
+
+#include <string_view>
+
+namespace wengert {
+
+class Saved;
+
+/// Recording is on by default; where it is off, operators compute values only.
+WENGERT_API bool recording();
+
+/// While this object lives, this thread records nothing.
+class [[nodiscard]] WENGERT_API no_grad {
+ public:
+  no_grad();
+  ~no_grad();
+  no_grad(const no_grad&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// While this object lives, operators called on this thread are filed under this place: a layer's operator() passes on the
+/// place of the user's call, so that an error names the user's line and not the layer's.
+class [[nodiscard]] WENGERT_API At {
+ public:
+  explicit At(Where);
+  ~At();
+  At(const At&) = delete;
+
+ private:
+  bool outermost_;
+};
+
+namespace detail {
+
+struct Node;
+
+/// One operand of a node: the node that made it, and which of its results it is.
+struct Edge {
+  Node* node = nullptr;      // null: not differentiable
+  std::uint32_t output = 0;
+  const void* value = nullptr;  // the operand's body: an identity, never read through
+
+  bool needed() const;
+};
+
+enum class Kind : std::uint8_t { operation, leaf };
+
+/// An operator that ran: its rule, which moved here, and where its operands came from. Everything that a handle can reach is
+/// the tape. Results are numbered; nearly every node has one.
+struct WENGERT_API Node : Counted {
+  Kind kind = Kind::operation;
+  bool needed = false;         // scratch of a sweep: does it lead to a variable?
+  std::uint16_t edge_count = 0;
+  std::uint16_t result_count = 1;
+  std::uint32_t pending = 0;   // scratch of a sweep: cotangents still to come
+  std::uint64_t sweep = 0;     // which sweep the scratch belongs to
+  Node* next = nullptr;        // scratch of a sweep, or of destruction
+  Edge* edges = nullptr;
+  Where where;                 // the user's call
+  Where released{};            // the backward() that dropped the saved values
+  const void* value = nullptr; // identity of the first result's body
+  Tensor cotangent;            // scratch: what has arrived so far; the gradient of a leaf
+  Shape shape;                 // of the first result
+  DType dtype = float32;
+
+  explicit Node(Where w) : where(w) {}
+  Node(const Node&) = delete;
+
+  virtual std::string_view name() const = 0;
+  /// Sends the cotangents of the operands that are needed to `to`.
+  virtual void pull(class Pullback& to) = 0;
+  /// Tangents of the results from those of the operands (undefined: zero).
+  virtual void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) = 0;
+  /// Forgets the saved values; edges stay.
+  virtual void forget() = 0;
+  /// Shape, dtype, identity and cotangent of result i.
+  virtual const Shape& result_shape(std::uint32_t) const { return shape; }
+  virtual DType result_dtype(std::uint32_t) const { return dtype; }
+  virtual const void* result_value(std::uint32_t) const { return value; }
+  virtual Tensor& result_cotangent(std::uint32_t) { return cotangent; }
+  /// Bytes of the saved values that only this node keeps alive are not known; this counts all it saved.
+  virtual std::size_t block_bytes() const = 0;
+
+  bool is_released() const { return released.line() != 0; }
+  std::span<Edge> operands() { return {edges, edge_count}; }
+
+ protected:
+  ~Node() = default;  // destroyed by destroy(Node*) only
+  friend void destroy(Node*) noexcept;
+  virtual void end() noexcept = 0;  // runs the derived destructor
+};
+inline bool Edge::needed() const { return node && node->needed; }
+
+/// Receives the cotangents of one node's operands.
+class WENGERT_API Pullback {
+ public:
+  Pullback(Node& node, bool create_graph) : node_(node), create_graph_(create_graph) {}
+  bool wants(int operand) const { return node_.edges[operand].needed(); }
+  void send(int operand, Tensor x_bar) const;
+  Node& node() const { return node_; }
+
+ private:
+  Node& node_;
+  bool create_graph_;
+};
+
+/// What a thread knows beside its pools.
+struct ThreadState {
+  bool recording = true;
+  bool has_place = false;
+  Where place{};                   // of the outermost At
+  Node* unpacking = nullptr;       // the node whose rule runs now
+  bool reattach = false;           // its saved values are wanted with their graph
+  const Saved* reattached = nullptr;
+  Node* graveyard = nullptr;
+  bool burying = false;
+};
+WENGERT_API ThreadState& thread_state();
+
+/// The place a new node is filed under.
+Where place_of(Where call);
+
+WENGERT_API Counted* new_leaf(const Body& value, Where);
+/// The gradient that backward() accumulates in a leaf. It starts afresh once an optimizer has used it.
+WENGERT_API Tensor leaf_gradient(Node&);
+WENGERT_API bool leaf_has_fresh_gradient(Node&);
+WENGERT_API void mark_leaf_used(Node&);
+WENGERT_API void clear_leaf(Node&);
+void add_to_leaf(Node&, Tensor&& gradient, bool create_graph);
+
+/// into += more, in place when nobody else holds `into`.
+WENGERT_API void accumulate(Tensor& into, Tensor&& more, bool create_graph);
+
+}  // namespace detail
+}  // namespace wengert
