@@ -73,7 +73,7 @@ WENGERT_API void describe_result(Node&, const Tensor&);
 
 inline Edge edge_to(const Tensor& x) {
   Node* n = Access::node(x);
-  if (n) reinterpret_cast<Counted*>(Access::node(x))->retain();
+  if (n) n->retain();
   return {n, Access::output(x), Access::body(x)};
 }
 

@@ -93,6 +93,7 @@ struct WENGERT_API Node : Counted {
   friend void destroy(Node*) noexcept;
   virtual void end() noexcept = 0;  // runs the derived destructor
 };
+inline Node* Access::node(const Tensor& t) { return static_cast<Node*>(t.node_); }
 inline bool Edge::needed() const { return node && node->needed; }
 
 /// Receives the cotangents of one node's operands.

@@ -180,7 +180,7 @@ namespace detail {
 /// The library's own way into a handle.
 struct Access {
   static Body* body(const Tensor& t) { return t.body_; }
-  static Node* node(const Tensor& t) { return reinterpret_cast<Node*>(t.node_); }
+  static Node* node(const Tensor& t);  // defined where Node is, in tape.h
   static std::uint32_t output(const Tensor& t) { return t.output_; }
   /// Takes over both references.
   static Tensor make(Body* body, Counted* node = nullptr, std::uint32_t output = 0) { return Tensor(body, node, output); }
