@@ -1,0 +1,86 @@
+#pragma once
+
+// The golden runner: reads a folder of reference cases (README.md) and executes them through the vocabulary. One table for each
+// family maps the names used there to calls of ours.
+
+#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/ops.h"
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace golden {
+
+using namespace wengert;
+using Json = nlohmann::json;
+using Data = std::map<std::string, Tensor>;
+
+/// A case that the library does not cover, and why.
+struct Unsupported : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+/// All tensors of a safetensors file.
+Data read_data(const std::string& path);
+Json read_json(const std::string& path);
+
+/// What a call receives: tensors by the names of their arguments, and attributes. An absent one is an error of the case.
+class Args {
+ public:
+  Args(const Json& attrs, std::vector<std::pair<std::string, Tensor>> tensors) : attrs_(attrs), tensors_(std::move(tensors)) {}
+
+  const Tensor& operator[](const std::string& name) const;
+  const Tensor& input() const { return (*this)["input"]; }
+  const Tensor& other() const { return (*this)["other"]; }
+  /// Undefined when it was not given.
+  Tensor maybe(const std::string& name) const;
+  /// Every tensor of a list argument.
+  std::vector<Tensor> list(const std::string& name) const;
+
+  bool given(const std::string& attr) const { return !at(attr).is_null(); }
+  const Json& at(const std::string& attr) const;
+  double number(const std::string& attr) const;
+  double number(const std::string& attr, double otherwise) const { return given(attr) ? number(attr) : otherwise; }
+  int integer(const std::string& attr) const { return at(attr).get<int>(); }
+  bool flag(const std::string& attr) const { return at(attr).get<bool>(); }
+  std::string text(const std::string& attr) const { return at(attr).get<std::string>(); }
+  /// Attribute `dim` as a list of axes. A scalar has none, though PyTorch lets it be reduced along axis 0 and -1.
+  Shape axes() const { return input().rank() ? shape("dim") : Shape(); }
+  /// A list of integers; one integer is a list of one, null an empty list.
+  Shape shape(const std::string& attr) const;
+  std::vector<std::int64_t> integers(const std::string& attr) const;
+
+ private:
+  const Json& attrs_;
+  std::vector<std::pair<std::string, Tensor>> tensors_;
+};
+
+/// One tensor or several.
+struct Results : std::vector<Tensor> {
+  Results(Tensor t) { push_back(std::move(t)); }
+  Results(std::initializer_list<Tensor> t) : vector(t) {}
+  Results(std::vector<Tensor> t) : vector(std::move(t)) {}
+};
+using Call = Results (*)(const Args&);
+using Table = std::map<std::string, Call>;
+
+void add_unary(Table&);
+void add_binary(Table&);
+void add_reduce(Table&);
+void add_shape(Table&);
+void add_linalg(Table&);
+void add_nn(Table&);
+void add_conv(Table&);
+void add_loss(Table&);
+/// The functions of autograd.json.
+void add_functions(Table&);
+
+/// What went wrong in a case, one sentence each; empty when it passed. Throws Unsupported.
+std::vector<std::string> run_operator(const Json& one, const Data&, Call);
+std::vector<std::string> run_function(const Json& one, const Data&, Call);
+
+}  // namespace golden

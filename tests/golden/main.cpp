@@ -1,0 +1,115 @@
+// golden [DIR] [OPERATOR...]: runs every operator case and composite function of a golden folder, or only those of the named
+// operators. Ends with "golden: P passed, F failed, U unsupported, of T"; the status is non-zero when F > 0.
+
+#include "golden.h"
+
+#include <fmt/color.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace fs = std::filesystem;
+using namespace golden;
+
+namespace {
+
+struct Count {
+  int cases = 0, passed = 0, failed = 0, unsupported = 0;
+  void add(const Count& c) { cases += c.cases, passed += c.passed, failed += c.failed, unsupported += c.unsupported; }
+};
+
+struct Runner {
+  Table operators, functions;
+  std::set<std::string> only;
+  Count total;
+  std::map<std::string, std::vector<std::string>> reasons;  // why unsupported: the cases
+
+  void run_folder(const fs::path& folder) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (entry.path().extension() == ".json" && entry.path().filename() != "manifest.json") files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    std::vector<std::string> others;
+    for (const fs::path& file : files) {
+      const Json all = read_json(file.string());
+      const std::string kind = all.value("kind", "");
+      if (kind == "ops" || kind == "autograd") run_file(file, all, kind == "ops");
+      else others.push_back(file.stem().string());
+    }
+    if (!others.empty()) fmt::print("\nNo operators, so not run here: {}.\n", fmt::join(others, ", "));
+  }
+
+  void run_file(const fs::path& file, const Json& all, bool is_operators) {
+    const Data data = read_data((file.parent_path() / all.at("data").get<std::string>()).string());
+    std::map<std::string, Count> counts;
+    std::vector<std::string> order, messages;
+    for (const Json& one : all.at("cases")) {
+      const std::string name = one.at(is_operators ? "op" : "function");
+      if (!only.empty() && !only.contains(name)) continue;
+      if (!counts.contains(name)) order.push_back(name);
+      Count& count = counts[name];
+      ++count.cases;
+      run_case(one, data, is_operators ? operators : functions, name, is_operators, count, messages);
+    }
+    if (order.empty()) return;
+    fmt::print("\n{:<34}{:>8}{:>8}{:>8}{:>13}\n", file.stem().string(), "cases", "passed", "failed", "unsupported");
+    Count sum;
+    auto line = [](const std::string& name, const Count& c) {
+      auto shown = [](int n) { return n ? std::to_string(n) : std::string("."); };
+      fmt::print("{:<34}{:>8}{:>8}{:>8}{:>13}\n", name, c.cases, shown(c.passed), shown(c.failed), shown(c.unsupported));
+    };
+    for (const std::string& name : order) line("  " + name, counts[name]), sum.add(counts[name]);
+    line("  = " + file.stem().string(), sum);
+    for (const std::string& m : messages) fmt::print("{}\n", m);
+    total.add(sum);
+  }
+
+  void run_case(const Json& one, const Data& data, const Table& table, const std::string& name, bool is_operator, Count& count,
+                std::vector<std::string>& messages) {
+    const std::string id = one.at("id");
+    try {
+      const auto row = table.find(name);
+      if (row == table.end()) throw Unsupported("no operator for " + name);
+      const auto wrong = is_operator ? run_operator(one, data, row->second) : run_function(one, data, row->second);
+      ++(wrong.empty() ? count.passed : count.failed);
+      for (const std::string& w : wrong) messages.push_back(fmt::format("FAILED {}: {}", id, w));
+    } catch (const Unsupported& e) {
+      ++count.unsupported;
+      reasons[e.what()].push_back(id);
+    } catch (const std::exception& e) {
+      ++count.failed;
+      messages.push_back(fmt::format("FAILED {}: {}", id, e.what()));
+    }
+  }
+};
+
+fs::path default_folder() {
+  const fs::path source = GOLDEN_SOURCE, beside = source / "../shared/golden";
+  return fs::exists(beside / "manifest.json") ? beside : source / "tests/golden";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  Runner runner;
+  fs::path folder;
+  for (int i = 1; i < argc; ++i) {
+    if (fs::is_directory(argv[i])) folder = argv[i];
+    else runner.only.insert(argv[i]);
+  }
+  if (folder.empty()) folder = default_folder();
+  for (auto add : {add_unary, add_binary, add_reduce, add_shape, add_linalg, add_nn, add_conv, add_loss}) add(runner.operators);
+  add_functions(runner.functions);
+  runner.run_folder(folder);
+
+  if (!runner.reasons.empty()) fmt::print("\nUnsupported:\n");
+  for (const auto& [reason, ids] : runner.reasons) fmt::print("  {}: {}\n", reason, fmt::join(ids, ", "));
+  const Count& t = runner.total;
+  fmt::print("\ngolden: {} passed, {} failed, {} unsupported, of {}\n", t.passed, t.failed, t.unsupported, t.cases);
+  return t.failed > 0 || t.cases == 0;
+} catch (const std::exception& e) {
+  fmt::print(stderr, "golden: {}\n", e.what());
+  return 2;
+}
