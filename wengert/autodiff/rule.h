@@ -44,6 +44,7 @@ class Constant {
     value_ = t.detach();
     return *this;
   }
+  const Tensor& get() const { return value_; }
   operator const Tensor&() const { return value_; }
   const Tensor* operator->() const { return &value_; }
 

@@ -5,6 +5,7 @@
 #include "wengert/autodiff/shape.h"
 
 #include <atomic>
+#include <concepts>
 #include <span>
 #include <utility>
 #include <vector>
@@ -165,6 +166,10 @@ class WENGERT_API Tensor {
 class Operand {
  public:
   Operand(const Tensor& t, Where where = Where::current()) : tensor_(&t), where_(where) {}
+  /// What a rule keeps (Saved, Constant) is an operand like any other.
+  template <class S>
+    requires requires(const S& s) { { s.get() } -> std::same_as<const Tensor&>; }
+  Operand(const S& s, Where where = Where::current()) : Operand(s.get(), where) {}
   const Tensor& tensor() const { return *tensor_; }
   operator const Tensor&() const { return *tensor_; }
   const Tensor* operator->() const { return tensor_; }
