@@ -35,7 +35,7 @@ struct Recording {
 // Scratch of an outer sweep, set aside while an inner one uses the node.
 struct Sweep::Stashed {
   Node* node;
-  bool needed;
+  bool needed, variable;
   std::uint32_t pending;
   std::uint64_t sweep;
   Node* next;
@@ -45,11 +45,11 @@ struct Sweep::Stashed {
 void Sweep::meet(Node* n, Node*& open) {
   if (n->sweep == id_) return;
   if (outer_ && n->sweep >= outer_) {
-    Stashed s{n, n->needed, n->pending, n->sweep, n->next, {}};
+    Stashed s{n, n->needed, n->variable, n->pending, n->sweep, n->next, {}};
     for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result_cotangent(k)));
     stash_.push_back(std::move(s));
   }
-  n->sweep = id_, n->pending = 0, n->needed = false;
+  n->sweep = id_, n->pending = 0, n->needed = n->variable = false;
   if (n->result_cotangent(0).defined() || n->result_count > 1) clear_cotangents(*n);
   n->next = open;
   open = n;
@@ -92,7 +92,7 @@ Sweep::~Sweep() {
     if (n->drop()) destroy(n);
   }
   for (Stashed& s : stash_) {
-    s.node->needed = s.needed, s.node->pending = s.pending, s.node->sweep = s.sweep, s.node->next = s.next;
+    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep, s.node->next = s.next;
     for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result_cotangent(k) = std::move(s.cotangents[k]);
   }
   if (oldest_active == id_) oldest_active = 0;
@@ -181,7 +181,10 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
   Recording recording(options.create_graph);
   for (Node* n = sweep.newest(); n; n = n->next) {
     arrived(*n);
-    if (n->kind == Kind::leaf) continue;
+    if (n->kind == Kind::leaf) {
+      n->cotangent = Tensor();
+      continue;
+    }
     bool wanted = false;
     for (const Edge& e : n->operands()) wanted = wanted || e.needed();
     if (wanted && has_cotangent(*n)) {
@@ -208,11 +211,11 @@ void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::
   Sweep sweep(ys);
   check_reachable(sweep, where);
   for (const Tensor* x : xs)
-    if (Node* n = Access::node(*x); n && sweep.met(*n)) n->needed = true;
+    if (Node* n = Access::node(*x); n && sweep.met(*n)) n->needed = n->variable = true;
   sweep.spread_need();
   seed(ys, y_bars, options.create_graph, where);
   run(sweep, options, where, [&](Node& n) {
-    if (n.needed)
+    if (n.variable)
       for (std::size_t i = 0; i < xs.size(); ++i)
         if (Access::node(*xs[i]) == &n) x_bars[i] = n.result_cotangent(Access::output(*xs[i]));
   });

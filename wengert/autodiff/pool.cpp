@@ -37,7 +37,7 @@ int class_of(std::size_t bytes) {
   const auto quarter = ((bytes - 1) >> (doubling + 8)) - 4;                         // 0..3
   return 16 + 4 * doubling + static_cast<int>(quarter);
 }
-std::size_t size_of_class(int c) {
+constexpr std::size_t size_of_class(int c) {
   if (c < 16) return unit * static_cast<std::size_t>(c + 1);
   return static_cast<std::size_t>(5 + (c - 16) % 4) << ((c - 16) / 4 + 8);
 }
@@ -62,8 +62,13 @@ struct List {
   }
 };
 
-// How many free blocks a thread keeps of one class before half of them go to the common store.
-int limit_of(std::size_t size) { return static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 20) / size, 4, 1024)); }
+// How many free blocks a thread keeps of one class before half of them go to the common store: a mebibyte or so.
+constexpr auto limits = [] {
+  std::array<int, class_count> limit{};
+  for (int c = 0; c < class_count; ++c)
+    limit[std::size_t(c)] = static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 20) / size_of_class(c), 4, 8192));
+  return limit;
+}();
 
 struct Store {
   std::mutex mutex;
@@ -98,7 +103,7 @@ struct Cache {
     {
       std::lock_guard lock(s.mutex);
       List& common = s.lists[c];
-      const int wanted = size >= small_limit ? 1 : std::max(1, limit_of(size) / 2);
+      const int wanted = size >= small_limit ? 1 : limits[c] / 2;
       while (common.count && mine.count < wanted) mine.push(common.pop());
     }
     if (mine.count) return;
@@ -177,7 +182,7 @@ void deallocate(void* block, std::size_t bytes) noexcept {
   }
   mine->account(-static_cast<std::int64_t>(size));
   mine->lists[c].push(block);
-  if (const int limit = limit_of(size); mine->lists[c].count > limit) [[unlikely]] mine->spill(c, limit / 2);
+  if (mine->lists[c].count > limits[c]) [[unlikely]] mine->spill(c, limits[c] / 2);
 }
 
 }  // namespace wengert::detail

@@ -4,7 +4,6 @@
 // derivative (fuse.h) and for tensors (ops.h), so that one template serves all three.
 
 #include <cstdint>
-#include <cstring>
 
 #include <xsimd/xsimd.hpp>
 
@@ -29,6 +28,7 @@ struct Lanes {
   void store(T* p) const { v.store_unaligned(p); }
   /// The first n numbers; the rest repeat a harmless one, so that partial registers run the same instructions as full ones.
   static Lanes load_some(const T* p, std::int64_t n) {
+    if (n == 1) return Batch(*p);
     alignas(64) T buffer[width];
     for (std::int64_t i = 0; i < width; ++i) buffer[i] = p[i < n ? i : 0];
     return Batch::load_aligned(buffer);
@@ -36,7 +36,7 @@ struct Lanes {
   void store_some(T* p, std::int64_t n) const {
     alignas(64) T buffer[width];
     v.store_aligned(buffer);
-    std::memcpy(p, buffer, static_cast<std::size_t>(n) * sizeof(T));
+    for (std::int64_t i = 0; i < n; ++i) p[i] = buffer[i];
   }
 
   friend Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }

@@ -54,6 +54,7 @@ enum class Kind : std::uint8_t { operation, leaf };
 struct WENGERT_API Node : Counted {
   Kind kind = Kind::operation;
   bool needed = false;         // scratch of a sweep: does it lead to a variable?
+  bool variable = false;       // scratch of a sweep: is a result of it one?
   std::uint16_t edge_count = 0;
   std::uint16_t result_count = 1;
   std::uint32_t pending = 0;   // scratch of a sweep: cotangents still to come

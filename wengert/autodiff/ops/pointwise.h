@@ -182,8 +182,10 @@ struct Pointwise2 {
   static constexpr std::string_view name = Op::name;
   static constexpr bool keeps_operands = !SlopeOf<Op, 2, 0>::constant || !SlopeOf<Op, 2, 1>::constant;
   static constexpr bool keeps_result = SlopeOf<Op, 2, 0>::from_result || SlopeOf<Op, 2, 1>::from_result;
+  struct Nothing {};
   Op op;
-  Saved x0, x1, y;
+  Saved x0, x1;
+  [[no_unique_address]] std::conditional_t<keeps_result, Saved, Nothing> y;
 
   Tensor forward(const Tensor& a, const Tensor& b, const Shape& shape, kernels::Loop loop) {
     Tensor result = detail::run_loop(loop, &op, shape, a.dtype(), {&a, &b});
@@ -199,7 +201,10 @@ struct Pointwise2 {
       const double s = op.slope(arg<I>());
       return s == 1 ? g : affine(g, s, 0);
     } else {
-      const Tensor &a = x0, &b = x1, &r = keeps_result ? y.get() : a;
+      const Tensor &a = x0, &b = x1, &r = [&]() -> const Tensor& {
+        if constexpr (keeps_result) return y;
+        else return a;
+      }();
       if (g.tracked() || a.tracked() || b.tracked())
         return scale(g, slope_at<I>(op, std::array<Term, 2>{Term(a), Term(b)}, Term(r)).as_tensor(a));
       return detail::run_loop(loops_of<Op>().pull[I][g.dtype() == float64], &op, detail::result_shape(), g.dtype(), {&g, &a, &b, &r});
