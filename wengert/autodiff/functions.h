@@ -16,6 +16,37 @@ namespace wengert {
 template <class T>
 concept Number = requires { typename T::Scalar; };
 
+// Only asked for whether a rule has a form; never computed with.
+struct Probe {};
+
+// What a rule's slope for operand I of N needs.
+template <class Op, int N, int I>
+struct SlopeOf {
+  static constexpr bool constant = [] {
+    if constexpr (N == 1) return requires(Op op) { op.slope(); };
+    else return requires(Op op) { op.slope(arg<I>()); };
+  }();
+  static constexpr bool from_result = [] {
+    if constexpr (N == 1) return requires(Op op, Probe p) { op.slope_y(p); };
+    else return requires(Op op, Probe p) { op.slope_y(arg<I>(), p, p, p); };
+  }();
+};
+
+/// The slope at operands x (and result y) as a number of type T.
+template <int I, class Op, class T, std::size_t N>
+T slope_at(const Op& op, const std::array<T, N>& x, const T& y) {
+  using S = SlopeOf<Op, int(N), I>;
+  if constexpr (N == 1) {
+    if constexpr (S::constant) return T(op.slope());
+    else if constexpr (S::from_result) return op.slope_y(y);
+    else return op.slope_x(x[0]);
+  } else {
+    if constexpr (S::constant) return T(op.slope(arg<I>()));
+    else if constexpr (S::from_result) return op.slope_y(arg<I>(), x[0], x[1], y);
+    else return op.slope_x(arg<I>(), x[0], x[1]);
+  }
+}
+
 // int64 runs the same templates on plain numbers.
 inline std::int64_t maximum(std::int64_t x, std::int64_t y) { return x > y ? x : y; }
 inline std::int64_t minimum(std::int64_t x, std::int64_t y) { return x < y ? x : y; }
@@ -100,6 +131,17 @@ WENGERT_BINARY(minimum, Minimum)
 
 template <Number T> T max(const T& x, const T& y) { return maximum(x, y); }
 template <Number T> T min(const T& x, const T& y) { return minimum(x, y); }
+
+// Plain numbers beside a T: max(x, 0), pow(x, 3).
+#define WENGERT_WITH_NUMBER(function)                                                                           \
+  template <Number T, class N> requires std::is_arithmetic_v<N> T function(const T& x, N y) { return function(x, T(y)); } \
+  template <Number T, class N> requires std::is_arithmetic_v<N> T function(N x, const T& y) { return function(T(x), y); }
+WENGERT_WITH_NUMBER(maximum)
+WENGERT_WITH_NUMBER(minimum)
+WENGERT_WITH_NUMBER(max)
+WENGERT_WITH_NUMBER(min)
+WENGERT_WITH_NUMBER(pow)
+#undef WENGERT_WITH_NUMBER
 
 // A cotangent times a slope: zero stays zero.
 struct Scale {

@@ -68,9 +68,12 @@ struct WENGERT_API Unpacking {
   const Saved* list_before_;
 };
 
+/// Inside a rule's vjp or jvp: the shape of an operand (one that is on the tape) and of the first result.
+WENGERT_API const Shape& operand_shape(int i);
+WENGERT_API const Shape& result_shape();
+
 [[noreturn]] WENGERT_API void no_rule(const Node&, std::string_view mode, int operand);
 WENGERT_API Tensor zeros_like_result(const Node&, std::uint32_t);
-WENGERT_API void describe_result(Node&, const Tensor&);
 
 inline Edge edge_to(const Tensor& x) {
   Node* n = Access::node(x);

@@ -91,6 +91,12 @@ Unpacking::~Unpacking() {
   s.unpacking = node_before_, s.reattach = reattach_before_, s.reattached = list_before_;
 }
 
+const Shape& operand_shape(int i) {
+  const Edge& e = thread_state().unpacking->edges[i];
+  return e.node->result_shape(e.output);
+}
+const Shape& result_shape() { return thread_state().unpacking->shape; }
+
 void no_rule(const Node& n, std::string_view mode, int operand) {
   fail<GraphError>(n.where, "{}: has no {} for operand {}; give the rule a {}(arg<{}>, …), or detach() that operand", n.name(),
                    mode, operand, mode, operand);

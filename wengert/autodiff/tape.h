@@ -124,7 +124,7 @@ struct ThreadState {
 WENGERT_API ThreadState& thread_state();
 
 /// The place a new node is filed under.
-Where place_of(Where call);
+WENGERT_API Where place_of(Where call);
 
 WENGERT_API Counted* new_leaf(const Body& value, Where);
 /// The gradient that backward() accumulates in a leaf. It starts afresh once an optimizer has used it.

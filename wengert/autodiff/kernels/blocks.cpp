@@ -109,7 +109,8 @@ void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in
           from[k] = buffer[k];
         }
       }
-      for (int k = 0; k < out_count; ++k) to[k] = static_cast<std::byte*>(out[k]) + static_cast<std::size_t>(at) * out_element[k];
+      for (int k = 0; k < out_count; ++k)
+        to[k] = out[k] ? static_cast<std::byte*>(out[k]) + static_cast<std::size_t>(at) * out_element[k] : nullptr;
       loop(op, from, to, length);
     }
   });

@@ -9,7 +9,7 @@ namespace wengert::kernels {
 
 inline constexpr int max_operands = 16;
 
-/// n numbers of each operand in, n of each result out; op is the function's own attributes.
+/// n numbers of each operand in, n of each result out (null where a result is not wanted); op is the function's own attributes.
 using Loop = void (*)(const void* op, const void* const* in, void* const* out, std::int64_t n);
 
 /// An operand laid over the result's shape: stride 0 where it is broadcast.

@@ -22,12 +22,6 @@ Shape broadcast(std::string_view op, Operand x, Operand y) {
   return r;
 }
 
-const Shape& operand_shape(int i) {
-  const Edge& e = thread_state().unpacking->edges[i];
-  return e.node->result_shape(e.output);
-}
-const Shape& result_shape() { return thread_state().unpacking->shape; }
-
 kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
   if (dtype == float32) [[likely]] return table.value[0];
   if (dtype == float64) return table.value[1];

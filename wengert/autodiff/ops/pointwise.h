@@ -12,35 +12,6 @@
 
 namespace wengert {
 
-// What a rule's slope for operand I of N needs.
-template <class Op, int N, int I>
-struct SlopeOf {
-  using P = Lanes<float>;
-  static constexpr bool constant = [] {
-    if constexpr (N == 1) return requires(Op op) { op.slope(); };
-    else return requires(Op op) { op.slope(arg<I>()); };
-  }();
-  static constexpr bool from_result = [] {
-    if constexpr (N == 1) return requires(Op op, P p) { op.slope_y(p); };
-    else return requires(Op op, P p) { op.slope_y(arg<I>(), p, p, p); };
-  }();
-};
-
-/// The slope at operands x (and result y) as a number of type T.
-template <int I, class Op, class T, std::size_t N>
-T slope_at(const Op& op, const std::array<T, N>& x, const T& y) {
-  using S = SlopeOf<Op, int(N), I>;
-  if constexpr (N == 1) {
-    if constexpr (S::constant) return T(op.slope());
-    else if constexpr (S::from_result) return op.slope_y(y);
-    else return op.slope_x(x[0]);
-  } else {
-    if constexpr (S::constant) return T(op.slope(arg<I>()));
-    else if constexpr (S::from_result) return op.slope_y(arg<I>(), x[0], x[1], y);
-    else return op.slope_x(arg<I>(), x[0], x[1]);
-  }
-}
-
 template <class Op>
 inline constexpr int arity = [] {
   using P = Lanes<float>;
@@ -145,9 +116,6 @@ kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
 Shape broadcast(std::string_view op, Operand x, Operand y);
 /// Strides of x laid over a shape that it broadcasts to: 0 along repeated axes.
 Shape strides_over(const Tensor& x, const Shape& shape);
-/// Shape of an operand, or of the result, of the node whose rule runs.
-const Shape& operand_shape(int i);
-const Shape& result_shape();
 }  // namespace detail
 
 /// A function of one tensor.
