@@ -1,2 +1,40 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
+
+#include "support.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+namespace {
+std::set<std::string>& checked() {
+  static std::set<std::string> names;
+  return names;
+}
+}  // namespace
+
+namespace wengert::test {
+
+void remember(const std::vector<std::string>& rules) { checked().insert(rules.begin(), rules.end()); }
+
+Tensor random(const Shape& shape, double low, double high, std::uint64_t seed) {
+  Tensor x = zeros(shape, float64);
+  std::uint64_t state = seed * 0x9e3779b97f4a7c15;
+  for (double& v : x.write<double>()) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    v = low + (high - low) * static_cast<double>(state >> 11) * 0x1p-53;
+  }
+  return x;
+}
+
+}  // namespace wengert::test
+
+int main(int argc, char** argv) {
+  const int result = doctest::Context(argc, argv).run();
+  if (const char* file = std::getenv("WENGERT_CHECKED_RULES")) {  // read by tests/rules
+    std::ofstream out(file);
+    for (auto& name : checked()) out << name << '\n';
+  }
+  return result;
+}

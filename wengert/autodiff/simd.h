@@ -49,7 +49,7 @@ struct Lanes {
   friend auto operator>(Lanes a, Lanes b) { return a.v > b.v; }
   friend auto operator>=(Lanes a, Lanes b) { return a.v >= b.v; }
   friend auto operator==(Lanes a, Lanes b) { return a.v == b.v; }
-  friend auto operator!=(Lanes a, Lanes b) { return a.v != b.v; }
+  friend auto operator!=(Lanes a, Lanes b) { return !(a.v == b.v); }  // xsimd 8.1 says NaN != NaN is false on AVX-512
 
 #define WENGERT_LANES(function, expression) \
   friend Lanes function(Lanes x) { return expression; }
@@ -82,8 +82,8 @@ struct Lanes {
   WENGERT_LANES(round, xsimd::nearbyint(x.v))  // ties to even, as the field does
 #undef WENGERT_LANES
   // A NaN in either operand is the result.
-  friend Lanes maximum(Lanes a, Lanes b) { return xsimd::select(a.v > b.v || a.v != a.v, a.v, b.v); }
-  friend Lanes minimum(Lanes a, Lanes b) { return xsimd::select(a.v < b.v || a.v != a.v, a.v, b.v); }
+  friend Lanes maximum(Lanes a, Lanes b) { return xsimd::select(a.v > b.v || xsimd::isnan(a.v), a.v, b.v); }
+  friend Lanes minimum(Lanes a, Lanes b) { return xsimd::select(a.v < b.v || xsimd::isnan(a.v), a.v, b.v); }
   friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
   friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }
   friend Lanes atan2(Lanes a, Lanes b) { return xsimd::atan2(a.v, b.v); }

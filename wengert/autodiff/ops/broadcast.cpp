@@ -2,6 +2,8 @@
 #include "wengert/autodiff/ops/pointwise.h"
 #include "wengert/autodiff/parallel.h"
 
+#include <cmath>
+
 namespace wengert {
 namespace detail {
 
@@ -27,6 +29,11 @@ kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op,
   if (dtype == float64) return table.value[1];
   if (dtype == int64 && table.integer) return table.integer;
   fail<TypeError>(where, "{}: not defined for {}; convert with to(x, float32)", op, dtype);
+}
+
+void check_whole(Operand x, double a, double b) {
+  if (x->dtype() == int64 && (a != std::floor(a) || b != std::floor(b)))
+    fail<TypeError>(x.where(), "arithmetic of int64 with {} needs whole numbers; convert with to(x, float32)", a != std::floor(a) ? a : b);
 }
 
 Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype, std::initializer_list<const Tensor*> in) {

@@ -14,7 +14,10 @@ WENGERT_LOOPS(Minimum) Tensor minimum(Operand x, Operand y) { return pointwise<M
 WENGERT_LOOPS(Scale) Tensor scale(Operand x, Operand y) { return pointwise<Scale>(x, y); }
 
 WENGERT_LOOPS(Neg) Tensor neg(Operand x) { return pointwise<Neg>(x); }
-WENGERT_LOOPS(Affine) Tensor affine(Operand x, double a, double b) { return pointwise(x, Affine{a, b}); }
+WENGERT_LOOPS(Affine) Tensor affine(Operand x, double a, double b) {
+  detail::check_whole(x, a, b);
+  return pointwise(x, Affine{a, b});
+}
 WENGERT_LOOPS(PowScalar) Tensor pow(Operand x, double exponent) { return pointwise(x, PowScalar{exponent}); }
 WENGERT_LOOPS(Abs) Tensor abs(Operand x) { return pointwise<Abs>(x); }
 WENGERT_LOOPS(Square) Tensor square(Operand x) { return pointwise<Square>(x); }

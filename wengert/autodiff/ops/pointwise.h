@@ -114,6 +114,8 @@ Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::i
 kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
 /// The common shape and dtype of two operands. ShapeError, TypeError.
 Shape broadcast(std::string_view op, Operand x, Operand y);
+/// TypeError when x is int64 and a or b is no whole number.
+void check_whole(Operand x, double a, double b);
 /// Strides of x laid over a shape that it broadcasts to: 0 along repeated axes.
 Shape strides_over(const Tensor& x, const Shape& shape);
 }  // namespace detail

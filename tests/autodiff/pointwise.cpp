@@ -1,0 +1,150 @@
+#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/ops.h"
+
+#include "../support.h"
+
+#include <cmath>
+
+using namespace wengert;
+using test::check_rule;
+using test::random;
+
+namespace {
+
+using Tensors = std::vector<Tensor>;
+
+struct Unary {
+  const char* name;
+  Tensor (*f)(Operand);
+  double (*plain)(double);
+  double low = -2, high = 2;
+};
+
+const Unary unary[] = {
+    {"neg", [](Operand x) { return -x; }, [](double x) { return -x; }},
+    {"abs", abs, [](double x) { return std::fabs(x); }},
+    {"square", square, [](double x) { return x * x; }},
+    {"reciprocal", reciprocal, [](double x) { return 1 / x; }, 0.5, 2},
+    {"sqrt", sqrt, [](double x) { return std::sqrt(x); }, 0.1, 3},
+    {"exp", exp, [](double x) { return std::exp(x); }},
+    {"expm1", expm1, [](double x) { return std::expm1(x); }},
+    {"log", log, [](double x) { return std::log(x); }, 0.1, 3},
+    {"log1p", log1p, [](double x) { return std::log1p(x); }, -0.5, 3},
+    {"sin", sin, [](double x) { return std::sin(x); }},
+    {"cos", cos, [](double x) { return std::cos(x); }},
+    {"tanh", tanh, [](double x) { return std::tanh(x); }},
+    {"erf", erf, [](double x) { return std::erf(x); }},
+    {"relu", relu, [](double x) { return std::fmax(x, 0); }},
+    {"leaky_relu", [](Operand x) { return leaky_relu(x, 0.1); }, [](double x) { return x > 0 ? x : 0.1 * x; }},
+    {"sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }},
+    {"softplus", softplus, [](double x) { return std::log(1 + std::exp(x)); }},
+    {"silu", silu, [](double x) { return x / (1 + std::exp(-x)); }},
+    {"gelu", gelu, [](double x) { return x / 2 * (1 + std::erf(x / std::sqrt(2.0))); }},
+    {"elu", [](Operand x) { return elu(x, 1.5); }, [](double x) { return x > 0 ? x : 1.5 * (std::exp(x) - 1); }},
+    {"clamp", [](Operand x) { return clamp(x, -1.05, 1.05); }, [](double x) { return std::fmin(std::fmax(x, -1.05), 1.05); }},
+    {"pow 3", [](Operand x) { return pow(x, 3); }, [](double x) { return x * x * x; }},
+    {"pow 2.5", [](Operand x) { return pow(x, 2.5); }, [](double x) { return std::pow(x, 2.5); }, 0.1, 2},
+    {"affine", [](Operand x) { return 3 - 2 * x; }, [](double x) { return 3 - 2 * x; }},
+    {"2 / x", [](Operand x) { return 2 / x; }, [](double x) { return 2 / x; }, 0.5, 2},
+    {"x / 4", [](Operand x) { return x / 4; }, [](double x) { return x / 4; }},
+};
+
+}  // namespace
+
+TEST_CASE("unary operators: values are those of plain doubles, for every length of the tail") {
+  for (const Unary& u : unary)
+    for (std::int64_t n : {1, 2, 3, 4, 7, 8, 9, 16, 17, 600}) {
+      const Tensor x = random({n}, u.low, u.high, std::uint64_t(n));
+      const auto got = u.f(x).to_vector<double>(), from = x.to_vector<double>();
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        const double want = u.plain(from[i]);
+        CHECK_MESSAGE(std::abs(got[i] - want) <= 4e-15 * (1 + std::abs(want)), u.name, " at ", from[i], ": ", got[i], " instead of ", want);
+      }
+    }
+}
+
+TEST_CASE("unary operators: every derivative agrees with differences") {
+  for (const Unary& u : unary)
+    for (Shape shape : {Shape{7}, Shape{}, Shape{0}, Shape{2, 1, 3}, Shape{33, 20}}) {
+      INFO(u.name, " ", to_string(shape));
+      check_rule([&](const Tensors& x) { return u.f(x[0]); }, {random(shape, u.low, u.high, 3)});
+    }
+}
+
+TEST_CASE("binary operators: every derivative agrees with differences, broadcast or not") {
+  struct Binary {
+    const char* name;
+    Tensor (*f)(Operand, Operand);
+    double low;
+  };
+  const Binary binary[] = {{"add", add, -1},     {"sub", sub, -1},         {"mul", mul, -1},         {"div", div, 0.5},
+                           {"pow", pow, 0.3},    {"maximum", maximum, -1}, {"minimum", minimum, -1}, {"scale", scale, 0.1}};
+  const std::pair<Shape, Shape> shapes[] = {{{5}, {5}},          {{}, {}},           {{3, 4}, {4}},    {{4}, {3, 4}},   {{3, 1}, {1, 4}},
+                                            {{2, 3, 4}, {3, 1}}, {{0, 3}, {3}},      {{1}, {1}},       {{40, 30}, {1}}, {{}, {2, 2}},
+                                            {{1, 1}, {5}},       {{2, 1, 2}, {2, 2}}};
+  for (const Binary& b : binary)
+    for (auto& [s, t] : shapes) {
+      INFO(b.name, " ", to_string(s), " ", to_string(t));
+      check_rule([&](const Tensors& x) { return b.f(x[0], x[1]); }, {random(s, b.low, 1.7, 5), random(t, b.low, 1.7, 6)});
+    }
+}
+
+TEST_CASE("where: every derivative agrees with differences, and a NaN not taken stays away") {
+  const Tensor c = tensor({1, 0, 1}, boolean);
+  check_rule([&](const Tensors& x) { return where(c, x[0], x[1]); }, {random({2, 3}), random({3}, -1, 1, 2)});
+  const Tensor x = tensor({4, -1, 9}).track();
+  const Tensor y = where(x > 0, sqrt(x), zeros({3}));
+  CHECK(grad(sum(y), x).to_vector<float>() == std::vector<float>{0.25f, 0, 1 / 6.f});
+}
+
+TEST_CASE("kinks: slopes are those of docs/numerics.md") {
+  auto slope = [](Tensor (*f)(Operand), double at) {
+    const Tensor x = scalar(at, float64).track();
+    return grad(f(x), x).item();
+  };
+  CHECK(slope(relu, 0) == 0);
+  CHECK(slope(abs, 0) == 0);
+  CHECK(slope([](Operand x) { return clamp(x, -1, 1); }, 1) == 1);
+  CHECK(slope([](Operand x) { return clamp(x, -1, 1); }, -1) == 1);
+  CHECK(slope([](Operand x) { return maximum(x, scalar(2, float64)); }, 2) == 0.5);
+  CHECK(slope([](Operand x) { return maximum(x, x); }, 2) == 1);
+  CHECK(slope([](Operand x) { return pow(x, 2); }, 0) == 0);
+  CHECK(slope([](Operand x) { return pow(x, 1.0); }, 0) == 1);
+  CHECK(slope([](Operand x) { return pow(x, scalar(1, float64)); }, 0) == 1);
+  CHECK(slope([](Operand x) { return pow(scalar(0, float64), x); }, 2) == 0);
+  CHECK(std::isinf(slope(sqrt, 0)));
+}
+
+TEST_CASE("poles: a cotangent of zero stays zero, and so does its slope") {
+  const Tensor x = tensor({0, 4}, float64).track();
+  const Tensor y = sqrt(x);
+  const Tensor y_bar = tensor({0, 1}, float64);
+  CHECK(grad({&y, 1}, {&x, 1}, {&y_bar, 1}, {.keep_graph = true})[0].to_vector<double>() == std::vector<double>{0, 0.25});
+  CHECK(push_forward({&y, 1}, {&x, 1}, {&y_bar, 1})[0].to_vector<double>() == std::vector<double>{0, 0.25});
+}
+
+TEST_CASE("maximum and relu: a NaN is the result") {
+  const Tensor nan = tensor({NAN});
+  CHECK(std::isnan(relu(nan).item()));
+  CHECK(std::isnan(maximum(nan, zeros({1})).item()));
+  CHECK(std::isnan(maximum(zeros({1}), nan).item()));
+}
+
+TEST_CASE("int64 arithmetic is exact") {
+  const Tensor x = from(std::vector<std::int64_t>{std::int64_t{1} << 60, -3, 7}, {3});
+  CHECK((x + x).to_vector<std::int64_t>() == std::vector<std::int64_t>{std::int64_t{1} << 61, -6, 14});
+  CHECK((x * 2 - 1).to_vector<std::int64_t>() == std::vector<std::int64_t>{(std::int64_t{1} << 61) - 1, -7, 13});
+  CHECK(abs(x).to_vector<std::int64_t>()[1] == 3);
+  CHECK(test::contains(test::message<TypeError>([&] { (void)(x * 0.5); }), "whole"));
+}
+
+TEST_CASE("errors name the operator, both shapes and the line of the call") {
+  const Tensor a = zeros({2, 3}), b = zeros({4, 3});
+  const int line = __LINE__ + 1;
+  const std::string text = test::message<ShapeError>([&] { (void)(a + b); });
+  CHECK(test::contains(text, "add: shapes [2, 3] and [4, 3] do not broadcast"));
+  CHECK(test::contains(text, "pointwise.cpp:" + std::to_string(line)));
+  CHECK(test::contains(test::message<TypeError>([&] { (void)mul(a, zeros({3}, float64)); }), "mul: dtypes differ: float32 and float64"));
+  CHECK(test::contains(test::message<TypeError>([&] { (void)tanh(zeros({3}, int64)); }), "tanh: not defined for int64"));
+  CHECK(test::contains(test::message<TypeError>([&] { (void)where(a, a, a); }), "condition must be bool"));
+}
