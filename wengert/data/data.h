@@ -1,0 +1,56 @@
+#pragma once
+
+#include "wengert/autodiff/tensor.h"
+
+#include <cstdint>
+#include <string>
+
+/// Data sets, the files that hold them, and mini-batches.
+namespace wengert::data {
+
+/// Examples and what is known about them: row i of x belongs to row i of y.
+struct Dataset {
+  Tensor x, y;
+
+  /// Number of rows.
+  std::int64_t size() const { return x.size(0); }
+};
+
+struct Split {
+  Dataset train, test;
+};
+
+/// @name Data sets
+/// @{
+
+/// 1797 handwritten digits of 8 x 8 pixels, embedded in the library.  x float32 [1797, 64] in [0, 1], y int64 [1797].
+/// UCI "Optical Recognition of Handwritten Digits", Alpaydin & Kaynak 1998, CC BY 4.0.
+WENGERT_API Dataset digits();
+
+/// MNIST, or anything with its file names, from a folder of idx files, plain or gzip.  x float32 [n, height * width] in
+/// [0, 1], y int64 [n] from 0 to 9.  Where train-images-idx3-ubyte and its labels are absent, t10k serves for both: the
+/// first 85 % train. FileError when files are absent or broken, do not belong together, or a label is out of range.
+WENGERT_API Split mnist(const std::string& folder, Where = Where::current());
+
+/// @}
+/// @name Files. Plain or gzip, recognised by their first bytes.
+/// @{
+
+/// An idx file (http://yann.lecun.com/exdb/mnist) as a tensor of its shape, converted to `dtype`: integers to float32,
+/// float64 or int64, floats to float32 or float64.  TypeError for other conversions.  FileError for a wrong magic
+/// number, sizes that do not match the bytes that are there, trailing bytes and broken gzip; memory grows with what is
+/// read, never with what is promised.
+WENGERT_API Tensor read_idx(const std::string& path, DType dtype = float32, Where = Where::current());
+
+struct CsvOptions {
+  bool header = false;   ///< skip the first line
+  char separator = ',';  ///< ' ' stands for any run of blanks
+  DType dtype = float32;
+};
+/// Numbers in lines of equal length -> [rows, columns].  Blanks around a number, CRLF, a byte order mark and empty
+/// lines at the end are overlooked; an empty field is not: a missing value must be written as nan (nan and inf are read
+/// in any case of letters). FileError with line and column for anything else; also when there are no numbers at all.
+WENGERT_API Tensor read_csv(const std::string& path, CsvOptions = {}, Where = Where::current());
+
+/// @}
+}  // namespace wengert::data
