@@ -24,9 +24,10 @@ void drop_edges(Node& n) {
     if (Node* to = std::exchange(e.node, nullptr); to && to->drop()) destroy(to);
 }
 
+// Rules may differentiate by themselves, so recording is on while they run, whoever called. Without create_graph nothing comes of it:
+// what they are given is off the tape.
 struct Recording {
-  bool before;
-  explicit Recording(bool on) : before(std::exchange(thread_state().recording, on)) {}
+  bool before = std::exchange(thread_state().recording, true);
   ~Recording() { thread_state().recording = before; }
 };
 
@@ -163,7 +164,7 @@ void seed(std::span<const Tensor> ys, std::span<const Tensor> y_bars, bool creat
   for (std::size_t k = 0; k < ys.size(); ++k) {
     Node* n = Access::node(ys[k]);
     if (!n) continue;
-    Tensor y_bar = y_bars.empty() ? seed_of(ys[k], where) : y_bars[k];
+    Tensor y_bar = y_bars.empty() ? seed_of(ys[k], where) : create_graph ? y_bars[k] : y_bars[k].detach();
     if (y_bar.defined()) accumulate(n->result_cotangent(Access::output(ys[k])), std::move(y_bar), create_graph);
   }
 }
@@ -178,7 +179,7 @@ bool has_cotangent(Node& n) {
 template <class Arrived>
 void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) {
   const bool keep = options.keep_graph.value_or(options.create_graph);
-  Recording recording(options.create_graph);
+  Recording recording;
   for (Node* n = sweep.newest(); n; n = n->next) {
     arrived(*n);
     if (n->kind == Kind::leaf) {
@@ -279,13 +280,13 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     if (Node* n = Access::node(xs[i]); n && sweep.met(*n)) n->needed = true;
   sweep.spread_need();
   sweep.reverse();
-  Recording recording(create_graph);
+  Recording recording;
   // The slots that hold cotangents in reverse mode hold tangents here.
   std::vector<Tensor> x_dot, y_dot;
   for (Node* n = sweep.newest(); n; n = n->next) {
     if (!n->needed) continue;
     for (std::size_t i = 0; i < xs.size(); ++i)
-      if (Access::node(xs[i]) == n) n->result_cotangent(Access::output(xs[i])) = x_dots[i];
+      if (Access::node(xs[i]) == n) n->result_cotangent(Access::output(xs[i])) = create_graph ? x_dots[i] : x_dots[i].detach();
     bool reached = false;
     x_dot.clear();
     for (const Edge& e : n->operands()) {

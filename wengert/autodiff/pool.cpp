@@ -62,11 +62,11 @@ struct List {
   }
 };
 
-// How many free blocks a thread keeps of one class before half of them go to the common store: a mebibyte or so.
+// How many free blocks a thread keeps of one class before half of them go to the common store: a quarter of a mebibyte.
 constexpr auto limits = [] {
   std::array<int, class_count> limit{};
   for (int c = 0; c < class_count; ++c)
-    limit[std::size_t(c)] = static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 20) / size_of_class(c), 4, 8192));
+    limit[std::size_t(c)] = static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 18) / size_of_class(c), 4, 4096));
   return limit;
 }();
 
