@@ -1,0 +1,154 @@
+// Operators, chains and training steps, measured; one JSON line per case.
+//   steps --list
+//   steps --case chain_mul_e1 --threads 1 [--samples 15] [--ms 30]
+//   steps --case 'ew_*' --threads 2
+// A training step is forward + loss + backward + the optimizer's step on one fixed random batch.
+
+#include "bench/harness.h"
+
+#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/pool.h"
+#include "wengert/autodiff/random.h"
+
+#include <memory>
+#include <optional>
+
+using namespace wengert;
+using namespace bench;
+
+namespace {
+
+Rng rng{1};
+
+// ---------------------------------------------------------------- elementwise functions and reductions
+
+using Inputs = std::vector<Tensor>;
+
+struct Elementwise {
+  std::string name;
+  std::function<Tensor(const Inputs&)> f;
+  std::function<std::vector<Shape>(std::int64_t n)> shapes;
+};
+
+std::vector<Elementwise> elementwise_list() {
+  auto flat = [](int inputs) {
+    return [inputs](std::int64_t n) { return std::vector<Shape>(static_cast<std::size_t>(inputs), Shape{n}); };
+  };
+  auto rows = [](std::int64_t n) { return std::vector<Shape>{{n / 128, 128}}; };
+  return {
+      {"relu", [](const Inputs& x) { return relu(x[0]); }, flat(1)},
+      {"tanh", [](const Inputs& x) { return tanh(x[0]); }, flat(1)},
+      {"sigmoid", [](const Inputs& x) { return sigmoid(x[0]); }, flat(1)},
+      {"exp", [](const Inputs& x) { return exp(x[0]); }, flat(1)},
+      {"gelu", [](const Inputs& x) { return gelu(x[0]); }, flat(1)},
+      {"mul", [](const Inputs& x) { return x[0] * x[1]; }, flat(2)},
+      {"mul_add", [](const Inputs& x) { return x[0] * x[1] + x[2]; }, flat(3)},
+      {"chain6", [](const Inputs& x) { return tanh(x[0] * x[1] + x[2]) * x[1] + x[0] * x[2]; }, flat(3)},
+      {"sum", [](const Inputs& x) { return sum(x[0]); }, flat(1)},
+      {"sum_rows", [](const Inputs& x) { return sum(x[0], {1}); }, rows},
+      {"sum_cols", [](const Inputs& x) { return sum(x[0], {0}); }, rows},
+  };
+}
+
+void elementwise_case(const Options& o, const Elementwise& e, std::int64_t n) {
+  Inputs x;
+  for (const Shape& s : e.shapes(n)) x.push_back(randn(s, rng));
+  const std::string name = fmt::format("ew_{}_n{}", e.name, n);
+  report(o, name + "_fwd", [&] { (void)e.f(x); });
+  for (Tensor& t : x) t = t.track();
+  const Tensor y_bar = randn(e.f(x).shape(), rng);
+  report(o, name + "_fwdbwd", [&] {
+    const Tensor y = e.f(x);
+    (void)grad({&y, 1}, x, {&y_bar, 1});
+  });
+}
+
+// ---------------------------------------------------------------- what one operator costs
+
+Tensor chain(const std::string& op, const Tensor& x, const Tensor& c, int length) {
+  Tensor y = x;
+  if (op == "add")
+    for (int i = 0; i < length; ++i) y = y + c;
+  else if (op == "mul")
+    for (int i = 0; i < length; ++i) y = y * c;
+  else
+    for (int i = 0; i < length; ++i) y = tanh(y);
+  return y;
+}
+
+// Nanoseconds per operator to record, to go back, to release, and all three; backward drops much of the graph as it passes.
+void chain_case(const Options& o, const std::string& op, std::int64_t n, bool record) {
+  constexpr int length = 1000;
+  const std::string name = fmt::format("chain_{}_e{}", op, n);
+  Tensor x = full({n}, 0.5);
+  if (record) x = x.track();
+  const Tensor c = full({n}, 0.999), y_bar = ones({n});
+  std::vector<double> forward, backward, release, total;
+  for (int s = 0; s < 6 * o.samples; ++s) {
+    const double t0 = now_ns();
+    Tensor y = chain(op, x, c, length);
+    const double t1 = now_ns();
+    if (record) (void)grad({&y, 1}, {&x, 1}, {&y_bar, 1});
+    const double t2 = now_ns();
+    y = Tensor();
+    const double t3 = now_ns();
+    if (s < 3) continue;
+    forward.push_back((t1 - t0) / length);
+    backward.push_back((t2 - t1) / length);
+    release.push_back((t3 - t2) / length);
+    total.push_back((t3 - t0) / length);
+  }
+  if (!record) return emit(o, name + "_nograd_fwd", summarize(forward));
+  emit(o, name + "_fwd_per_op", summarize(forward));
+  emit(o, name + "_bwd_per_op", summarize(backward));
+  emit(o, name + "_free_per_op", summarize(release));
+  emit(o, name + "_total_per_op", summarize(total));
+}
+
+// A chain of a million: does it live, and what does it weigh?
+void deep_case(const Options& o, const std::string& what) {
+  constexpr int length = 1000000;
+  const Tensor x = full({1}, 0.5).track(), c = full({1}, 0.999999);
+  trim();
+  const auto held = memory_stats().in_use;
+  const double resident = rss_bytes(), t0 = now_ns();
+  Tensor y = chain("mul", x, c, length);
+  const double t1 = now_ns();
+  const auto holds = memory_stats().in_use;
+  const double resides = rss_bytes(), t2 = now_ns();
+  if (what == "bwd") backward(y);
+  const double t3 = now_ns();
+  y = Tensor();
+  const double t4 = now_ns();
+  fmt::print("{{\"lib\":\"wengert\",\"case\":\"deep_{}_1e6\",\"threads\":{},\"survived\":true,\"fwd_ns_per_op\":{:.1f},\"bwd_ns_per_op\":{:.1f},"
+             "\"free_ns_per_op\":{:.1f},\"heap_bytes_per_op\":{:.1f},\"rss_bytes_per_op\":{:.1f}}}\n",
+             what, o.threads, (t1 - t0) / length, (t3 - t2) / length, (t4 - t3) / length, static_cast<double>(holds - held) / length,
+             (resides - resident) / length);
+  std::fflush(stdout);
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const std::string op : {"add", "mul", "tanh"})
+    for (const std::int64_t n : {1, 16})
+      cases.push_back({fmt::format("chain_{}_e{}", op, n), [=](const Options& o) {
+                         chain_case(o, op, n, true);
+                         chain_case(o, op, n, false);
+                       }});
+  for (const std::string what : {"bwd", "destroy"})
+    cases.push_back({"deep_" + what, [=](const Options& o) { deep_case(o, what); }});
+  for (const Elementwise& e : elementwise_list())
+    for (const std::int64_t n : {1024, 102400, 10240000})
+      cases.push_back({fmt::format("ew_{}_n{}", e.name, n), [=](const Options& o) { elementwise_case(o, e, n); }});
+  return cases;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  set_threads(options.threads);
+  return run(all_cases(), options);
+}
