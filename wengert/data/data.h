@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <string>
 
+namespace wengert {
+struct Rng;  // autodiff/random.h
+}
+
 /// Data sets, the files that hold them, and mini-batches.
 namespace wengert::data {
 
@@ -18,6 +22,17 @@ struct Dataset {
 
 struct Split {
   Dataset train, test;
+};
+
+/// The generator to shuffle by; none, and rows keep their order. Written as a generator: {.shuffle = rng}.
+class Shuffle {
+ public:
+  Shuffle() = default;
+  Shuffle(Rng& rng) : rng_(&rng) {}
+  Rng* rng() const { return rng_; }
+
+ private:
+  Rng* rng_ = nullptr;
 };
 
 /// @name Data sets
@@ -51,6 +66,62 @@ struct CsvOptions {
 /// lines at the end are overlooked; an empty field is not: a missing value must be written as nan (nan and inf are read
 /// in any case of letters). FileError with line and column for anything else; also when there are no numbers at all.
 WENGERT_API Tensor read_csv(const std::string& path, CsvOptions = {}, Where = Where::current());
+
+/// @}
+/// @name Rows
+/// @{
+
+struct SplitOptions {
+  double test = 0.2;  ///< the part that is held out, rounded to whole rows
+  Shuffle shuffle = {};
+};
+/// The last rows are for testing, the others for training; shuffled first if asked for, else both are views.
+/// ValueError unless 0 <= test <= 1; ShapeError when x and y differ in their rows.
+WENGERT_API Split split(const Dataset&, SplitOptions = {}, Where = Where::current());
+
+struct BatchOptions {
+  std::int64_t size = 32;
+  Shuffle shuffle = {};
+  bool drop_last = false;  ///< leave out the last batch if it is smaller than the others
+};
+
+/// One pass over a data set in parts; what batches() returns.
+class WENGERT_API Batches {
+ public:
+  Batches(const Dataset&, BatchOptions, Where);
+
+  /// Number of batches.
+  std::int64_t size() const { return count_; }
+  Dataset operator[](std::int64_t i) const;
+
+  class Iterator {
+   public:
+    Iterator(const Batches& of, std::int64_t i) : of_(&of), i_(i) {}
+    Dataset operator*() const { return (*of_)[i_]; }
+    Iterator& operator++() { return ++i_, *this; }
+    bool operator==(const Iterator& o) const { return i_ == o.i_; }
+
+   private:
+    const Batches* of_;
+    std::int64_t i_;
+  };
+  Iterator begin() const { return {*this, 0}; }
+  Iterator end() const { return {*this, count_}; }
+
+ private:
+  Dataset data_;
+  Tensor order_;  // of the rows; undefined when they are not shuffled
+  std::int64_t batch_, count_;
+};
+
+/// Every row once, `size` at a time:
+///
+///   for (auto [x, y] : data::batches(train, {.size = 64, .shuffle = rng})) ...
+///
+/// The order is drawn by the call, so every epoch has another one, and the same seed gives the same epochs. Batches are
+/// copies when shuffled, views otherwise. ValueError unless size >= 1; ShapeError when x and y differ in their rows; y
+/// may be left undefined.
+WENGERT_API Batches batches(const Dataset&, BatchOptions = {}, Where = Where::current());
 
 /// @}
 }  // namespace wengert::data
