@@ -139,12 +139,25 @@ void batched(const Gemm& g) {
   else entries(0, count);  // few and large: each is split by itself
 }
 
+template <class T>
+void whole(const Gemm& g) {
+  const Readable<T> a(static_cast<const T*>(g.a.data), g.m, g.k, g.a.row, g.a.column);
+  const Readable<T> b(static_cast<const T*>(g.b.data), g.k, g.n, g.b.row, g.b.column);
+  block(g, a.view(), b.view(), static_cast<T*>(g.c), static_cast<const T*>(g.bias), g.m, g.n);
+}
+
 }  // namespace
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.batch.numel() == 0) return;
   if (g.dtype == float32) batched<float>(g);
   else batched<double>(g);
+}
+
+void gemm_here(const Gemm& g) {
+  if (g.m == 0 || g.n == 0) return;
+  if (g.dtype == float32) whole<float>(g);
+  else whole<double>(g);
 }
 
 }  // namespace wengert::kernels

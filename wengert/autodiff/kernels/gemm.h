@@ -28,4 +28,7 @@ struct Gemm {
 /// The bits of C depend on shapes and strides, never on the number of threads.
 void gemm(const Gemm&);
 
+/// One product, all on the calling thread: for kernels whose own parts are the threads' work. Each matrix has a stride of one.
+void gemm_here(const Gemm&);
+
 }  // namespace wengert::kernels
