@@ -184,15 +184,41 @@ WENGERT_API Tensor matmul(Operand x, Operand w);
 WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias);
 /// @}
 
-/// @name Images, in layout [n, channels, height, width]
+/// @name Images: [n, channels, spatial...] with one, two or three spatial axes; without n, a single image
 /// @{
+/// One entry for each spatial axis; a single entry is meant for all of them.
+struct ConvOptions {
+  Shape stride = {1}, padding = {0}, dilation = {1};
+  std::int64_t groups = 1;
+};
+/// Cross-correlation.  x [n, c, spatial...], weight [o, c / groups, kernel...], bias [o] or undefined -> [n, o, out...] with
+///   y[i, q, p...] = bias[q] + sum over r, k... of weight[q, r, k...] x[i, r, p stride - padding + k dilation],
+///   out = floor((in + 2 padding - dilation (kernel - 1) - 1) / stride) + 1,
+/// where x is 0 outside and channels r are those of q's group. vjp: conv_transpose for x; for weight, a correlation of x with y_bar.
+/// ShapeError when channels or bias do not fit, groups do not divide them, or the kernel is larger than the padded input;
+/// ValueError for a stride or dilation below 1 or a padding below 0.
+WENGERT_API Tensor conv(Operand x, Operand weight, Operand bias, const ConvOptions& = {});
+
+struct ConvTransposeOptions {
+  Shape stride = {1}, padding = {0}, output_padding = {0}, dilation = {1};
+  std::int64_t groups = 1;
+};
+/// The vjp of conv for its x, as an operator: every entry of x spreads a kernel over the result.
+/// x [n, c, spatial...], weight [c, o / groups, kernel...], bias [o] or undefined -> [n, o, out...] with
+///   out = (in - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.
+/// output_padding lengthens the end of the result, to choose among the sizes that conv maps to the same one; it must be smaller than
+/// the stride or the dilation: ValueError. ShapeError as for conv.
+WENGERT_API Tensor conv_transpose(Operand x, Operand weight, Operand bias, const ConvTransposeOptions& = {});
+
 struct Conv2dOptions {
   std::int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
 };
-/// Cross-correlation.  x [n, c, h, w], weight [o, c / groups, kh, kw], bias [o] or undefined -> [n, o, h', w'] with
-/// h' = (h + 2 padding - dilation (kh - 1) - 1) / stride + 1.
+/// conv for images [n, c, h, w], with the same numbers for both axes.
 WENGERT_API Tensor conv2d(Operand x, Operand weight, Operand bias, Conv2dOptions = {});
-/// Largest of each window; padding counts as -inf; the first of equal entries receives the cotangent.
+
+/// Largest of each window; padding counts as -inf; the first of equal entries receives the cotangent; NaN wins.
+/// x [.., h, w] -> [.., h', w'] with h' = floor((h + 2 padding - kernel) / stride) + 1; stride 0 means kernel.
+/// ShapeError when a window is larger than the padded input, ValueError when padding is larger than half of the kernel.
 WENGERT_API Tensor max_pool2d(Operand x, std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0);
 /// @}
 

@@ -1,0 +1,235 @@
+#include "../support.h"
+#include "derivatives.h"
+#include "wengert/autodiff/parallel.h"
+
+using namespace wengert;
+using namespace wengert::testing;
+
+namespace {
+
+std::vector<double> doubles(const Tensor& x) { return to(x, float64).to_vector<double>(); }
+
+struct Sizes {
+  std::int64_t n, c, o, groups;
+  Shape in, kernel, stride, padding, dilation;
+};
+
+// The sum as it stands in ops.h, one product after the other.
+Tensor naive_conv(const Tensor& x, const Tensor& w, const Sizes& s) {
+  const int axes = s.in.rank();
+  Shape out;
+  for (int d = 0; d < axes; ++d)
+    out.push_back((s.in[d] + 2 * s.padding[d] - s.dilation[d] * (s.kernel[d] - 1) - 1) / s.stride[d] + 1);
+  const auto a = doubles(x), b = doubles(w);
+  std::vector<double> y;
+  const std::int64_t cg = s.c / s.groups, og = s.o / s.groups;
+  for (std::int64_t i = 0; i < s.n; ++i)
+    for (std::int64_t q = 0; q < s.o; ++q)
+      for (std::int64_t p = 0; p < out.numel(); ++p) {
+        double total = 0;
+        for (std::int64_t r = 0; r < cg; ++r)
+          for (std::int64_t k = 0; k < s.kernel.numel(); ++k) {
+            std::int64_t p_left = p, k_left = k, at = 0, step = 1;
+            bool inside = true;
+            for (int d = axes - 1; d >= 0; --d) {
+              const auto pos = p_left % out[d] * s.stride[d] - s.padding[d] + k_left % s.kernel[d] * s.dilation[d];
+              p_left /= out[d], k_left /= s.kernel[d];
+              inside = inside && pos >= 0 && pos < s.in[d];
+              at += pos * step, step *= s.in[d];
+            }
+            if (inside)
+              total += b[std::size_t((q * cg + r) * s.kernel.numel() + k)] *
+                       a[std::size_t((i * s.c + q / og * cg + r) * s.in.numel() + at)];
+          }
+        y.push_back(total);
+      }
+  Shape shape = {s.n, s.o};
+  for (auto d : out) shape.push_back(d);
+  return from(y, shape);
+}
+
+Shape joined(Shape a, const Shape& b) {
+  for (auto s : b) a.push_back(s);
+  return a;
+}
+
+const Sizes cases[] = {
+    {1, 1, 1, 1, {1}, {1}, {1}, {0}, {1}},
+    {2, 3, 4, 1, {9}, {3}, {1}, {0}, {1}},
+    {2, 4, 6, 2, {11}, {3}, {2}, {2}, {2}},
+    {1, 1, 1, 1, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {1, 1}},
+    {2, 3, 4, 1, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {3, 2, 5, 1, {7, 5}, {3, 2}, {2, 3}, {1, 0}, {1, 2}},
+    {2, 4, 6, 2, {5, 4}, {2, 3}, {1, 1}, {0, 2}, {1, 1}},
+    {2, 3, 3, 3, {6, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 6, 4, 2, {4, 5}, {1, 1}, {1, 1}, {0, 0}, {1, 1}},
+    {1, 2, 3, 1, {3, 3}, {3, 3}, {1, 1}, {0, 0}, {1, 1}},
+    {1, 2, 2, 1, {2, 2}, {5, 5}, {3, 2}, {2, 3}, {1, 1}},
+    {2, 2, 4, 2, {3, 4, 5}, {2, 2, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2}},
+    {9, 20, 6, 1, {8, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  // parts, slices and tiles of the kernels
+};
+ConvOptions options_of(const Sizes& s) { return {s.stride, s.padding, s.dilation, s.groups}; }
+
+}  // namespace
+
+TEST_CASE("conv: agrees with the sum in its documentation, for any stride, padding, dilation and groups") {
+  for (const Sizes& s : cases) {
+    CAPTURE(to_string(s.in));
+    CAPTURE(to_string(s.kernel));
+    CAPTURE(s.groups);
+    const Tensor x = random(joined({s.n, s.c}, s.in), 1), w = random(joined({s.o, s.c / s.groups}, s.kernel), 2),
+                 b = random({s.o}, 3);
+    const Tensor want = naive_conv(x, w, s);
+    check_close(conv(x, w, Tensor(), options_of(s)), want, 1e-13);
+    Shape one = {s.o};
+    for (int i = 0; i < s.in.rank(); ++i) one.push_back(1);
+    check_close(conv(x, w, b, options_of(s)), want + reshape(b, one), 1e-13);
+    check_close(conv(to(x, float32), to(w, float32), to(b, float32), options_of(s)), want + reshape(b, one), 1e-5);
+  }
+}
+
+TEST_CASE("conv: vjp, jvp and second order agree with central differences") {
+  for (const Sizes& s : cases) {
+    if (s.n > 3) continue;
+    CAPTURE(to_string(s.in));
+    CAPTURE(to_string(s.kernel));
+    CAPTURE(s.groups);
+    const Tensor x = random(joined({s.n, s.c}, s.in), 1), w = random(joined({s.o, s.c / s.groups}, s.kernel), 2),
+                 b = random({s.o}, 3);
+    test::check_rule([&](const std::vector<Tensor>& t) { return conv(t[0], t[1], t[2], options_of(s)); }, {x, w, b});
+    test::check_rule([&](const std::vector<Tensor>& t) { return conv(t[0], t[1], Tensor(), options_of(s)); }, {x, w});
+    // A sum of squares brings derivatives of derivatives with respect to all three.
+    test::check_rule([&](const std::vector<Tensor>& t) { return square(conv(t[0], t[1], t[2], options_of(s))); },
+                     {x, w, b});
+  }
+}
+
+TEST_CASE("conv_transpose: is the transpose of conv") {
+  for (const Sizes& s : cases) {
+    CAPTURE(to_string(s.in));
+    CAPTURE(to_string(s.kernel));
+    CAPTURE(s.groups);
+    const Tensor x = random(joined({s.n, s.c}, s.in), 1), w = random(joined({s.o, s.c / s.groups}, s.kernel), 2);
+    const Tensor y = conv(x, w, Tensor(), options_of(s));
+    const Tensor g = random(y.shape(), 4);
+    Shape extra;  // what the division by the stride lost
+    bool possible = true;
+    for (int d = 0; d < s.in.rank(); ++d) {
+      extra.push_back((s.in[d] + 2 * s.padding[d] - s.dilation[d] * (s.kernel[d] - 1) - 1) % s.stride[d]);
+      possible = possible && y.size(d + 2) > 0;
+    }
+    REQUIRE(possible);
+    const Tensor back = conv_transpose(g, w, Tensor(), {s.stride, s.padding, extra, s.dilation, s.groups});
+    REQUIRE(back.shape() == x.shape());
+    CHECK(dot(back, x) == doctest::Approx(dot(g, y)).epsilon(1e-12).scale(100));
+  }
+}
+
+TEST_CASE("conv_transpose: vjp, jvp and second order agree with central differences") {
+  const ConvTransposeOptions some[] = {
+      {},
+      {.stride = {2}, .padding = {1}, .output_padding = {1}},
+      {.stride = {3, 2}, .padding = {1, 0}, .output_padding = {2, 0}, .dilation = {2, 1}, .groups = 2}};
+  for (const auto& o : some) {
+    const Tensor x = random({2, 4, 3, 4}, 1), w = random({4, 3, 3, 2}, 2), b = random({3 * o.groups}, 3);
+    test::check_rule([&](const std::vector<Tensor>& t) { return conv_transpose(t[0], t[1], t[2], o); }, {x, w, b});
+    test::check_rule([&](const std::vector<Tensor>& t) { return square(conv_transpose(t[0], t[1], Tensor(), o)); },
+                     {x, w});
+  }
+}
+
+TEST_CASE("conv_transpose: output padding wider than the stride is right where dilation allows it") {
+  const Tensor x = random({1, 2, 3}, 1), w = random({2, 1, 2}, 2), b = random({1}, 3);
+  const ConvTransposeOptions o = {.stride = {2}, .padding = {0}, .output_padding = {3}, .dilation = {4}};
+  const Tensor y = conv_transpose(x, w, b, o);
+  REQUIRE(y.shape() == Shape{1, 1, 12});
+  const auto a = doubles(x), k = doubles(w);
+  for (int i = 0; i < 12; ++i) {
+    double want = doubles(b)[0];
+    for (int c = 0; c < 2; ++c)
+      for (int p = 0; p < 3; ++p)
+        for (int j = 0; j < 2; ++j)
+          if (p * 2 + j * 4 == i) want += a[std::size_t(c * 3 + p)] * k[std::size_t(c * 2 + j)];
+    CHECK(doubles(y)[std::size_t(i)] == doctest::Approx(want));
+  }
+  test::check_rule([&](const std::vector<Tensor>& t) { return conv_transpose(t[0], t[1], t[2], o); }, {x, w, b});
+}
+
+TEST_CASE("conv: operands of any strides and single images are taken") {
+  const Tensor x = random({2, 5, 3, 6}, 1), w = random({3, 3, 4, 2}, 2);
+  const Tensor turned = permute(x, {0, 2, 3, 1}), turned_w = transpose(w);  // [2, 3, 6, 5], [3, 3, 2, 4]
+  check_close(conv2d(turned, turned_w, Tensor()), conv2d(clone(turned), clone(turned_w), Tensor()), 0);
+  check_close(conv(select(turned, 0, 1), turned_w, Tensor()), select(conv(turned, turned_w, Tensor()), 0, 1), 0);
+  CHECK(conv_transpose(random({3, 4}, 1), random({3, 2, 3}, 2), Tensor()).shape() == Shape{2, 6});
+  const Tensor spread = expand(random({1, 3, 1, 1}, 3), {2, 3, 5, 5});
+  test::check_rule(
+      [&](const std::vector<Tensor>& t) {
+        return conv2d(expand(t[0], {2, 3, 5, 5}), t[1], Tensor());
+      },
+      {random({1, 3, 1, 1}, 3), random({2, 3, 2, 2}, 4)});
+}
+
+TEST_CASE("conv: an empty batch gives an empty result and zero for the weight") {
+  const Tensor x = zeros({0, 3, 5, 5}, float64).track(), w = random({4, 3, 3, 3}, 1).track(),
+               b = random({4}, 2).track();
+  const Tensor y = conv2d(x, w, b);
+  CHECK(y.shape() == Shape{0, 4, 3, 3});
+  const std::vector<Tensor> ys = {y}, leaves = {x, w, b}, y_bar = {zeros(y.shape(), float64)};
+  const auto bars = grad(ys, leaves, y_bar);
+  CHECK(bars[0].shape() == Shape{0, 3, 5, 5});
+  check_close(bars[1], zeros({4, 3, 3, 3}, float64), 0);
+  check_close(bars[2], zeros({4}, float64), 0);
+}
+
+TEST_CASE("conv: results and derivatives have the same bits for any number of threads") {
+  const Tensor x = random({17, 8, 13, 11}, 1, float32).track(), w = random({12, 8, 3, 3}, 2, float32).track(),
+               b = random({12}, 3, float32).track();
+  const Tensor one = random({1, 40, 60, 50}, 4, float32).track(), v = random({6, 40, 5, 5}, 5, float32).track();
+  auto run = [&](int n) {
+    set_threads(n);
+    std::vector<Tensor> all;
+    for (const auto& [in, weight, bias] : {std::array{x, w, b}, std::array{one, v, Tensor()}}) {
+      const std::vector<Tensor> y = {conv2d(in, weight, bias, {.padding = 1})}, leaves = {in, weight},
+                                g = {random(y[0].shape(), 6, float32)};
+      all.push_back(y[0]);
+      for (auto& t : grad(y, leaves, g)) all.push_back(t);
+    }
+    return all;
+  };
+  const int before = threads();
+  const auto first = run(1);
+  for (int n : {2, 3, 8}) {
+    const auto again = run(n);
+    for (std::size_t i = 0; i < first.size(); ++i) CHECK(first[i].to_vector<float>() == again[i].to_vector<float>());
+  }
+  set_threads(before);
+}
+
+TEST_CASE("conv: what does not fit is an error that names the shapes") {
+  const Tensor x = zeros({2, 4, 8, 8}), w = zeros({6, 4, 3, 3}), none;
+  CHECK_THROWS_AS(conv2d(x, zeros({6, 3, 3, 3}), none), ShapeError);
+  CHECK(message_of<ShapeError>([&] {
+          conv2d(x, zeros({6, 3, 3, 3}), none);
+        }).starts_with("conv2d: input [2, 4, 8, 8] has 4 channels, but weight [6, 3, 3, 3] takes 3"));
+  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 3}), ShapeError);
+  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 4}), ShapeError);
+  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 2}), ShapeError);
+  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 0}), ValueError);
+  CHECK_THROWS_AS(conv2d(x, zeros({6, 4, 9, 3}), none), ShapeError);
+  CHECK(message_of<ShapeError>([&] {
+          conv2d(x, zeros({6, 4, 9, 3}), none);
+        }).starts_with("conv2d: the kernel reaches over 9 entries, but spatial axis 0 of [2, 4, 8, 8] has 8"));
+  CHECK_THROWS_AS(conv2d(x, w, none, {.stride = 0}), ValueError);
+  CHECK_THROWS_AS(conv2d(x, w, none, {.padding = -1}), ValueError);
+  CHECK_THROWS_AS(conv2d(x, w, none, {.dilation = 0}), ValueError);
+  CHECK_THROWS_AS(conv2d(x, w, zeros({5})), ShapeError);
+  CHECK_THROWS_AS(conv2d(x, to(w, float64), none), TypeError);
+  CHECK_THROWS_AS(conv2d(x, w, zeros({6}, float64)), TypeError);
+  CHECK_THROWS_AS(conv2d(zeros({2, 4, 8, 8}, int64), zeros({6, 4, 3, 3}, int64), none), TypeError);
+  CHECK_THROWS_AS(conv2d(zeros({4, 8}), w, none), ShapeError);
+  CHECK_THROWS_AS(conv2d(zeros({1, 4, 8}), zeros({6, 4, 3}), none), ShapeError);
+  CHECK_THROWS_AS(conv(x, w, none, {.stride = {1, 1, 1}}), ShapeError);
+  CHECK_THROWS_AS(conv_transpose(x, w, none), ShapeError);
+  CHECK_THROWS_AS(conv_transpose(x, zeros({4, 6, 3, 3}), none, {.output_padding = {1}}), ValueError);
+  CHECK_THROWS_AS(conv_transpose(zeros({1, 4, 1}), zeros({4, 1, 2}), none, {.padding = {1}}), ShapeError);
+}

@@ -1,0 +1,52 @@
+#include "wengert/autodiff/ops/windows.h"
+
+#include "wengert/autodiff/fail.h"
+
+namespace wengert {
+
+void check_float(std::string_view op, Operand x) {
+  if (!is_float(x->dtype()))
+    fail<TypeError>(x.where(), "{}: needs float32 or float64, got {}; convert with to(x, float32)", op, x->dtype());
+}
+
+Shape each_axis(std::string_view op, std::string_view what, Operand x, const Shape& given, int spatial,
+                std::int64_t least, const Shape& otherwise) {
+  Shape r = given.empty() ? otherwise : given;
+  if (r.rank() != spatial && r.rank() != 1)
+    fail<ShapeError>(x.where(), "{}: {} needs one entry for each of {} spatial axes, or one for all, got {}", op, what,
+                     spatial, given);
+  while (r.rank() < spatial) r.push_back(r[0]);
+  for (auto n : r)
+    if (n < least) fail<ValueError>(x.where(), "{}: {} must be {} or more, got {}", op, what, least, given);
+  return r;
+}
+
+void set_windows(kernels::Windows& g, std::string_view op, Operand x, int spatial, const Shape& kernel,
+                 const Shape& stride, const Shape& padding, const Shape& dilation) {
+  const Shape k = each_axis(op, "kernel", x, kernel, spatial, 1);
+  const Shape s = each_axis(op, "stride", x, stride, spatial, 1, {1});
+  const Shape p = each_axis(op, "padding", x, padding, spatial, 0, {0});
+  const Shape l = each_axis(op, "dilation", x, dilation, spatial, 1, {1});
+  for (int i = 0; i < spatial; ++i) {
+    const int d = 3 - spatial + i;
+    g.in[d] = x->shape()[x->rank() - spatial + i];
+    g.kernel[d] = k[i], g.stride[d] = s[i], g.padding[d] = p[i], g.dilation[d] = l[i];
+  }
+}
+
+void set_out(kernels::Windows& g, std::string_view op, Operand x, int spatial, bool ceil) {
+  for (int d = 3 - spatial; d < 3; ++d) {
+    const std::int64_t reach = g.dilation[d] * (g.kernel[d] - 1) + 1, padded = g.in[d] + 2 * g.padding[d];
+    const std::int64_t room = padded - reach + (ceil ? g.stride[d] - 1 : 0);
+    if (room < 0)
+      fail<ShapeError>(x.where(),
+                       "{}: the kernel reaches over {} entries, but spatial axis {} of {} has {} with its padding of "
+                       "{}; pad more or use a smaller kernel",
+                       op, reach, d - 3 + spatial, x->shape(), padded, g.padding[d]);
+    g.out[d] = room / g.stride[d] + 1;
+    if (ceil && (g.out[d] - 1) * g.stride[d] >= g.in[d] + g.padding[d])
+      --g.out[d];  // it would begin in the padding after the input
+  }
+}
+
+}  // namespace wengert

@@ -1,0 +1,29 @@
+#pragma once
+
+// Internal: attributes of windows as users write them, for convolution, pooling and unfold.
+
+#include "wengert/autodiff/kernels/windows.h"
+#include "wengert/autodiff/tensor.h"
+
+#include <string_view>
+
+namespace wengert {
+
+/// TypeError unless x is float32 or float64.
+void check_float(std::string_view op, Operand x);
+
+/// One number for each spatial axis, from a list that has one for each, a single one for all, or none (`otherwise` for
+/// all). ShapeError for other lengths, ValueError below `least`.
+Shape each_axis(std::string_view op, std::string_view what, Operand x, const Shape& given, int spatial,
+                std::int64_t least, const Shape& otherwise = {});
+
+/// Sets all but `out` from the last axes of x and the attributes. ValueError for a stride, dilation or kernel below 1,
+/// a padding below 0.
+void set_windows(kernels::Windows&, std::string_view op, Operand x, int spatial, const Shape& kernel,
+                 const Shape& stride, const Shape& padding, const Shape& dilation);
+
+/// Sets `out`. ShapeError when a window is larger than the padded input. With `ceil` the last window may begin inside
+/// and end beyond the padded input.
+void set_out(kernels::Windows&, std::string_view op, Operand x, int spatial, bool ceil = false);
+
+}  // namespace wengert
