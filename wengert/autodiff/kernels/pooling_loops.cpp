@@ -1,0 +1,85 @@
+#include "wengert/autodiff/kernels/pooling_loops.h"
+
+namespace wengert::kernels {
+namespace {
+
+// Written without branches, so that the compiler makes registers of it.
+template <class T>
+struct Best {
+  T value;
+  std::int32_t which;
+
+  void meet(T x, std::int32_t at) {
+    const bool better = (x > value) | (x != x);
+    value = better ? x : value;
+    which = better ? at : which;
+  }
+};
+
+template <class T>
+void max_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, T* __restrict y,
+             std::uint8_t* __restrict which) {
+  const auto best_of = [&](std::int64_t i) {
+    Best<T> m{a[2 * i], 0};
+    m.meet(a[2 * i + 1], 1), m.meet(b[2 * i], 2), m.meet(b[2 * i + 1], 3);
+    return m;
+  };
+  if (which)
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto m = best_of(i);
+      y[i] = m.value, which[i] = static_cast<std::uint8_t>(m.which);
+    }
+  else
+    for (std::int64_t i = 0; i < n; ++i) y[i] = best_of(i).value;
+}
+
+template <class T>
+void gather_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, const std::uint8_t* __restrict which,
+                T* __restrict y) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T in_a = which[i] & 1 ? a[2 * i + 1] : a[2 * i], in_b = which[i] & 1 ? b[2 * i + 1] : b[2 * i];
+    y[i] = which[i] & 2 ? in_b : in_a;
+  }
+}
+
+template <class T>
+void scatter_2x2(const T* __restrict y, const std::uint8_t* __restrict which, std::int64_t n, T* __restrict a,
+                 T* __restrict b) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T g = y[i];
+    a[2 * i] = which[i] == 0 ? g : T(0), a[2 * i + 1] = which[i] == 1 ? g : T(0);
+    b[2 * i] = which[i] == 2 ? g : T(0), b[2 * i + 1] = which[i] == 3 ? g : T(0);
+  }
+}
+
+// stride is passed as a constant for the usual ones.
+template <class T>
+void take(const T* __restrict x, std::int64_t stride, std::int32_t offset, std::int64_t n, T* __restrict y,
+          std::int32_t* __restrict index) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T v = x[i * stride], m = y[i];
+    const std::int32_t before = index[i];
+    const bool better = (v > m) | (v != v) | (before < 0);
+    y[i] = better ? v : m;
+    index[i] = better ? offset + static_cast<std::int32_t>(i) * static_cast<std::int32_t>(stride) : before;
+  }
+}
+template <class T>
+void take_larger(const T* x, std::int64_t stride, std::int32_t offset, std::int64_t n, T* y, std::int32_t* index) {
+  if (stride == 1)
+    take(x, 1, offset, n, y, index);
+  else if (stride == 2)
+    take(x, 2, offset, n, y, index);
+  else
+    take(x, stride, offset, n, y, index);
+}
+
+}  // namespace
+
+template <class T, class Arch>
+constinit const PoolLoops<T> PoolLoopsOf<T, Arch>::table = {max_2x2<T>, gather_2x2<T>, scatter_2x2<T>, take_larger<T>};
+
+template struct PoolLoopsOf<float, Current>;
+template struct PoolLoopsOf<double, Current>;
+
+}  // namespace wengert::kernels
