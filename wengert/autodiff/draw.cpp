@@ -5,6 +5,7 @@
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/graphviz.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <span>
@@ -21,7 +22,7 @@ using detail::Node;
 
 // ---------------------------------------------------------------- what is drawn
 
-enum class Role { operation, result, parameter, variable, data };
+enum class Role { operation, result, parameter, variable, input, data };
 
 struct Value {
   Shape shape;
@@ -48,6 +49,8 @@ struct Picture {
   std::vector<Box> boxes;
   std::vector<Arrow> arrows;  // sorted by `to`
 };
+
+bool is_operator(const Box& b) { return b.role == Role::operation || b.role == Role::result; }
 
 std::string layer_of(std::string_view parameter) {
   const auto dot = parameter.rfind('.');
@@ -108,33 +111,37 @@ Box box_of_data(const void* identity, const Names& names) {
     const Tensor& t = entry->named->tensor;
     b.title = entry->named->name;
     b.values.push_back({t.shape(), t.dtype()});
-    if (entry->parameter) b.role = Role::parameter, b.layer = layer_of(b.title);
+    b.role = entry->parameter ? Role::parameter : Role::input;
+    if (entry->parameter) b.layer = layer_of(b.title);
   }
   return b;
 }
 
 // A layer holds its parameters and the operators that take them, directly or through operators on nothing else (a transposed
-// weight). A scalar leaves: it is a penalty, and what adds it to the loss is no part of the layer.
+// weight). What is made of parameters alone and leads to no such operator is a penalty, and no part of the layer.
 void assign_layers(Picture& p) {
-  std::vector<bool> made_of_parameters(p.boxes.size());
+  std::vector<bool> of_parameters(p.boxes.size()), wanted(p.boxes.size());
   auto arrow = p.arrows.begin();
   for (std::size_t i = 0; i < p.boxes.size(); ++i) {
     Box& b = p.boxes[i];
-    if (b.role == Role::parameter) made_of_parameters[i] = true;
     bool all = true, one_layer = true;
     std::string layer;
     for (; arrow != p.arrows.end() && arrow->to == static_cast<int>(i); ++arrow) {
-      const Box& x = p.boxes[static_cast<std::size_t>(arrow->from)];
-      const bool parameter = made_of_parameters[static_cast<std::size_t>(arrow->from)];
-      all = all && parameter;
-      if (!parameter || x.layer.empty()) continue;
-      one_layer = one_layer && (layer.empty() || layer == x.layer);
-      layer = x.layer;
+      const auto from = static_cast<std::size_t>(arrow->from);
+      all = all && of_parameters[from];
+      if (!of_parameters[from] || p.boxes[from].layer.empty()) continue;
+      one_layer = one_layer && (layer.empty() || layer == p.boxes[from].layer);
+      layer = p.boxes[from].layer;
     }
-    if (b.role != Role::operation && b.role != Role::result) continue;
-    if (one_layer) b.layer = layer;
-    made_of_parameters[i] = all && b.values[0].shape.rank() > 0;
+    of_parameters[i] = is_operator(b) ? all && b.values[0].shape.rank() > 0 : b.role == Role::parameter;
+    if (is_operator(b) && one_layer && b.values[0].shape.rank() > 0) b.layer = layer;
   }
+  for (auto a = p.arrows.rbegin(); a != p.arrows.rend(); ++a) {
+    const auto from = static_cast<std::size_t>(a->from), to = static_cast<std::size_t>(a->to);
+    if (p.boxes[from].layer == p.boxes[to].layer && (!of_parameters[to] || wanted[to])) wanted[from] = true;
+  }
+  for (std::size_t i = 0; i < p.boxes.size(); ++i)
+    if (is_operator(p.boxes[i]) && of_parameters[i] && !wanted[i]) p.boxes[i].layer.clear();
 }
 
 Picture picture_of(const Tensor& y, const Names& names, detail::Sweep& sweep) {
@@ -162,11 +169,12 @@ Picture picture_of(const Tensor& y, const Names& names, detail::Sweep& sweep) {
 struct Look {
   std::string_view legend, shape, fill, line;
 };
-constexpr std::array<Look, 5> looks{{
+constexpr std::array<Look, 6> looks{{
     {"operator", "box", "#e8f0fb", "#5b87c7"},
     {"result", "box", "#fbe3e4", "#c9454f"},
     {"parameter", "cylinder", "#fdf0d0", "#c9932a"},
-    {"variable", "ellipse", "#e2f3e3", "#4f9a57"},
+    {"variable", "ellipse", "#efe6f8", "#8a5fb5"},
+    {"input", "ellipse", "#e2f3e3", "#4f9a57"},
     {"data", "ellipse", "#f1f1f1", "#8f8f8f"},
 }};
 const Look& look_of(Role r) { return looks[static_cast<std::size_t>(r)]; }
@@ -245,13 +253,13 @@ void write_box(std::string& to, const Box& b, std::size_t i, std::string_view in
 
 // One row of colours, and what the graph amounts to.
 std::string legend_of(const Picture& p) {
-  std::array<std::int64_t, 5> count{};
+  std::array<std::int64_t, looks.size()> count{};
   std::int64_t parameters = 0, bytes = 0;
   for (const Box& b : p.boxes) {
     ++count[static_cast<std::size_t>(b.role)];
     for (const Value& v : b.values) {
       if (b.role == Role::parameter) parameters += v.shape.numel();
-      if (b.role == Role::operation || b.role == Role::result) bytes += v.bytes();
+      if (is_operator(b)) bytes += v.bytes();
     }
   }
   std::string cells;
@@ -261,14 +269,44 @@ std::string legend_of(const Picture& p) {
                            looks[r].line, looks[r].legend);
   std::string sum = counted(count[0] + count[1], "operator") + ", results " + readable_bytes(bytes);
   if (count[2]) sum += fmt::format("  ·  {}, {}", counted(count[2], "parameter"), counted(parameters, "number"));
-  return fmt::format("<TABLE BORDER=\"0\" CELLSPACING=\"6\"><TR>{}</TR><TR><TD COLSPAN=\"5\" ALIGN=\"CENTER\"><FONT COLOR=\"#6b6b6b\">{}</FONT>"
-                     "</TD></TR></TABLE>", cells, sum);
+  if (std::any_of(p.arrows.begin(), p.arrows.end(), [](const Arrow& a) { return !a.differentiable; })) sum += "  ·  dashed: no derivative";
+  return fmt::format("<TABLE BORDER=\"0\"><TR><TD><TABLE BORDER=\"0\" CELLSPACING=\"6\"><TR>{}</TR></TABLE></TD></TR><TR><TD><FONT "
+                     "COLOR=\"#6b6b6b\">{}</FONT></TD></TR></TABLE>", cells, sum);
+}
+
+// Data run straight down, from the operand that an operator mainly works on: the newest result among its operands, else the first
+// that is no parameter. Leaves whose first use this is stand beside the operator; the others stay above.
+struct Row {
+  int left = -1, right = -1;
+};
+
+std::vector<Row> rows_of(const Picture& p) {
+  std::vector<Row> rows(p.boxes.size());
+  std::vector<bool> placed(p.boxes.size());
+  auto box = [&](const Arrow& a) -> const Box& { return p.boxes[static_cast<std::size_t>(a.from)]; };
+  for (std::size_t i = 0, end = 0; i < p.arrows.size(); i = end) {
+    int main = -1;
+    for (end = i; end < p.arrows.size() && p.arrows[end].to == p.arrows[i].to; ++end) {
+      const Arrow& a = p.arrows[end];
+      if (is_operator(box(a)) ? main < a.from || !is_operator(p.boxes[static_cast<std::size_t>(main)])
+                              : main < 0 && box(a).role != Role::parameter) main = a.from;
+    }
+    Row& row = rows[static_cast<std::size_t>(p.arrows[i].to)];
+    for (std::size_t k = end; k-- > i;) {
+      const int leaf = p.arrows[k].from;
+      if (is_operator(box(p.arrows[k])) || leaf == main || placed[static_cast<std::size_t>(leaf)]) continue;
+      int& place = row.right < 0 ? row.right : row.left;
+      if (place < 0) place = leaf;
+      placed[static_cast<std::size_t>(leaf)] = true;
+    }
+  }
+  return rows;
 }
 
 std::string dot_text(const Picture& p) {
   std::string s =
       "digraph wengert {\n"
-      "  graph [rankdir=TB, ranksep=0.34, nodesep=0.3, bgcolor=white, fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, labelloc=b, "
+      "  graph [rankdir=TB, ranksep=0.34, nodesep=0.3, bgcolor=white, newrank=true, fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, labelloc=b, "
       "pad=0.25, tooltip=\" \"];\n"
       "  node [fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, style=\"filled,rounded\", width=2.3, height=0.62, margin=\"0.16,0.07\", "
       "penwidth=1.2];\n"
@@ -287,11 +325,20 @@ std::string dot_text(const Picture& p) {
     for (const std::size_t i : members) write_box(s, p.boxes[i], i, "    ");
     s += "  }\n";
   }
+  const std::vector<Row> rows = rows_of(p);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (const int leaf : {rows[i].left, rows[i].right})
+      if (leaf >= 0) s += fmt::format("  {{ rank=same; n{}; n{}; }}\n", leaf, i);
   for (const Arrow& a : p.arrows) {
     const auto& values = p.boxes[static_cast<std::size_t>(a.from)].values;
+    if (rows[static_cast<std::size_t>(a.to)].right == a.from) {
+      s += fmt::format("  n{} -> n{} [dir=back{}];\n", a.to, a.from, a.differentiable ? "" : ", style=dashed, color=\"#9a9a9a\"");
+      continue;
+    }
     s += fmt::format("  n{} -> n{}", a.from, a.to);
     if (!a.differentiable) s += " [style=dashed, color=\"#9a9a9a\"]";
-    else if (values.size() > 1) s += fmt::format(" [label=\" result {}: {}\"]", a.output, values[a.output].shape);
+    else if (values.size() > 1) s += fmt::format(" [weight=8, label=\" result {}: {}\"]", a.output, values[a.output].shape);
+    else if (is_operator(p.boxes[static_cast<std::size_t>(a.from)])) s += " [weight=8]";
     s += ";\n";
   }
   return s + "}\n";
