@@ -18,11 +18,12 @@ namespace {
 using detail::Access;
 using detail::Edge;
 using detail::Kind;
+using detail::Member;
 using detail::Node;
 
 // ---------------------------------------------------------------- what is drawn
 
-enum class Role { operation, result, parameter, variable, input, data };
+enum class Role { operation, result, parameter, buffer, variable, input, data };
 
 struct Value {
   Shape shape;
@@ -52,26 +53,31 @@ struct Picture {
 
 bool is_operator(const Box& b) { return b.role == Role::operation || b.role == Role::result; }
 
+bool in_model(Role r) { return r == Role::parameter || r == Role::buffer; }
+
 std::string layer_of(std::string_view parameter) {
   const auto dot = parameter.rfind('.');
   return std::string(dot == parameter.npos ? "" : parameter.substr(0, dot));
 }
 
-// Names by node and result for what is on the tape, by identity for what is not.
+// Names by node and result for what is on the tape, by identity for what is not. Names from a model come first.
 struct Names {
   struct Entry {
-    const Named* named;
-    bool parameter;
+    std::string_view name;
+    const Tensor* tensor;
+    Role role;
   };
   std::map<std::pair<const Node*, std::uint32_t>, Entry> on_tape;
   std::unordered_map<const void*, Entry> off_tape;
 
-  void add(const std::vector<Named>& list, bool parameter) {
-    for (const Named& n : list) {
-      if (!n.tensor.defined()) continue;
-      if (const Node* node = Access::node(n.tensor)) on_tape.try_emplace({node, Access::output(n.tensor)}, Entry{&n, parameter});
-      off_tape.try_emplace(Access::body(n.tensor), Entry{&n, parameter});
-    }
+  Names(const std::vector<Member>& members, const std::vector<Named>& others) {
+    for (const Member& m : members) add({m.path, &m.tensor, m.trained ? Role::parameter : Role::buffer});
+    for (const Named& n : others) add({n.name, &n.tensor, Role::input});
+  }
+  void add(const Entry& e) {
+    if (!e.tensor->defined()) return;
+    if (const Node* node = Access::node(*e.tensor)) on_tape.try_emplace({node, Access::output(*e.tensor)}, e);
+    off_tape.try_emplace(Access::body(*e.tensor), e);
   }
   const Entry* find(const Node& n, std::uint32_t output) const {
     const auto at = on_tape.find({&n, output});
@@ -92,13 +98,13 @@ Box box_of(const Node& n, const Names& names, bool result) {
   }
   b.where = n.where;
   if (n.kind == Kind::leaf) {
-    b.role = entry && entry->parameter ? Role::parameter : Role::variable;
-    b.title = entry ? entry->named->name : "variable";
-    if (b.role == Role::parameter) b.layer = layer_of(b.title);
+    b.role = entry && in_model(entry->role) ? entry->role : Role::variable;
+    b.title = entry ? entry->name : "variable";
+    if (in_model(b.role)) b.layer = layer_of(b.title);
   } else {
     b.role = result ? Role::result : Role::operation;
     b.title = n.name();
-    if (entry) b.name = entry->named->name;
+    if (entry) b.name = entry->name;
   }
   return b;
 }
@@ -108,11 +114,10 @@ Box box_of_data(const void* identity, const Names& names) {
   b.role = Role::data;
   b.title = "data";
   if (const auto* entry = names.find(identity)) {
-    const Tensor& t = entry->named->tensor;
-    b.title = entry->named->name;
-    b.values.push_back({t.shape(), t.dtype()});
-    b.role = entry->parameter ? Role::parameter : Role::input;
-    if (entry->parameter) b.layer = layer_of(b.title);
+    b.title = entry->name;
+    b.values.push_back({entry->tensor->shape(), entry->tensor->dtype()});
+    b.role = entry->role;
+    if (in_model(b.role)) b.layer = layer_of(b.title);
   }
   return b;
 }
@@ -133,7 +138,7 @@ void assign_layers(Picture& p) {
       one_layer = one_layer && (layer.empty() || layer == p.boxes[from].layer);
       layer = p.boxes[from].layer;
     }
-    of_parameters[i] = is_operator(b) ? all && b.values[0].shape.rank() > 0 : b.role == Role::parameter;
+    of_parameters[i] = is_operator(b) ? all && b.values[0].shape.rank() > 0 : in_model(b.role);
     if (is_operator(b) && one_layer && b.values[0].shape.rank() > 0) b.layer = layer;
   }
   for (auto a = p.arrows.rbegin(); a != p.arrows.rend(); ++a) {
@@ -169,10 +174,11 @@ Picture picture_of(const Tensor& y, const Names& names, detail::Sweep& sweep) {
 struct Look {
   std::string_view legend, shape, fill, line;
 };
-constexpr std::array<Look, 6> looks{{
+constexpr std::array<Look, 7> looks{{
     {"operator", "box", "#e8f0fb", "#5b87c7"},
     {"result", "box", "#fbe3e4", "#c9454f"},
     {"parameter", "cylinder", "#fdf0d0", "#c9932a"},
+    {"buffer", "cylinder", "#f5f2ea", "#a89a7c"},
     {"variable", "ellipse", "#efe6f8", "#8a5fb5"},
     {"input", "ellipse", "#e2f3e3", "#4f9a57"},
     {"data", "ellipse", "#f1f1f1", "#8f8f8f"},
@@ -236,7 +242,7 @@ std::string label_of(const Box& b) {
   }
   if (b.values.empty()) return s;
   s += fmt::format("<BR/><FONT POINT-SIZE=\"9\" COLOR=\"#6b6b6b\">{}", readable_bytes(bytes));
-  if (b.where.line() && b.role != Role::parameter) s += fmt::format("  ·  {}", html(short_place(b.where)));
+  if (b.where.line() && !in_model(b.role)) s += fmt::format("  ·  {}", html(short_place(b.where)));
   return s + "</FONT>";
 }
 
@@ -285,16 +291,16 @@ std::vector<Row> rows_of(const Picture& p) {
   std::vector<bool> placed(p.boxes.size());
   auto box = [&](const Arrow& a) -> const Box& { return p.boxes[static_cast<std::size_t>(a.from)]; };
   for (std::size_t i = 0, end = 0; i < p.arrows.size(); i = end) {
-    int main = -1;
+    int spine = -1;
     for (end = i; end < p.arrows.size() && p.arrows[end].to == p.arrows[i].to; ++end) {
       const Arrow& a = p.arrows[end];
-      if (is_operator(box(a)) ? main < a.from || !is_operator(p.boxes[static_cast<std::size_t>(main)])
-                              : main < 0 && box(a).role != Role::parameter) main = a.from;
+      if (is_operator(box(a)) ? spine < a.from || !is_operator(p.boxes[static_cast<std::size_t>(spine)])
+                              : spine < 0 && !in_model(box(a).role)) spine = a.from;
     }
     Row& row = rows[static_cast<std::size_t>(p.arrows[i].to)];
     for (std::size_t k = end; k-- > i;) {
       const int leaf = p.arrows[k].from;
-      if (is_operator(box(p.arrows[k])) || leaf == main || placed[static_cast<std::size_t>(leaf)]) continue;
+      if (is_operator(box(p.arrows[k])) || leaf == spine || placed[static_cast<std::size_t>(leaf)]) continue;
       int& place = row.right < 0 ? row.right : row.left;
       if (place < 0) place = leaf;
       placed[static_cast<std::size_t>(leaf)] = true;
@@ -363,22 +369,19 @@ void check_nodes(const detail::Sweep& sweep, std::string_view who, const DrawOpt
                      "or raise .max_nodes", who, count, options.max_nodes);
 }
 
-std::string dot_text(const Tensor& y, const std::vector<Named>& parameters, const DrawOptions& options, std::string_view who, Where where) {
+std::string dot_text(const Tensor& y, const std::vector<Member>& members, const DrawOptions& options, std::string_view who, Where where) {
   check_drawable(y, who, where);
   detail::Sweep sweep({&y, 1});
   check_nodes(sweep, who, options, where);
-  Names names;
-  names.add(parameters, true);
-  names.add(options.names, false);
-  return dot_text(picture_of(y, names, sweep));
+  return dot_text(picture_of(y, Names(members, options.names), sweep));
 }
 
 }  // namespace
 
-void detail::draw(const Tensor& y, const std::string& path, const std::vector<Named>& parameters, const DrawOptions& options, Drawing as,
+void detail::draw(const Tensor& y, const std::string& path, const std::vector<Member>& members, const DrawOptions& options, Drawing as,
                   Where where) {
   const std::string_view who = as == Drawing::dot ? "write_dot" : "write_svg";
-  std::string text = dot_text(y, parameters, options, who, where);
+  std::string text = dot_text(y, members, options, who, where);
   if (as == Drawing::svg) text = svg_of(text, where);
   const std::span bytes = std::as_bytes(std::span(text));
   write_atomically({who, path, where}, {&bytes, 1});

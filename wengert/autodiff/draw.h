@@ -2,9 +2,11 @@
 
 // Pictures of the graph behind a tensor, drawn by Graphviz: write_dot(loss, "graph.dot", model).
 
+#include "wengert/autodiff/model.h"
 #include "wengert/autodiff/tensor.h"
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace wengert {
@@ -16,7 +18,7 @@ struct Named {
 };
 
 struct DrawOptions {
-  /// Names for what is no parameter of a model: {{"x", x}, {"labels", y}}. Results on the way may be named too.
+  /// Names for what is in no model: {{"x", x}, {"labels", y}}. Results on the way may be named too.
   std::vector<Named> names = {};
   /// Larger graphs are refused: nobody can read them, and dot needs minutes.
   std::size_t max_nodes = 2000;
@@ -31,8 +33,35 @@ WENGERT_API void write_svg(const Tensor& y, const std::string& path, const DrawO
 
 namespace detail {
 
+/// What a model calls a tensor.
+struct Member {
+  std::string path;
+  Tensor tensor;
+  bool trained;
+};
 enum class Drawing { dot, svg };
-WENGERT_API void draw(const Tensor& y, const std::string& path, const std::vector<Named>& parameters, const DrawOptions&, Drawing, Where);
+WENGERT_API void draw(const Tensor& y, const std::string& path, const std::vector<Member>&, const DrawOptions&, Drawing, Where);
+
+template <class Model>
+std::vector<Member> members_by_path(const Model& model) {
+  std::vector<Member> all;
+  for_each_tensor(model, [&](std::string_view path, const auto& t) {
+    all.push_back({std::string(path), t, std::is_same_v<decltype(t), const Param&>});
+  });
+  return all;
+}
 
 }  // namespace detail
+
+/// The same with the names that the tensors have in a model ("hidden.weight"). Each layer ("hidden") is a frame around its parameters
+/// and the operators that take them.
+template <class Model>
+void write_dot(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {}, Where where = Where::current()) {
+  detail::draw(y, path, detail::members_by_path(model), options, detail::Drawing::dot, where);
+}
+template <class Model>
+void write_svg(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {}, Where where = Where::current()) {
+  detail::draw(y, path, detail::members_by_path(model), options, detail::Drawing::svg, where);
+}
+
 }  // namespace wengert
