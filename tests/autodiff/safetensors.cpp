@@ -27,6 +27,12 @@ std::string file_of(const std::string& header, std::size_t data_bytes = 0) {
   return file_of(header, data_bytes, header.size());
 }
 
+std::string braces(const std::string& inside) {
+  std::string s = "{";
+  s += inside;
+  return s += '}';
+}
+
 std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
                   const std::string& offsets) {
   return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
@@ -141,7 +147,7 @@ TEST_CASE("safetensors: NaN keeps its bits, and a tracked tensor is saved by its
 TEST_CASE("safetensors: the bytes are those of the format, the widest numbers first") {
   TemporaryFolder folder;
   save_tensors(folder / "x", {{"b", ones({1}, boolean)}, {"a", ones({}, int64)}});
-  std::string header = "{" + entry("b", "BOOL", "[1]", "[8,9]") + "," + entry("a", "I64", "[]", "[0,8]") + "}";
+  std::string header = braces(entry("b", "BOOL", "[1]", "[8,9]") + "," + entry("a", "I64", "[]", "[0,8]"));
   header.resize((header.size() + 7) / 8 * 8, ' ');
   CHECK(read_bytes(folder / "x") == file_of(header) + std::string("\1\0\0\0\0\0\0\0\1", 9));
 }
@@ -186,7 +192,7 @@ TEST_CASE(
     "safetensors: shapes that overflow, or promise other bytes than there are, are refused before they are allocated") {
   const auto before = memory_stats().reserved;
   auto shape = [](const std::string& s, const std::string& offsets) {
-    return complaint(file_of("{" + entry("w", "F32", s, offsets) + "}", 8));
+    return complaint(file_of(braces(entry("w", "F32", s, offsets)), 8));
   };
   CHECK(contains(shape("[4294967296,4294967296]", "[0,8]"), "more elements than can be counted"));
   CHECK(contains(shape("[4611686018427387904]", "[0,8]"), "more elements than can be counted"));
@@ -202,7 +208,7 @@ TEST_CASE(
 
 TEST_CASE("safetensors: offsets that overlap, leave gaps, run backwards or out of the file are refused") {
   auto two = [](const std::string& a, const std::string& b) {
-    return complaint(file_of("{" + entry("a", "F32", "[1]", a) + "," + entry("b", "F32", "[1]", b) + "}", 8));
+    return complaint(file_of(braces(entry("a", "F32", "[1]", a) + "," + entry("b", "F32", "[1]", b)), 8));
   };
   CHECK(two("[0,4]", "[4,8]") == "");
   CHECK(two("[4,8]", "[0,4]") == "");
@@ -210,19 +216,17 @@ TEST_CASE("safetensors: offsets that overlap, leave gaps, run backwards or out o
   CHECK(contains(two("[0,4]", "[8,12]"), "tensor \"b\": offsets [8, 12] in 8 bytes of data"));
   CHECK(contains(two("[4,0]", "[4,8]"), "tensor \"a\": offsets [4, 0]"));
   CHECK(contains(two("[0,4]", "[18446744073709551612,0]"), "tensor \"b\": offsets"));
-  CHECK(contains(complaint(file_of("{" + entry("a", "F32", "[1]", "[4,8]") + "}", 8)),
+  CHECK(contains(complaint(file_of(braces(entry("a", "F32", "[1]", "[4,8]")), 8)),
                  "bytes 0 to 4 of the data belong to no tensor"));
-  CHECK(
-      contains(complaint(file_of("{" + entry("a", "F32", "[1]", "[0,4]") + "}", 8)), "4 bytes follow the last tensor"));
+  CHECK(contains(complaint(file_of(braces(entry("a", "F32", "[1]", "[0,4]")), 8)), "4 bytes follow the last tensor"));
   const std::string odd = entry("a", "BOOL", "[1]", "[0,1]") + "," + entry("b", "F32", "[1]", "[1,5]");
-  CHECK(contains(complaint(file_of("{" + odd + "}", 5)),
-                 "tensor \"b\": F32 must begin at a multiple of 4 bytes, found 1"));
+  CHECK(contains(complaint(file_of(braces(odd), 5)), "tensor \"b\": F32 must begin at a multiple of 4 bytes, found 1"));
 }
 
 TEST_CASE("safetensors: duplicate names are refused") {
   const std::string a = entry("a", "F32", "[1]", "[0,4]"), again = entry("a", "F32", "[1]", "[4,8]");
-  CHECK(contains(complaint(file_of("{" + a + "," + again + "}", 8)), "tensor \"a\" appears twice"));
-  CHECK(contains(complaint(file_of("{" + a + "," + entry("\\u0061", "F32", "[1]", "[4,8]") + "}", 8)),
+  CHECK(contains(complaint(file_of(braces(a + "," + again), 8)), "tensor \"a\" appears twice"));
+  CHECK(contains(complaint(file_of(braces(a + "," + entry("\\u0061", "F32", "[1]", "[4,8]")), 8)),
                  "tensor \"a\" appears twice"));
   CHECK(contains(complaint(file_of("{\"__metadata__\":{},\"__metadata__\":{}}")), "\"__metadata__\" appears twice"));
   CHECK(contains(complaint(file_of("{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}")), "\"k\" appears twice"));
@@ -255,13 +259,13 @@ TEST_CASE("safetensors: JSON of any other form is refused, and the message says 
   CHECK(contains(field("\"data_offsets\":[0]"), "data_offsets must be [begin, end], found 1 numbers"));
   CHECK(contains(field("\"data_offsets\":[0,4,8]"), "found more"));
   CHECK(contains(field("\"strides\":[1]"), "found \"strides\""));
-  CHECK(contains(header("{" + entry("a", "F16", "[2]", "[0,4]") + "}"),
+  CHECK(contains(header(braces(entry("a", "F16", "[2]", "[0,4]"))),
                  "dtype must be F32, F64, I64 or BOOL, found \"F16\""));
   CHECK(contains(header("{\"a\":" + std::string(100'000, '[')), "found a list"));
 }
 
 TEST_CASE("safetensors: a BOOL is 0 or 1") {
-  const std::string header = "{" + entry("mask", "BOOL", "[2]", "[0,2]") + "}";
+  const std::string header = braces(entry("mask", "BOOL", "[2]", "[0,2]"));
   CHECK(complaint(file_of(header) + std::string("\0\1", 2)) == "");
   CHECK(contains(complaint(file_of(header) + "\1\2"), "tensor \"mask\": element 1 is 2"));
 }
@@ -335,4 +339,94 @@ TEST_CASE("safetensors: a symbolic link stays, and the file behind it is replace
   save_tensors(folder / "link", {});
   CHECK(std::filesystem::is_symlink(folder / "link"));
   CHECK(load_tensors(folder / "real").tensors.empty());
+}
+
+namespace {
+
+struct Affine {
+  Param weight, bias;
+};
+struct Small {
+  Affine hidden{ones({2, 3}), zeros({2})};
+  std::vector<Affine> blocks;
+  Buffer mean = zeros({2});
+  Tensor scale = ones({1});
+  double rate = 0.5;
+};
+
+Small filled(double value) {
+  Small m;
+  m.blocks.push_back({ones({1, 2}), {}});  // without a bias
+  for_each_tensor(m, [&](auto& t) { t.assign(full(t.shape(), value)); });
+  return m;
+}
+
+// Every number of the model, to see whether it changed.
+std::vector<float> numbers(const Small& m) {
+  std::vector<float> all;
+  for_each_tensor(m, [&](const Tensor& t) {
+    for (float x : t.to_vector<float>()) all.push_back(x);
+  });
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("save and load: a model comes back, trained tensors and buffers, under the paths of its fields") {
+  TemporaryFolder folder;
+  save(folder / "m", filled(3), {{"epoch", "7"}});
+  std::vector<std::string> names;
+  for (auto& t : load_tensors(folder / "m").tensors) names.push_back(t.name);
+  CHECK(names == std::vector<std::string>{"hidden.weight", "hidden.bias", "blocks.0.weight", "mean", "scale"});
+
+  Small m = filled(1);
+  const Tensor weight = m.hidden.weight.detach();
+  load(folder / "m", m);
+  CHECK(numbers(m) == numbers(filled(3)));
+  CHECK(m.hidden.weight.is_trained());
+  CHECK(weight.to_vector<float>() == std::vector<float>(6, 3));  // in place: who holds the parameter sees it
+}
+
+TEST_CASE("load: a plain tensor of the model that others hold too is replaced, not changed") {
+  TemporaryFolder folder;
+  save(folder / "m", filled(3));
+  Small m = filled(1);
+  const Tensor mine = m.scale;
+  load(folder / "m", m);
+  CHECK(mine.item() == 1);
+  CHECK(m.scale.item() == 3);
+}
+
+TEST_CASE("load: whatever does not match is named, and the model stays as it was") {
+  TemporaryFolder folder;
+  const auto path = folder / "m";
+  auto refused = [&](const Small& saved) {
+    save(path, saved);
+    Small m = filled(1);
+    const auto before = numbers(m);
+    std::string what;
+    try {
+      load(path, m);
+    } catch (const FileError& e) {
+      what = e.what();
+    }
+    CHECK(numbers(m) == before);
+    return what;
+  };
+  Small saved = filled(3);
+  saved.scale = ones({2});
+  CHECK(contains(refused(saved), "tensor \"scale\": the model has float32 [1], the file float32 [2]"));
+  saved.scale = ones({1}, float64);
+  CHECK(contains(refused(saved), "tensor \"scale\": the model has float32 [1], the file float64 [1]"));
+  saved.scale = {};
+  CHECK(contains(refused(saved), "load: " + path + ": tensor \"scale\" of the model is not in the file"));
+  saved = filled(3);
+  saved.blocks[0].bias = zeros({1});
+  CHECK(contains(refused(saved), "tensor \"blocks.0.bias\" of the file is not in the model"));
+  save(path, filled(3));
+  const auto whole = read_bytes(path);
+  write_bytes(path, whole.substr(0, whole.size() - 1));
+  Small m = filled(1);
+  CHECK_THROWS_AS(load(path, m), FileError);
+  CHECK(numbers(m) == numbers(filled(1)));
 }

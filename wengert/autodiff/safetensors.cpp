@@ -278,24 +278,24 @@ Tensor read_tensor(const FileTask& task, const File& file, const Entry& e, std::
   return t;
 }
 
-std::string json_text(std::string_view what, const std::string& text, Where where) {
+std::string json_text(std::string_view what, const std::string& text, const FileTask& task) {
   try {
     return Json(text).dump();
   } catch (const Json::exception&) {
-    fail<ValueError>(where, "save_tensors: {} {} is not UTF-8", what, in_quotes(text));
+    fail<ValueError>(task.where, "{}: {} {} is not UTF-8", task.who, what, in_quotes(text));
   }
 }
 
-void check_to_save(const std::vector<NamedTensor>& tensors, Where where) {
+void check_to_save(const FileTask& task, const std::vector<NamedTensor>& tensors) {
   std::vector<std::string_view> names;
   for (auto& [name, tensor] : tensors) {
-    if (name == metadata_key) fail<ValueError>(where, "save_tensors: a tensor cannot be named {}", metadata_key);
-    if (!tensor.defined()) fail<ValueError>(where, "save_tensors: {} has no value; leave it out", in_quotes(name));
+    if (name == metadata_key) fail<ValueError>(task.where, "{}: a tensor cannot be named {}", task.who, metadata_key);
+    if (!tensor.defined()) fail<ValueError>(task.where, "{}: {} has no value; leave it out", task.who, in_quotes(name));
     names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
-    fail<ValueError>(where, "save_tensors: the name {} is given twice", in_quotes(*twice));
+    fail<ValueError>(task.where, "{}: the name {} is given twice", task.who, in_quotes(*twice));
 }
 
 // The widest numbers come first, so that all of them are aligned.
@@ -310,7 +310,7 @@ std::vector<std::size_t> order_of_data(const std::vector<NamedTensor>& tensors) 
 std::size_t bytes_of(const Tensor& t) { return static_cast<std::size_t>(t.numel()) * size_of(t.dtype()); }
 
 std::string header_text(const std::vector<NamedTensor>& tensors, const std::vector<std::size_t>& order,
-                        const Metadata& metadata, Where where) {
+                        const Metadata& metadata, const FileTask& task) {
   std::vector<std::size_t> begin(tensors.size());
   std::size_t end = 0;
   for (auto i : order) begin[i] = std::exchange(end, end + bytes_of(tensors[i].tensor));
@@ -319,7 +319,7 @@ std::string header_text(const std::vector<NamedTensor>& tensors, const std::vect
   if (!metadata.empty()) {
     std::vector<std::string> pairs;
     for (auto& [key, value] : metadata)
-      pairs.push_back(json_text("metadata", key, where) + ":" + json_text("metadata", value, where));
+      pairs.push_back(json_text("metadata", key, task) + ":" + json_text("metadata", value, task));
     items.push_back(fmt::format("\"{}\":{{{}}}", metadata_key, fmt::join(pairs, ",")));
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -327,7 +327,7 @@ std::string header_text(const std::vector<NamedTensor>& tensors, const std::vect
     const auto* format =
         std::find_if(std::begin(formats), std::end(formats), [&](auto& f) { return f.dtype == t.dtype(); });
     items.push_back(fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                                json_text("the name", name, where), format->code,
+                                json_text("the name", name, task), format->code,
                                 fmt::join(t.shape().begin(), t.shape().end(), ","), begin[i], begin[i] + bytes_of(t)));
   }
   std::string text = fmt::format("{{{}}}", fmt::join(items, ","));
@@ -340,16 +340,7 @@ std::span<const std::byte> bytes(const T* from, std::size_t n) {
   return std::as_bytes(std::span(from, n));
 }
 
-}  // namespace
-
-const Tensor& TensorFile::at(std::string_view name, Where where) const {
-  for (auto& t : tensors)
-    if (t.name == name) return t.tensor;
-  fail<ValueError>(where, "at: no tensor is named {}; there are {}", in_quotes(name), tensors.size());
-}
-
-TensorFile load_tensors(const std::string& path, Where where) {
-  const FileTask task{"load_tensors", path, where};
+TensorFile read_file(const FileTask& task) {
   const File file(task);
   Header header = read_header(task, file);
   std::uint64_t data = file.size();
@@ -364,14 +355,14 @@ TensorFile load_tensors(const std::string& path, Where where) {
   return result;
 }
 
-void save_tensors(const std::string& path, const std::vector<NamedTensor>& tensors, const Metadata& metadata,
-                  Where where) {
-  check_to_save(tensors, where);
+void write_file(const FileTask& task, const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
+  check_to_save(task, tensors);
   const auto order = order_of_data(tensors);
-  const std::string header = header_text(tensors, order, metadata, where);
+  const std::string header = header_text(tensors, order, metadata, task);
   const std::uint64_t length = header.size();
   if (length > longest_header)
-    fail<ValueError>(where, "save_tensors: names and metadata take {} bytes, at most {} fit", length, longest_header);
+    fail<ValueError>(task.where, "{}: names and metadata take {} bytes, at most {} fit", task.who, length,
+                     longest_header);
 
   std::vector<std::span<const std::byte>> pieces{bytes(&length, 1), bytes(header.data(), header.size())};
   std::vector<Tensor> in_order;  // keeps the copies of strided tensors alive
@@ -379,7 +370,51 @@ void save_tensors(const std::string& path, const std::vector<NamedTensor>& tenso
     const Tensor& t = in_order.emplace_back(contiguous(tensors[i].tensor.detach()));
     pieces.push_back(bytes(detail::data<std::byte>(t), bytes_of(t)));
   }
-  detail::write_atomically({"save_tensors", path, where}, pieces);
+  detail::write_atomically(task, pieces);
 }
 
+}  // namespace
+
+const Tensor& TensorFile::at(std::string_view name, Where where) const {
+  for (auto& t : tensors)
+    if (t.name == name) return t.tensor;
+  fail<ValueError>(where, "at: no tensor is named {}; there are {}", in_quotes(name), tensors.size());
+}
+
+TensorFile load_tensors(const std::string& path, Where where) { return read_file({"load_tensors", path, where}); }
+
+void save_tensors(const std::string& path, const std::vector<NamedTensor>& tensors, const Metadata& metadata,
+                  Where where) {
+  write_file({"save_tensors", path, where}, tensors, metadata);
+}
+
+namespace detail {
+
+void save_model(const std::string& path, const std::vector<NamedTensor>& tensors, const Metadata& metadata,
+                Where where) {
+  write_file({"save", path, where}, tensors, metadata);
+}
+
+std::vector<Tensor> load_model(const std::string& path, const std::vector<NamedTensor>& model, Where where) {
+  const FileTask task{"load", path, where};
+  const TensorFile file = read_file(task);
+  std::map<std::string_view, const Tensor*> unused;
+  for (auto& t : file.tensors) unused.emplace(t.name, &t.tensor);
+
+  std::vector<Tensor> values;
+  for (auto& [name, t] : model) {
+    const auto found = unused.find(name);
+    if (found == unused.end()) task.fail("tensor {} of the model is not in the file", in_quotes(name));
+    const Tensor& value = *found->second;
+    if (value.dtype() != t.dtype() || !(value.shape() == t.shape()))
+      task.fail("tensor {}: the model has {} {}, the file {} {}", in_quotes(name), t.dtype(), t.shape(), value.dtype(),
+                value.shape());
+    values.push_back(value);
+    unused.erase(found);
+  }
+  if (!unused.empty()) task.fail("tensor {} of the file is not in the model", in_quotes(unused.begin()->first));
+  return values;
+}
+
+}  // namespace detail
 }  // namespace wengert

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "wengert/autodiff/model.h"
 #include "wengert/autodiff/tensor.h"
 
+#include <concepts>
 #include <map>
 #include <string>
 #include <string_view>
@@ -39,5 +41,41 @@ WENGERT_API TensorFile load_tensors(const std::string& path, Where = Where::curr
 WENGERT_API void save_tensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                               const Metadata& metadata = {}, Where = Where::current());
 /// @}
+
+namespace detail {
+
+WENGERT_API void save_model(const std::string& path, const std::vector<NamedTensor>&, const Metadata&, Where);
+/// The values for `model`, in its order. FileError unless names, shapes and dtypes are the same.
+WENGERT_API std::vector<Tensor> load_model(const std::string& path, const std::vector<NamedTensor>& model, Where);
+
+template <class M>
+std::vector<NamedTensor> named_tensors(const M& model) {
+  std::vector<NamedTensor> all;
+  for_each_tensor(model, [&](std::string_view name, const Tensor& t) { all.push_back({std::string(name), t}); });
+  return all;
+}
+
+}  // namespace detail
+
+/// Writes all tensors of a model, trained or not, under their names ("hidden.weight"), with save_tensors().
+template <class M>
+void save(const std::string& path, const M& model, const Metadata& metadata = {}, Where where = Where::current()) {
+  detail::save_model(path, detail::named_tensors(model), metadata, where);
+}
+
+/// Fills a model of the same build from a file. FileError, and the model is as it was, unless the file has exactly the
+/// tensors of the model, with the same shapes and dtypes. Params and Buffers are changed in place; a plain Tensor
+/// becomes the one that was read.
+template <class M>
+void load(const std::string& path, M& model, Where where = Where::current()) {
+  const std::vector<Tensor> values = detail::load_model(path, detail::named_tensors(model), where);
+  auto value = values.begin();
+  for_each_tensor(model, [&]<class T>(T& t) {
+    if constexpr (std::same_as<T, Tensor>)
+      t = *value++;
+    else
+      t.assign(*value++, where);
+  });
+}
 
 }  // namespace wengert
