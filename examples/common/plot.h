@@ -1,0 +1,131 @@
+#pragma once
+
+// Curves as a picture, drawn by gnuplot.
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace common {
+
+struct Curve {
+  std::string name;  ///< written at its end
+  std::vector<double> x, y;
+  int colour = 0;      ///< curves of one colour belong together
+  bool faint = false;  ///< a noisy line behind the others
+};
+
+struct Panel {
+  std::string title, x_label;
+  std::vector<Curve> curves;
+  bool logarithmic = false;
+  std::string number_format = "%g";  ///< of the y axis
+};
+
+inline bool on_path(const std::string& program) {
+  std::istringstream path(std::getenv("PATH") ? std::getenv("PATH") : "");
+  for (std::string folder; std::getline(path, folder, ':');)
+    if (access((folder + "/" + program).c_str(), X_OK) == 0) return true;
+  return false;
+}
+
+namespace detail {
+
+// In single quotes gnuplot takes everything as it is, but for the quote itself.
+inline std::string quoted(const std::string& text) {
+  std::string s = "'";
+  for (const char c : text) s += c == '\'' ? "''" : std::string(1, c);
+  return s + "'";
+}
+
+inline std::string data(const Curve& curve, const std::string& name) {
+  std::string s = name + " << END\n";
+  for (std::size_t i = 0; i < curve.x.size(); ++i) s += fmt::format("{} {}\n", curve.x[i], curve.y[i]);
+  return s + "END\n";
+}
+
+// Names of curves that end close together are moved apart; in lines of text.
+inline std::vector<double> label_shifts(const Panel& panel) {
+  constexpr double lines = 17;  // fit into the height of a panel
+  auto height = [&](double y) { return panel.logarithmic ? std::log(std::max(y, 1e-300)) : y; };
+  double low = 1e300, high = -1e300;
+  std::vector<std::pair<double, std::size_t>> ends;
+  for (std::size_t i = 0; i < panel.curves.size(); ++i) {
+    const Curve& c = panel.curves[i];
+    for (const double y : c.y) low = std::min(low, height(y)), high = std::max(high, height(y));
+    if (!c.name.empty() && !c.y.empty()) ends.emplace_back(height(c.y.back()), i);
+  }
+  std::sort(ends.begin(), ends.end());
+  std::vector<double> shift(panel.curves.size());
+  for (std::size_t k = 1; k < ends.size(); ++k) {
+    const auto [a, i] = ends[k - 1];
+    const auto [b, j] = ends[k];
+    const double missing = 1 - ((b - a) / std::max(high - low, 1e-300) * lines + shift[j] - shift[i]);
+    if (missing > 0) shift[i] -= missing / 2, shift[j] += missing / 2;
+  }
+  return shift;
+}
+
+inline std::string draw(const Panel& panel, int number) {
+  static constexpr const char* strong[] = {"#2f6db3", "#d1495b", "#3a8f5c", "#b07d12"};
+  static constexpr const char* pale[] = {"#c3d6ea", "#f1c9cf", "#c4dfce", "#e7d7b0"};
+  std::string s, curves;
+  for (std::size_t i = 0; i < panel.curves.size(); ++i) {
+    const Curve& c = panel.curves[i];
+    if (c.x.empty()) continue;
+    const std::string name = fmt::format("$panel{}_{}", number, i);
+    s += data(c, name);
+    curves += curves.empty() ? "plot " : ", ";
+    curves += fmt::format("{} using 1:2 with lines lw {} lc rgb '{}'", name, c.faint ? 1 : 2.5,
+                          (c.faint ? pale : strong)[c.colour % 4]);
+  }
+  if (curves.empty()) return "";
+  const auto shift = label_shifts(panel);
+  for (std::size_t i = 0; i < panel.curves.size(); ++i)
+    if (const Curve& c = panel.curves[i]; !c.name.empty() && !c.x.empty())
+      s += fmt::format("set label {} at {}, {} offset 0.8, {} textcolor rgb '{}'\n", quoted(c.name), c.x.back(),
+                       c.y.back(), shift[i], strong[c.colour % 4]);
+  s += fmt::format("set label {} at graph 0, graph 1.09\nset xlabel {}\nset format y '{}'\n",
+                   quoted("{/:Bold " + panel.title + "}"), quoted(panel.x_label), panel.number_format);
+  s += panel.logarithmic ? "set logscale y\n" : "unset logscale y\n";
+  return s + curves + "\nunset label\n";
+}
+
+}  // namespace detail
+
+/// Panels side by side, as SVG. False when gnuplot is not there or fails.
+inline bool plot(const std::string& path, const std::vector<Panel>& panels) {
+  if (!on_path("gnuplot")) return false;
+  std::string script = fmt::format(
+      "set terminal svg enhanced rounded size {},400 font 'sans-serif,14' background '#ffffff'\n"
+      "set output {}\n"
+      "set border 3 lw 1 lc rgb '#888888'\n"
+      "set tics nomirror scale 0.5 textcolor rgb '#444444'\n"
+      "set grid ytics lt 1 lw 0.7 lc rgb '#e4e4e4'\n"
+      "set xlabel textcolor rgb '#444444'\n"
+      "set key off\n"
+      "set rmargin 9\n"
+      "set tmargin 3\n"
+      "set multiplot layout 1, {}\n",
+      500 * panels.size(), detail::quoted(path), panels.size());
+  int number = 0;
+  for (auto& panel : panels) script += detail::draw(panel, number++);
+
+  auto* const before = std::signal(SIGPIPE, SIG_IGN);  // should gnuplot go away early, its exit status tells
+  std::FILE* gnuplot = popen("gnuplot", "w");
+  if (gnuplot) std::fputs(script.c_str(), gnuplot);
+  const bool drawn = gnuplot && pclose(gnuplot) == 0;
+  std::signal(SIGPIPE, before);
+  return drawn;
+}
+
+}  // namespace common
