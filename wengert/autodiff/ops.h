@@ -173,6 +173,9 @@ WENGERT_API Tensor softmax(Operand x, int axis = -1);
 WENGERT_API Tensor log_softmax(Operand x, int axis = -1);
 /// log(sum(exp(x))).
 WENGERT_API Tensor logsumexp(Operand x, int axis = -1, bool keep_dims = false);
+/// Mean over rows of -log_softmax(logits)[label], as one node.  logits [n, k], labels [n] int64 -> [].
+/// vjp: (softmax(logits) - one_hot(labels)) y_bar / n.  ValueError naming row and label when one is not in [0, k).
+WENGERT_API Tensor softmax_cross_entropy(Operand logits, Operand labels);
 /// @}
 
 /// @name Linear algebra

@@ -1,0 +1,51 @@
+#include "wengert/autodiff/kernels/indexing.h"
+
+#include "wengert/autodiff/parallel.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace wengert::kernels {
+
+void index_select(std::size_t element, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
+                  const void* x, void* y) {
+  const std::size_t bytes = element * static_cast<std::size_t>(inner);
+  const auto* from = static_cast<const std::byte*>(x);
+  auto* to = static_cast<std::byte*>(y);
+  parallel_for(outer * m, std::max<std::int64_t>(1, grain_elements / inner), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const std::int64_t source = r / m * n + index[r % m];
+      std::memcpy(to + static_cast<std::size_t>(r) * bytes, from + static_cast<std::size_t>(source) * bytes, bytes);
+    }
+  });
+}
+
+namespace {
+
+// Threads share the columns, never the index: entries that meet are added in their own order.
+template <class T>
+void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index, const void* x, void* y) {
+  const std::int64_t grain = std::max<std::int64_t>(64, grain_elements / m);
+  parallel_for(outer * inner, grain, [&](std::int64_t begin, std::int64_t end) {
+    while (begin < end) {
+      const std::int64_t o = begin / inner, first = begin % inner, count = std::min(end - begin, inner - first);
+      for (std::int64_t i = 0; i < m; ++i) {
+        const T* from = static_cast<const T*>(x) + (o * m + i) * inner + first;
+        T* to = static_cast<T*>(y) + (o * n + index[i]) * inner + first;
+        for (std::int64_t j = 0; j < count; ++j) to[j] += from[j];
+      }
+      begin += count;
+    }
+  });
+}
+
+}  // namespace
+
+void index_add(DType dtype, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
+               const void* x, void* y) {
+  if (dtype == float32) add_as<float>(outer, n, m, inner, index, x, y);
+  else if (dtype == float64) add_as<double>(outer, n, m, inner, index, x, y);
+  else add_as<std::int64_t>(outer, n, m, inner, index, x, y);
+}
+
+}  // namespace wengert::kernels

@@ -1,0 +1,182 @@
+// Compiled once for each instruction set: nothing here may be shared by name with the objects of the others.
+
+#include "wengert/autodiff/kernels/softmax.h"
+
+#include "wengert/autodiff/simd.h"
+
+#include <limits>
+
+namespace wengert::kernels {
+namespace {
+
+template <class T>
+constexpr T infinity = std::numeric_limits<T>::infinity();
+
+// The last, partial register of a row, filled up with a number that the reduction does not see.
+template <class L, class T>
+L load_tail(const T* p, std::int64_t n, T fill) {
+  alignas(64) T buffer[L::width];
+  for (std::int64_t i = 0; i < L::width; ++i) buffer[i] = i < n ? p[i] : fill;
+  return L::Batch::load_aligned(buffer);
+}
+
+template <class L, class T = typename L::Scalar>
+T add_up(L x) {
+  alignas(64) T v[L::width];
+  x.v.store_aligned(v);
+  for (std::int64_t w = L::width / 2; w; w /= 2)
+    for (std::int64_t i = 0; i < w; ++i) v[i] += v[i + w];
+  return v[0];
+}
+
+// Entries that are NaN may be missed here: they turn the sum, and with it the whole row, into NaN anyway.
+template <class L, class T>
+T largest(const T* x, std::int64_t n) {
+  L most[4] = {-infinity<T>, -infinity<T>, -infinity<T>, -infinity<T>};
+  std::int64_t i = 0;
+  for (; i + 4 * L::width <= n; i += 4 * L::width)
+    for (int k = 0; k < 4; ++k) most[k].v = xsimd::max(most[k].v, L::load(x + i + k * L::width).v);
+  for (; i + L::width <= n; i += L::width) most[0].v = xsimd::max(most[0].v, L::load(x + i).v);
+  if (i < n) most[0].v = xsimd::max(most[0].v, load_tail<L>(x + i, n - i, -infinity<T>).v);
+  alignas(64) T v[L::width];
+  xsimd::max(xsimd::max(most[0].v, most[1].v), xsimd::max(most[2].v, most[3].v)).store_aligned(v);
+  T r = v[0];
+  for (int k = 1; k < L::width; ++k) r = v[k] > r ? v[k] : r;
+  return r;
+}
+
+// exp(89) is infinite in float32 already, so the largest entry is subtracted; but inf - inf would be NaN.
+template <class L, class T>
+T shift_of(const T* x, std::int64_t n) {
+  const T m = largest<L>(x, n);
+  return m == infinity<T> || m == -infinity<T> ? T(0) : m;
+}
+
+// The sum of term(i, registers...) over a row, in pieces, so that the error does not grow with all of its length. Registers beyond the
+// end of the row are filled with `fill`, and `keep` sees only what is inside.
+constexpr std::int64_t piece = 4096;
+template <class L, class T, class Term>
+T sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
+  T total = 0;
+  for (std::int64_t begin = 0; begin < n; begin += piece) {
+    const std::int64_t end = begin + piece < n ? begin + piece : n;
+    L sum = T(0);
+    std::int64_t i = begin;
+    for (; i + L::width <= end; i += L::width) sum = sum + term(i, L::load(x + i), L::width);
+    if (i < end) sum = sum + term(i, load_tail<L>(x + i, end - i, fill), end - i);
+    total += add_up(sum);
+  }
+  return total;
+}
+
+template <class L, class T, class F>
+void map(const T* x, T* y, std::int64_t n, F&& f) {
+  std::int64_t i = 0;
+  for (; i + L::width <= n; i += L::width) f(L::load(x + i)).store(y + i);
+  if (i < n) f(L::load_some(x + i, n - i)).store_some(y + i, n - i);
+}
+template <class L, class T, class F>
+void map(const T* x0, const T* x1, T* y, std::int64_t n, F&& f) {
+  std::int64_t i = 0;
+  for (; i + L::width <= n; i += L::width) f(L::load(x0 + i), L::load(x1 + i)).store(y + i);
+  if (i < n) f(L::load_some(x0 + i, n - i), L::load_some(x1 + i, n - i)).store_some(y + i, n - i);
+}
+
+template <class L, class T>
+T log_sum_of(const T* x, std::int64_t n, T shift) {
+  return std::log(sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp(v - L(shift)); }));
+}
+
+template <class L, class T = typename L::Scalar>
+struct Rows {
+  static const T* row(const void* p, std::int64_t i, std::int64_t n) { return static_cast<const T*>(p) + i * n; }
+  static T* row(void* p, std::int64_t i, std::int64_t n) { return static_cast<T*>(p) + i * n; }
+
+  static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T* x = row(in[0], i, n);
+      const T shift = shift_of<L>(x, n);
+      *row(out[0], i, 1) = shift;
+      *row(out[1], i, 1) = log_sum_of<L>(x, n, shift);
+    }
+  }
+  static void softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T* x = row(in[0], i, n);
+      T* y = row(out[0], i, n);
+      const L shift = shift_of<L>(x, n);
+      const T sum = sum_over<L>(x, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t some) {
+        const L e = exp(v - shift);
+        if (some == L::width) e.store(y + j);
+        else e.store_some(y + j, some);
+        return e;
+      });
+      map<L>(y, y, n, [r = L(T(1) / sum)](L e) { return e * r; });
+    }
+  }
+  static void log_softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T* x = row(in[0], i, n);
+      const T shift = shift_of<L>(x, n), log_sum = log_sum_of<L>(x, n, shift);
+      map<L>(x, row(out[0], i, n), n, [s = L(shift), l = L(log_sum)](L v) { return v - s - l; });
+    }
+  }
+  // sum(f(x0, x1)) over a row; f(0, 0) must be 0.
+  template <class F>
+  static T sum_of(const T* x0, const T* x1, std::int64_t n, F&& f) {
+    return sum_over<L>(x0, n, T(0), [&](std::int64_t j, L v, std::int64_t some) {
+      return f(v, some == L::width ? L::load(x1 + j) : load_tail<L>(x1 + j, some, T(0)));
+    });
+  }
+  static void softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T *y = row(in[0], i, n), *y_bar = row(in[1], i, n);
+      const L s = sum_of(y, y_bar, n, [](L p, L g) { return p * g; });
+      map<L>(y, y_bar, row(out[0], i, n), n, [s](L p, L g) { return p * (g - s); });
+    }
+  }
+  static void log_softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T *y = row(in[0], i, n), *y_bar = row(in[1], i, n);
+      const L s = sum_over<L>(y_bar, n, T(0), [](std::int64_t, L g, std::int64_t) { return g; });
+      map<L>(y, y_bar, row(out[0], i, n), n, [s](L l, L g) { return g - exp(l) * s; });
+    }
+  }
+  static void log_softmax_jvp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T *y = row(in[0], i, n), *x_dot = row(in[1], i, n);
+      const L s = sum_of(y, x_dot, n, [](L l, L d) { return exp(l) * d; });
+      map<L>(x_dot, row(out[0], i, n), n, [s](L d) { return d - s; });
+    }
+  }
+  static void logsumexp_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T y = *row(in[1], i, 1), y_bar = *row(in[2], i, 1);
+      if (y == -infinity<T> || y_bar == 0) map<L>(row(in[0], i, n), row(out[0], i, n), n, [](L) { return L(T(0)); });
+      else map<L>(row(in[0], i, n), row(out[0], i, n), n, [y = L(y), g = L(y_bar)](L x) { return g * exp(x - y); });
+    }
+  }
+  static void cross_entropy_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+    const T factor = *static_cast<const T*>(in[4]);
+    for (std::int64_t i = begin; i < end; ++i) {
+      T* x_bar = row(out[0], i, n);
+      map<L>(row(in[0], i, n), x_bar, n, [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) {
+        return f * exp(x - s - l);
+      });
+      x_bar[static_cast<const std::int64_t*>(in[3])[i]] -= factor;
+    }
+  }
+  static constexpr SoftmaxLoops loops = {statistics,      softmax,         log_softmax,   softmax_vjp,
+                                         log_softmax_vjp, log_softmax_jvp, logsumexp_vjp, cross_entropy_vjp};
+};
+
+}  // namespace
+
+template <class Arch>
+const SoftmaxLoops* softmax_loops() {
+  static constexpr SoftmaxLoops both[] = {Rows<Lanes<float>>::loops, Rows<Lanes<double>>::loops};
+  return both;
+}
+template const SoftmaxLoops* softmax_loops<Current>();
+
+}  // namespace wengert::kernels
