@@ -37,6 +37,11 @@ std::vector<Elementwise> elementwise_list() {
     return [inputs](std::int64_t n) { return std::vector<Shape>(static_cast<std::size_t>(inputs), Shape{n}); };
   };
   auto rows = [](std::int64_t n) { return std::vector<Shape>{{n / 128, 128}}; };
+  auto images = [](std::int64_t n) {
+    if (n == 1024) return std::vector<Shape>{{4, 16, 4, 4}};
+    const std::int64_t size = n == 102400 ? 10 : 100;
+    return std::vector<Shape>{{16, 64, size, size}};
+  };
   return {
       {"relu", [](const Inputs& x) { return relu(x[0]); }, flat(1)},
       {"tanh", [](const Inputs& x) { return tanh(x[0]); }, flat(1)},
@@ -49,6 +54,7 @@ std::vector<Elementwise> elementwise_list() {
       {"sum", [](const Inputs& x) { return sum(x[0]); }, flat(1)},
       {"sum_rows", [](const Inputs& x) { return sum(x[0], {1}); }, rows},
       {"sum_cols", [](const Inputs& x) { return sum(x[0], {0}); }, rows},
+      {"max_pool2", [](const Inputs& x) { return max_pool2d(x[0], 2); }, images},
   };
 }
 
@@ -129,8 +135,38 @@ void deep_case(const Options& o, const std::string& what) {
   std::fflush(stdout);
 }
 
+// ---------------------------------------------------------------- convolution
+
+struct Convolution {
+  std::string name;
+  std::int64_t n, in, out, size, kernel, padding, groups;
+};
+const std::vector<Convolution> convolutions{
+    {"lenet1_1to32_k5_28", 64, 1, 32, 28, 5, 2, 1}, {"lenet2_32to64_k5_14", 64, 32, 64, 14, 5, 2, 1},
+    {"lenet1_1to32_k3_28", 64, 1, 32, 28, 3, 1, 1}, {"lenet2_32to64_k3_14", 64, 32, 64, 14, 3, 1, 1},
+    {"res_64to64_k3_32", 32, 64, 64, 32, 3, 1, 1},  {"res_128to128_k3_16", 32, 128, 128, 16, 3, 1, 1},
+    {"pw_64to128_k1_32", 32, 64, 128, 32, 1, 0, 1}, {"dw_64_k3_32", 32, 64, 64, 32, 3, 1, 64},
+};
+
+void convolution_case(const Options& o, const Convolution& c) {
+  Inputs x{randn({c.n, c.in, c.size, c.size}, rng), randn({c.out, c.in / c.groups, c.kernel, c.kernel}, rng), randn({c.out}, rng)};
+  auto y = [&] { return conv2d(x[0], x[1], x[2], {.padding = c.padding, .groups = c.groups}); };
+  const double flops = 2.0 * static_cast<double>(c.n * c.out * c.size * c.size * (c.in / c.groups) * c.kernel * c.kernel);
+  auto gflops = [](double work, const Stat& s) { return fmt::format("\"gflops\":{:.1f}", work / s.min_ns); };
+  const Stat forward = measure(o, [&] { (void)y(); });
+  emit(o, "conv_" + c.name + "_fwd", forward, gflops(flops, forward));
+  for (Tensor& t : x) t = t.track();
+  const Tensor y_bar = randn(y().shape(), rng);
+  const Stat both = measure(o, [&] {
+    const Tensor result = y();
+    (void)grad({&result, 1}, x, {&y_bar, 1});
+  });
+  emit(o, "conv_" + c.name + "_fwdbwd", both, gflops(3 * flops, both));
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
+  for (const Convolution& c : convolutions) cases.push_back({"conv_" + c.name, [=](const Options& o) { convolution_case(o, c); }});
   for (const std::string op : {"add", "mul", "tanh"})
     for (const std::int64_t n : {1, 16})
       cases.push_back({fmt::format("chain_{}_e{}", op, n), [=](const Options& o) {
