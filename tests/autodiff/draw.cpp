@@ -198,6 +198,13 @@ TEST_CASE("write_dot: an operator on parameters of two layers stands between the
   CHECK(!has(cluster(dot, "b"), "<B>mul</B>"));
 }
 
+TEST_CASE("write_dot: an input that comes in again further down stays above its first operator") {
+  const Tensor x = ones({3, 3}), w = ones({3, 3}).track();
+  const std::string dot = dot_of(x + relu(matmul(x, w)), {{"w", w}}, {.names = {{"x", x}}});
+  CHECK(!has(dot, "rank=same; " + id(dot, "x") + ";"));
+  CHECK(!has(dot, " -> " + id(dot, "x")));
+}
+
 TEST_CASE("write_dot: data appears once per tensor, dashed, and by its name when it was given one") {
   const Tensor x = ones({5}), w = ones({5}).track();
   const Tensor y = (w * x) - x;

@@ -257,6 +257,21 @@ void write_box(std::string& to, const Box& b, std::size_t i, std::string_view in
                  look.shape, look.fill, look.line, b.role == Role::result ? ", penwidth=2.4" : "", label_of(b), quoted(tooltip_of(b)));
 }
 
+void write_boxes(std::string& to, const Picture& p) {
+  std::map<std::string, std::vector<std::size_t>> layers;
+  for (std::size_t i = 0; i < p.boxes.size(); ++i) {
+    if (p.boxes[i].layer.empty()) write_box(to, p.boxes[i], i, "  ");
+    else layers[p.boxes[i].layer].push_back(i);
+  }
+  int cluster = 0;
+  for (const auto& [layer, members] : layers) {
+    to += fmt::format("  subgraph cluster_{} {{\n    label=<<B>{}</B>>; labelloc=t; labeljust=l; style=\"rounded,filled\"; color=\"#c9ccd3\"; "
+                      "fillcolor=\"#f8f9fb\"; fontcolor=\"#555b66\"; margin=12; tooltip={};\n", cluster++, html(layer), quoted(layer));
+    for (const std::size_t i : members) write_box(to, p.boxes[i], i, "    ");
+    to += "  }\n";
+  }
+}
+
 // One row of colours, and what the graph amounts to.
 std::string legend_of(const Picture& p) {
   std::array<std::int64_t, looks.size()> count{};
@@ -283,30 +298,39 @@ std::string legend_of(const Picture& p) {
 // Data run straight down, from the operand that an operator mainly works on: the newest result among its operands, else the first
 // that is no parameter. Leaves whose first use this is stand beside the operator; the others stay above.
 struct Row {
-  int left = -1, right = -1;
+  int above = -1, left = -1, right = -1;
 };
 
 std::vector<Row> rows_of(const Picture& p) {
   std::vector<Row> rows(p.boxes.size());
-  std::vector<bool> placed(p.boxes.size());
-  auto box = [&](const Arrow& a) -> const Box& { return p.boxes[static_cast<std::size_t>(a.from)]; };
+  std::vector<bool> met(p.boxes.size());
+  auto box = [&](int i) -> const Box& { return p.boxes[static_cast<std::size_t>(i)]; };
   for (std::size_t i = 0, end = 0; i < p.arrows.size(); i = end) {
-    int spine = -1;
-    for (end = i; end < p.arrows.size() && p.arrows[end].to == p.arrows[i].to; ++end) {
-      const Arrow& a = p.arrows[end];
-      if (is_operator(box(a)) ? spine < a.from || !is_operator(p.boxes[static_cast<std::size_t>(spine)])
-                              : spine < 0 && !in_model(box(a).role)) spine = a.from;
-    }
     Row& row = rows[static_cast<std::size_t>(p.arrows[i].to)];
+    for (end = i; end < p.arrows.size() && p.arrows[end].to == p.arrows[i].to; ++end) {
+      const int from = p.arrows[end].from;
+      if (is_operator(box(from)) ? row.above < from || !is_operator(box(row.above)) : row.above < 0 && !in_model(box(from).role))
+        row.above = from;
+    }
     for (std::size_t k = end; k-- > i;) {
       const int leaf = p.arrows[k].from;
-      if (is_operator(box(p.arrows[k])) || leaf == spine || placed[static_cast<std::size_t>(leaf)]) continue;
+      if (is_operator(box(leaf)) || met[static_cast<std::size_t>(leaf)]) continue;
+      met[static_cast<std::size_t>(leaf)] = true;
       int& place = row.right < 0 ? row.right : row.left;
-      if (place < 0) place = leaf;
-      placed[static_cast<std::size_t>(leaf)] = true;
+      if (leaf != row.above && place < 0) place = leaf;
     }
   }
   return rows;
+}
+
+void write_arrow(std::string& to, const Arrow& a, const Box& from, const Row& row) {
+  const bool right = row.right == a.from;  // dot draws an edge within a row from left to right
+  std::string attributes = right ? ", dir=back" : row.above == a.from ? ", weight=8" : "";
+  if (!a.differentiable) attributes += ", style=dashed, color=\"#9a9a9a\"";
+  else if (from.values.size() > 1) attributes += fmt::format(", label=\" result {}: {}\"", a.output, from.values[a.output].shape);
+  fmt::format_to(std::back_inserter(to), "  n{} -> n{}", right ? a.to : a.from, right ? a.from : a.to);
+  if (!attributes.empty()) fmt::format_to(std::back_inserter(to), " [{}]", attributes.substr(2));
+  to += ";\n";
 }
 
 std::string dot_text(const Picture& p) {
@@ -319,34 +343,12 @@ std::string dot_text(const Picture& p) {
       "  edge [color=\"#555555\", arrowsize=0.65, fontname=\"Helvetica,Arial,sans-serif\", fontsize=9, fontcolor=\"#6b6b6b\", tooltip=\" \"];\n";
   s += fmt::format("  label=<{}>;\n", legend_of(p));
 
-  std::map<std::string, std::vector<std::size_t>> layers;
-  for (std::size_t i = 0; i < p.boxes.size(); ++i) {
-    if (p.boxes[i].layer.empty()) write_box(s, p.boxes[i], i, "  ");
-    else layers[p.boxes[i].layer].push_back(i);
-  }
-  int cluster = 0;
-  for (const auto& [layer, members] : layers) {
-    s += fmt::format("  subgraph cluster_{} {{\n    label=<<B>{}</B>>; labelloc=t; labeljust=l; style=\"rounded,filled\"; color=\"#c9ccd3\"; "
-                     "fillcolor=\"#f8f9fb\"; fontcolor=\"#555b66\"; margin=12; tooltip={};\n", cluster++, html(layer), quoted(layer));
-    for (const std::size_t i : members) write_box(s, p.boxes[i], i, "    ");
-    s += "  }\n";
-  }
+  write_boxes(s, p);
   const std::vector<Row> rows = rows_of(p);
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (const int leaf : {rows[i].left, rows[i].right})
       if (leaf >= 0) s += fmt::format("  {{ rank=same; n{}; n{}; }}\n", leaf, i);
-  for (const Arrow& a : p.arrows) {
-    const auto& values = p.boxes[static_cast<std::size_t>(a.from)].values;
-    if (rows[static_cast<std::size_t>(a.to)].right == a.from) {
-      s += fmt::format("  n{} -> n{} [dir=back{}];\n", a.to, a.from, a.differentiable ? "" : ", style=dashed, color=\"#9a9a9a\"");
-      continue;
-    }
-    s += fmt::format("  n{} -> n{}", a.from, a.to);
-    if (!a.differentiable) s += " [style=dashed, color=\"#9a9a9a\"]";
-    else if (values.size() > 1) s += fmt::format(" [weight=8, label=\" result {}: {}\"]", a.output, values[a.output].shape);
-    else if (is_operator(p.boxes[static_cast<std::size_t>(a.from)])) s += " [weight=8]";
-    s += ";\n";
-  }
+  for (const Arrow& a : p.arrows) write_arrow(s, a, p.boxes[static_cast<std::size_t>(a.from)], rows[static_cast<std::size_t>(a.to)]);
   return s + "}\n";
 }
 
