@@ -54,6 +54,9 @@ std::vector<Elementwise> elementwise_list() {
       {"sum", [](const Inputs& x) { return sum(x[0]); }, flat(1)},
       {"sum_rows", [](const Inputs& x) { return sum(x[0], {1}); }, rows},
       {"sum_cols", [](const Inputs& x) { return sum(x[0], {0}); }, rows},
+      {"softmax", [](const Inputs& x) { return softmax(x[0], 1); }, rows},
+      {"log_softmax", [](const Inputs& x) { return log_softmax(x[0], 1); }, rows},
+      {"cross_entropy", [](const Inputs& x) { return softmax_cross_entropy(x[0], zeros({x[0].size(0)}, int64)); }, rows},
       {"max_pool2", [](const Inputs& x) { return max_pool2d(x[0], 2); }, images},
   };
 }
