@@ -14,10 +14,12 @@ namespace wengert::detail {
 
 inline constexpr int max_fields = 36;
 
-/// Stands for any member while an initialiser of T is tried out.
+/// Stands for any member while an initialiser of T is tried out. Never runs; it has a body because Clang wants one.
 struct Anything {
   template <class U>
-  operator U() const noexcept;
+  operator U() const noexcept {
+    __builtin_unreachable();
+  }
 };
 template <std::size_t>
 using AnythingAt = Anything;
