@@ -194,7 +194,7 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
       n->pull(to);
     }
     clear_cotangents(*n);
-    if (keep) continue;
+    if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
     n->forget();
     n->released = where;
     drop_edges(*n);

@@ -55,8 +55,8 @@ Param::Param(const Param& o) : Tensor(copy_of(o)), trained_(copy_is_trained(o)) 
 
 void Param::set(Tensor value) {
   if (trained_ && value.tracked())
-    fail<GraphError>(place_of_leaf(value), "Param: its new value is on the tape, and so would be all the steps before; detach() it, or change the "
-                     "numbers in place with assign()");
+    fail<GraphError>(place_of_leaf(value), "Param: its new value is on the tape, and would keep the graphs of all steps before; compute it under "
+                     "no_grad, detach() it, or change the numbers in place with assign()");
   if (trained_ || !defined()) *this = Param(std::move(value), place_of_leaf(*this));
   else Tensor::operator=(std::move(value));
 }

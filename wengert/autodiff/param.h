@@ -38,7 +38,7 @@ class WENGERT_API Param : public Tensor {
     return *this;
   }
   /// A new value. For a leaf it must not be on the tape (GraphError): a loop of `w = w - 0.1 * g` would keep the graphs of all its
-  /// steps. Detach it, or change the numbers in place: w.assign(w - 0.1 * g).
+  /// steps. Compute it under no_grad, or change the numbers in place: w.assign(w - 0.1 * g).
   template <std::same_as<Tensor> T>
   Param& operator=(T value) {
     set(std::move(value));
