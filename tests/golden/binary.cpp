@@ -12,6 +12,14 @@ void add_binary(Table& t) {
   ROW(mul, a.input() * a.other());
   ROW(div, a.input() / a.other());
   SAME(pow);
+  SAME(atan2);
+  SAME(hypot);
+  SAME(logaddexp);
+  SAME(xlogy);
+  SAME(fmod);
+  SAME(remainder);
+  ROW(clamp_tensor, clamp(a.input(), a.maybe("min"), a.maybe("max")));
+  ROW(lerp, lerp(a.input(), a["end"], a["weight"]));
   SAME(maximum);
   SAME(minimum);
   ROW(eq, equal(a.input(), a.other()));

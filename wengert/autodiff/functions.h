@@ -129,6 +129,52 @@ struct Minimum {
 };
 WENGERT_BINARY(minimum, Minimum)
 
+// The angle of the point (y, x): the order of the arguments is that of C.
+struct Atan2 {
+  static constexpr std::string_view name = "atan2";
+  static constexpr double low = 0.1;
+  template <class T> static T value(T x, T y) { return atan2(x, y); }
+  template <class T> static T slope_x(arg<0>, T x, T y) { return y / (x * x + y * y); }
+  template <class T> static T slope_x(arg<1>, T x, T y) { return -x / (x * x + y * y); }
+};
+WENGERT_BINARY(atan2, Atan2)
+
+// sqrt(x^2 + y^2), scaled by the larger so that no square overflows. The slopes at the origin are zero.
+struct Hypot {
+  static constexpr std::string_view name = "hypot";
+  template <class T> static T value(T x, T y) {
+    const T a = maximum(abs(x), abs(y)), b = minimum(abs(x), abs(y));
+    const T ratio = b / select(a == T(0), T(1), a);
+    return select(a == b, a * T(1.4142135623730951), a * sqrt(T(1) + ratio * ratio));
+  }
+  template <class T> static T slope_y(arg<0>, T x, T, T r) { return x / select(r == T(0), T(1), r); }
+  template <class T> static T slope_y(arg<1>, T, T y, T r) { return y / select(r == T(0), T(1), r); }
+};
+WENGERT_BINARY(hypot, Hypot)
+
+// x - trunc(x / y) y: the sign of x.
+struct Fmod {
+  static constexpr std::string_view name = "fmod";
+  static constexpr double low1 = 0.5;
+  template <class T> static T value(T x, T y) { return fmod(x, y); }
+  static double slope(arg<0>) { return 1; }
+  template <class T> static T slope_x(arg<1>, T x, T y) { return -trunc(x / y); }
+};
+WENGERT_BINARY(fmod, Fmod)
+
+// x - floor(x / y) y: the sign of y.
+struct Remainder {
+  static constexpr std::string_view name = "remainder";
+  static constexpr double low1 = 0.5;
+  template <class T> static T value(T x, T y) {
+    const T r = fmod(x, y);
+    return select(r * y < T(0), r + y, r);
+  }
+  static double slope(arg<0>) { return 1; }
+  template <class T> static T slope_x(arg<1>, T x, T y) { return -floor(x / y); }
+};
+WENGERT_BINARY(remainder, Remainder)
+
 template <Number T> T max(const T& x, const T& y) { return maximum(x, y); }
 template <Number T> T min(const T& x, const T& y) { return minimum(x, y); }
 
@@ -181,6 +227,14 @@ struct PowScalar {
   }
 };
 
+// a^x with a number a.
+struct Power {
+  static constexpr std::string_view name = "power";
+  double base = 1, log_base = 0;
+  template <class T> T value(T x) const { return pow(T(base), x); }
+  template <class T> T slope_y(T y) const { return T(log_base) * y; }
+};
+
 struct Abs {
   static constexpr std::string_view name = "abs";
   static constexpr bool integers = true;
@@ -188,6 +242,38 @@ struct Abs {
   template <class T> static T slope_x(T x) { return select(x > T(0), T(1), select(x < T(0), T(-1), T(0))); }
 };
 WENGERT_UNARY(abs, Abs)
+
+// The steps below have slope zero everywhere.
+struct Sign {
+  static constexpr std::string_view name = "sign";
+  template <class T> static T value(T x) { return select(x > T(0), T(1), select(x < T(0), T(-1), x)); }
+  static double slope() { return 0; }
+};
+struct Floor {
+  static constexpr std::string_view name = "floor";
+  template <class T> static T value(T x) { return floor(x); }
+  static double slope() { return 0; }
+};
+struct Ceil {
+  static constexpr std::string_view name = "ceil";
+  template <class T> static T value(T x) { return ceil(x); }
+  static double slope() { return 0; }
+};
+struct Round {  // ties to even
+  static constexpr std::string_view name = "round";
+  template <class T> static T value(T x) { return round(x); }
+  static double slope() { return 0; }
+};
+struct Trunc {
+  static constexpr std::string_view name = "trunc";
+  template <class T> static T value(T x) { return trunc(x); }
+  static double slope() { return 0; }
+};
+WENGERT_UNARY(sign, Sign)
+WENGERT_UNARY(floor, Floor)
+WENGERT_UNARY(ceil, Ceil)
+WENGERT_UNARY(round, Round)
+WENGERT_UNARY(trunc, Trunc)
 
 struct Square {
   static constexpr std::string_view name = "square";
@@ -212,6 +298,14 @@ struct Sqrt {
   template <class T> static T slope_y(T y) { return T(0.5) / y; }
 };
 WENGERT_UNARY(sqrt, Sqrt)
+
+struct Rsqrt {
+  static constexpr std::string_view name = "rsqrt";
+  static constexpr double low = 0.1;
+  template <class T> static T value(T x) { return T(1) / sqrt(x); }
+  template <class T> static T slope_y(T y) { return T(-0.5) * y * y * y; }
+};
+WENGERT_UNARY(rsqrt, Rsqrt)
 
 // ---------------------------------------------------------------- elementary functions
 
@@ -245,6 +339,51 @@ struct Expm1 {
 };
 WENGERT_UNARY(expm1, Expm1)
 
+struct Exp2 {
+  static constexpr std::string_view name = "exp2";
+  template <class T> static T value(T x) { return exp2(x); }
+  template <class T> static T slope_y(T y) { return T(0.69314718055994531) * y; }
+};
+struct Log2 {
+  static constexpr std::string_view name = "log2";
+  static constexpr double low = 0.1;
+  template <class T> static T value(T x) { return log2(x); }
+  template <class T> static T slope_x(T x) { return T(1.4426950408889634) / x; }
+};
+struct Log10 {
+  static constexpr std::string_view name = "log10";
+  static constexpr double low = 0.1;
+  template <class T> static T value(T x) { return log10(x); }
+  template <class T> static T slope_x(T x) { return T(0.43429448190325183) / x; }
+};
+WENGERT_UNARY(exp2, Exp2)
+WENGERT_UNARY(log2, Log2)
+WENGERT_UNARY(log10, Log10)
+
+// log(exp(x) + exp(y)). Where both are -inf (or inf) so is the result, and the cotangent is halved.
+struct LogAddExp {
+  static constexpr std::string_view name = "logaddexp";
+  template <class T> static T value(T x, T y) {
+    return select(x == y, x + T(0.69314718055994531), maximum(x, y) + log1p(exp(-abs(x - y))));
+  }
+  template <class T> static T slope_x(arg<0>, T x, T y) { return select(x == y, T(0.5), sigmoid(x - y)); }
+  template <class T> static T slope_x(arg<1>, T x, T y) { return slope_x(arg<0>(), y, x); }
+};
+WENGERT_BINARY(logaddexp, LogAddExp)
+
+// x log(y), and 0 where x is 0 unless y is NaN.
+struct Xlogy {
+  static constexpr std::string_view name = "xlogy";
+  static constexpr double low1 = 0.1;
+  template <class T> static T value(T x, T y) { return select(x == T(0), select(y == y, T(0), y), x * log(y)); }
+  template <class T> static T slope_x(arg<0>, T x, T y) {
+    const T at_zero = select(y > T(0), y, T(1));
+    return log(select(x == T(0), at_zero, y));
+  }
+  template <class T> static T slope_x(arg<1>, T x, T y) { return select(x == T(0), T(0), x / y); }
+};
+WENGERT_BINARY(xlogy, Xlogy)
+
 struct Sin {
   static constexpr std::string_view name = "sin";
   template <class T> static T value(T x) { return sin(x); }
@@ -257,6 +396,66 @@ struct Cos {
 };
 WENGERT_UNARY(sin, Sin)
 WENGERT_UNARY(cos, Cos)
+
+struct Tan {
+  static constexpr std::string_view name = "tan";
+  template <class T> static T value(T x) { return tan(x); }
+  template <class T> static T slope_y(T y) { return T(1) + y * y; }
+};
+struct Asin {
+  static constexpr std::string_view name = "asin";
+  static constexpr double low = -0.9, high = 0.9;
+  template <class T> static T value(T x) { return asin(x); }
+  template <class T> static T slope_x(T x) { return T(1) / sqrt((T(1) - x) * (T(1) + x)); }
+};
+struct Acos {
+  static constexpr std::string_view name = "acos";
+  static constexpr double low = -0.9, high = 0.9;
+  template <class T> static T value(T x) { return acos(x); }
+  template <class T> static T slope_x(T x) { return T(-1) / sqrt((T(1) - x) * (T(1) + x)); }
+};
+struct Atan {
+  static constexpr std::string_view name = "atan";
+  template <class T> static T value(T x) { return atan(x); }
+  template <class T> static T slope_x(T x) { return T(1) / (T(1) + x * x); }
+};
+WENGERT_UNARY(tan, Tan)
+WENGERT_UNARY(asin, Asin)
+WENGERT_UNARY(acos, Acos)
+WENGERT_UNARY(atan, Atan)
+
+struct Sinh {
+  static constexpr std::string_view name = "sinh";
+  template <class T> static T value(T x) { return sinh(x); }
+  template <class T> static T slope_x(T x) { return cosh(x); }
+};
+struct Cosh {
+  static constexpr std::string_view name = "cosh";
+  template <class T> static T value(T x) { return cosh(x); }
+  template <class T> static T slope_x(T x) { return sinh(x); }
+};
+struct Asinh {
+  static constexpr std::string_view name = "asinh";
+  template <class T> static T value(T x) { return asinh(x); }
+  template <class T> static T slope_x(T x) { return T(1) / hypot(x, T(1)); }
+};
+struct Acosh {
+  static constexpr std::string_view name = "acosh";
+  static constexpr double low = 1.1;
+  template <class T> static T value(T x) { return acosh(x); }
+  template <class T> static T slope_x(T x) { return T(1) / (sqrt(x - T(1)) * sqrt(x + T(1))); }
+};
+struct Atanh {
+  static constexpr std::string_view name = "atanh";
+  static constexpr double low = -0.9, high = 0.9;
+  template <class T> static T value(T x) { return atanh(x); }
+  template <class T> static T slope_x(T x) { return T(1) / ((T(1) - x) * (T(1) + x)); }
+};
+WENGERT_UNARY(sinh, Sinh)
+WENGERT_UNARY(cosh, Cosh)
+WENGERT_UNARY(asinh, Asinh)
+WENGERT_UNARY(acosh, Acosh)
+WENGERT_UNARY(atanh, Atanh)
 
 struct Tanh {
   static constexpr std::string_view name = "tanh";
@@ -271,6 +470,36 @@ struct Erf {
   template <class T> static T slope_x(T x) { return T(1.1283791670955126) * exp(-x * x); }
 };
 WENGERT_UNARY(erf, Erf)
+
+struct Erfc {
+  static constexpr std::string_view name = "erfc";
+  template <class T> static T value(T x) { return erfc(x); }
+  template <class T> static T slope_x(T x) { return T(-1.1283791670955126) * exp(-x * x); }
+};
+WENGERT_UNARY(erfc, Erfc)
+
+// log |Gamma(x)|, its derivative, and the derivatives of that.
+struct Lgamma {
+  static constexpr std::string_view name = "lgamma";
+  static constexpr double low = 0.1;
+  template <class T> static T value(T x) { return lgamma(x); }
+  template <class T> static T slope_x(T x) { return digamma(x); }
+};
+struct Digamma {
+  static constexpr std::string_view name = "digamma";
+  static constexpr double low = 0.1;
+  template <class T> static T value(T x) { return digamma(x); }
+  template <class T> static T slope_x(T x) { return polygamma(1, x); }
+};
+struct Polygamma {
+  static constexpr std::string_view name = "polygamma";
+  static constexpr double low = 0.1;
+  int n = 1;
+  template <class T> T value(T x) const { return polygamma(n, x); }
+  template <class T> T slope_x(T x) const { return polygamma(n + 1, x); }
+};
+WENGERT_UNARY(lgamma, Lgamma)
+WENGERT_UNARY(digamma, Digamma)
 
 // ---------------------------------------------------------------- activations
 
@@ -308,6 +537,14 @@ struct Softplus {
 };
 WENGERT_UNARY(softplus, Softplus)
 
+// log(1 / (1 + exp(-x))) = -softplus(-x).
+struct LogSigmoid {
+  static constexpr std::string_view name = "log_sigmoid";
+  template <class T> static T value(T x) { return minimum(x, T(0)) - log1p(exp(-abs(x))); }
+  template <class T> static T slope_x(T x) { return sigmoid(-x); }
+};
+WENGERT_UNARY(log_sigmoid, LogSigmoid)
+
 // x sigmoid(x).  Hendrycks & Gimpel 2016; Elfwing, Uchibe & Doya 2017.
 struct Silu {
   static constexpr std::string_view name = "silu";
@@ -329,6 +566,67 @@ struct Gelu {
 };
 WENGERT_UNARY(gelu, Gelu)
 
+// The same with Phi(x) replaced by (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+struct GeluTanh {
+  static constexpr std::string_view name = "gelu_tanh";
+  template <class T> static T inner(T x) { return T(0.79788456080286536) * x * (T(1) + T(0.044715) * x * x); }
+  template <class T> static T value(T x) { return T(0.5) * x * (T(1) + tanh(inner(x))); }
+  template <class T> static T slope_x(T x) {
+    const T t = tanh(inner(x));
+    return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * (T(0.79788456080286536) * (T(1) + T(0.134145) * x * x));
+  }
+};
+WENGERT_UNARY(gelu_tanh, GeluTanh)
+
+// x tanh(softplus(x)).  Misra 2019.
+struct Mish {
+  static constexpr std::string_view name = "mish";
+  template <class T> static T value(T x) { return x * tanh(softplus(x)); }
+  template <class T> static T slope_x(T x) {
+    const T t = tanh(softplus(x));
+    return t + x * (T(1) - t * t) * sigmoid(x);
+  }
+};
+WENGERT_UNARY(mish, Mish)
+
+struct Softsign {
+  static constexpr std::string_view name = "softsign";
+  template <class T> static T value(T x) { return x / (T(1) + abs(x)); }
+  template <class T> static T slope_x(T x) {
+    const T r = T(1) / (T(1) + abs(x));
+    return r * r;
+  }
+};
+WENGERT_UNARY(softsign, Softsign)
+
+// x - tanh(x).
+struct Tanhshrink {
+  static constexpr std::string_view name = "tanhshrink";
+  template <class T> static T value(T x) { return x - tanh(x); }
+  template <class T> static T slope_x(T x) {
+    const T t = tanh(x);
+    return t * t;
+  }
+};
+WENGERT_UNARY(tanhshrink, Tanhshrink)
+
+// Klambauer et al. 2017.
+struct Selu {
+  static constexpr std::string_view name = "selu";
+  static constexpr double scale = 1.0507009873554805, alpha = 1.6732632423543772;
+  template <class T> static T value(T x) { return select(x > T(0), T(scale) * x, T(scale * alpha) * expm1(minimum(x, T(0)))); }
+  template <class T> static T slope_x(T x) { return select(x > T(0), T(scale), T(scale * alpha) * exp(minimum(x, T(0)))); }
+};
+WENGERT_UNARY(selu, Selu)
+
+// x for x > 0, else alpha (exp(x / alpha) - 1): slope one at zero from both sides.  Barron 2017.
+struct Celu {
+  static constexpr std::string_view name = "celu";
+  double alpha = 1;
+  template <class T> T value(T x) const { return select(x > T(0), x, T(alpha) * expm1(minimum(x, T(0)) * T(1 / alpha))); }
+  template <class T> T slope_x(T x) const { return exp(minimum(x, T(0)) * T(1 / alpha)); }
+};
+
 struct Elu {
   static constexpr std::string_view name = "elu";
   double alpha = 1;
@@ -342,6 +640,57 @@ struct Clamp {
   double low_bound = -1, high_bound = 1;
   template <class T> T value(T x) const { return minimum(maximum(x, T(low_bound)), T(high_bound)); }
   template <class T> T slope_x(T x) const { return select(x >= T(low_bound), select(x <= T(high_bound), T(1), T(0)), T(0)); }
+};
+
+// The same values, but slope zero already at the bounds.
+struct Hardtanh {
+  static constexpr std::string_view name = "hardtanh";
+  double low_bound = -1, high_bound = 1;
+  template <class T> T value(T x) const { return minimum(maximum(x, T(low_bound)), T(high_bound)); }
+  template <class T> T slope_x(T x) const { return select(x > T(low_bound), select(x < T(high_bound), T(1), T(0)), T(0)); }
+};
+
+struct Relu6 {
+  static constexpr std::string_view name = "relu6";
+  template <class T> static T value(T x) { return minimum(maximum(x, T(0)), T(6)); }
+  template <class T> static T slope_y(T y) { return select(y > T(0), select(y < T(6), T(1), T(0)), T(0)); }
+};
+WENGERT_UNARY(relu6, Relu6)
+
+// relu6(x + 3) / 6.
+struct Hardsigmoid {
+  static constexpr std::string_view name = "hardsigmoid";
+  template <class T> static T value(T x) { return relu6(x + T(3)) * T(1.0 / 6); }
+  template <class T> static T slope_x(T x) { return select(x > T(-3), select(x < T(3), T(1.0 / 6), T(0)), T(0)); }
+};
+WENGERT_UNARY(hardsigmoid, Hardsigmoid)
+
+// x relu6(x + 3) / 6.  Howard et al. 2019.
+struct Hardswish {
+  static constexpr std::string_view name = "hardswish";
+  template <class T> static T value(T x) { return x * relu6(x + T(3)) * T(1.0 / 6); }
+  template <class T> static T slope_x(T x) {
+    return select(x < T(-3), T(0), select(x <= T(3), x * T(1.0 / 3) + T(0.5), T(1)));
+  }
+};
+WENGERT_UNARY(hardswish, Hardswish)
+
+// Moved by lambda towards zero; zero inside [-lambda, lambda].
+struct Softshrink {
+  static constexpr std::string_view name = "softshrink";
+  double lambda = 0.5;
+  template <class T> T value(T x) const {
+    return select(x > T(lambda), x - T(lambda), select(x < T(-lambda), x + T(lambda), T(0) * x));
+  }
+  template <class T> T slope_x(T x) const { return select(x > T(lambda), T(1), select(x < T(-lambda), T(1), T(0))); }
+};
+
+// Zero inside [-lambda, lambda], else x.
+struct Hardshrink {
+  static constexpr std::string_view name = "hardshrink";
+  double lambda = 0.5;
+  template <class T> T value(T x) const { return select(x > T(lambda), x, select(x < T(-lambda), x, T(0) * x)); }
+  template <class T> T slope_x(T x) const { return select(x > T(lambda), T(1), select(x < T(-lambda), T(1), T(0))); }
 };
 
 #undef WENGERT_UNARY

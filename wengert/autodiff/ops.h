@@ -22,12 +22,27 @@ WENGERT_API Tensor div(Operand x, Operand y);
 /// x^y.  The slope in x at x = 0 is 0 for y > 1 and 1 for y = 1; the slope in y is 0 where x = 0.
 WENGERT_API Tensor pow(Operand x, Operand y);
 WENGERT_API Tensor pow(Operand x, double exponent);
+/// base^x with a number as base.
+WENGERT_API Tensor pow(double base, Operand x);
+/// x - trunc(x / y) y, with the sign of x; x - floor(x / y) y, with the sign of y.
+WENGERT_API Tensor fmod(Operand x, Operand y);
+WENGERT_API Tensor remainder(Operand x, Operand y);
 /// The larger (smaller) of two; ties share the cotangent equally; NaN wins.
 WENGERT_API Tensor maximum(Operand x, Operand y);
 WENGERT_API Tensor minimum(Operand x, Operand y);
 WENGERT_API Tensor max(Operand x, double y);
 WENGERT_API Tensor min(Operand x, double y);
 WENGERT_API Tensor neg(Operand x);
+/// x + weight (end - x), all three broadcasting.
+WENGERT_API Tensor lerp(Operand x, Operand end, Operand weight);
+/// sqrt(x^2 + y^2) without overflow; slopes 0 at the origin.
+WENGERT_API Tensor hypot(Operand x, Operand y);
+/// The angle of the point (x, y) in (-pi, pi]; as in C the ordinate comes first.
+WENGERT_API Tensor atan2(Operand y, Operand x);
+/// log(exp(x) + exp(y)) without overflow.
+WENGERT_API Tensor logaddexp(Operand x, Operand y);
+/// x log(y); 0 where x is 0, and then with slope 0 in y.
+WENGERT_API Tensor xlogy(Operand x, Operand y);
 /// x y, but 0 wherever x is 0, even if y is infinite or NaN there: how a cotangent meets a slope.
 WENGERT_API Tensor scale(Operand x, Operand y);
 /// a x + b.
@@ -51,28 +66,80 @@ WENGERT_API Tensor operator/(double x, Operand y);
 /// @name Functions of one tensor, elementwise. float32 and float64; abs and square also int64.
 /// @{
 WENGERT_API Tensor abs(Operand x);         ///< slope 0 at 0
+WENGERT_API Tensor sign(Operand x);        ///< -1, 0 or 1; like the next four it has slope 0 everywhere
+WENGERT_API Tensor floor(Operand x);
+WENGERT_API Tensor ceil(Operand x);
+WENGERT_API Tensor round(Operand x);       ///< halves go to the even neighbour
+WENGERT_API Tensor trunc(Operand x);
 WENGERT_API Tensor square(Operand x);
 WENGERT_API Tensor reciprocal(Operand x);  ///< 1 / x
 WENGERT_API Tensor sqrt(Operand x);        ///< at 0 the slope is infinite, but a cotangent of 0 stays 0
+WENGERT_API Tensor rsqrt(Operand x);       ///< 1 / sqrt(x)
 WENGERT_API Tensor exp(Operand x);
+WENGERT_API Tensor exp2(Operand x);        ///< 2^x
 WENGERT_API Tensor expm1(Operand x);       ///< exp(x) - 1, exact near 0
 WENGERT_API Tensor log(Operand x);
+WENGERT_API Tensor log2(Operand x);
+WENGERT_API Tensor log10(Operand x);
 WENGERT_API Tensor log1p(Operand x);       ///< log(1 + x), exact near 0
 WENGERT_API Tensor sin(Operand x);
 WENGERT_API Tensor cos(Operand x);
+WENGERT_API Tensor tan(Operand x);
+WENGERT_API Tensor asin(Operand x);        ///< NaN outside [-1, 1], slope infinite at the ends; so is acos
+WENGERT_API Tensor acos(Operand x);
+WENGERT_API Tensor atan(Operand x);
+WENGERT_API Tensor sinh(Operand x);
+WENGERT_API Tensor cosh(Operand x);
 WENGERT_API Tensor tanh(Operand x);
+WENGERT_API Tensor asinh(Operand x);
+WENGERT_API Tensor acosh(Operand x);       ///< NaN below 1
+WENGERT_API Tensor atanh(Operand x);       ///< NaN outside [-1, 1]
 WENGERT_API Tensor erf(Operand x);
+WENGERT_API Tensor erfc(Operand x);        ///< 1 - erf(x), exact where it is small
+WENGERT_API Tensor lgamma(Operand x);      ///< log |Gamma(x)|
+WENGERT_API Tensor digamma(Operand x);     ///< the slope of lgamma; NaN at 0, -1, -2, ...
+/// The n-th derivative of digamma. ValueError when n < 0.
+WENGERT_API Tensor polygamma(int n, Operand x);
+/// x limited to [low, high]; the cotangent passes on the closed interval. Where low > high the result is high.
+WENGERT_API Tensor clamp(Operand x, double low, double high);
+/// The same with bounds that broadcast, either of which may be undefined (no bound); a bound receives the cotangent where it is the result.
+WENGERT_API Tensor clamp(Operand x, Operand low, Operand high);
+/// @}
+
+/// @name Activations, elementwise. float32 and float64.
+/// @{
 WENGERT_API Tensor relu(Operand x);        ///< max(x, 0), slope 0 at 0
+WENGERT_API Tensor relu6(Operand x);       ///< min(max(x, 0), 6), slope 0 at 0 and 6
 /// x for x > 0, else negative_slope x.  Slope at 0: negative_slope.
 WENGERT_API Tensor leaky_relu(Operand x, double negative_slope = 0.01);
+/// The same with slopes to be learnt: one for all, or one for each entry of axis 1.  slope [] or [1] or [c].
+WENGERT_API Tensor prelu(Operand x, Operand slope);
 WENGERT_API Tensor sigmoid(Operand x);     ///< 1 / (1 + exp(-x))
+WENGERT_API Tensor log_sigmoid(Operand x); ///< log(sigmoid(x)) for any finite x
 WENGERT_API Tensor softplus(Operand x);    ///< log(1 + exp(x)) for any finite x
+/// softplus(beta x) / beta; x itself where beta x > threshold (never, if left out).
+WENGERT_API Tensor softplus(Operand x, double beta, double threshold = 1e300);
 WENGERT_API Tensor silu(Operand x);        ///< x sigmoid(x)
+WENGERT_API Tensor mish(Operand x);        ///< x tanh(softplus(x))
 WENGERT_API Tensor gelu(Operand x);        ///< x Phi(x), the exact form with erf
+WENGERT_API Tensor gelu_tanh(Operand x);   ///< its approximation x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
 /// x for x > 0, else alpha (exp(x) - 1).
 WENGERT_API Tensor elu(Operand x, double alpha = 1);
-/// x limited to [low, high]; the cotangent passes on the closed interval.
-WENGERT_API Tensor clamp(Operand x, double low, double high);
+/// x for x > 0, else alpha (exp(x / alpha) - 1).
+WENGERT_API Tensor celu(Operand x, double alpha = 1);
+WENGERT_API Tensor selu(Operand x);        ///< 1.0507 elu(x, 1.6733): keeps mean 0 and variance 1.  Klambauer et al. 2017
+WENGERT_API Tensor softsign(Operand x);    ///< x / (1 + |x|)
+WENGERT_API Tensor tanhshrink(Operand x);  ///< x - tanh(x)
+/// x limited to [low, high], with slope 0 at the bounds (clamp has 1 there).
+WENGERT_API Tensor hardtanh(Operand x, double low = -1, double high = 1);
+WENGERT_API Tensor hardsigmoid(Operand x); ///< relu6(x + 3) / 6
+WENGERT_API Tensor hardswish(Operand x);   ///< x relu6(x + 3) / 6
+/// x moved by lambda towards 0; 0, with slope 0, on [-lambda, lambda].
+WENGERT_API Tensor softshrink(Operand x, double lambda = 0.5);
+/// x, but 0, with slope 0, on [-lambda, lambda].
+WENGERT_API Tensor hardshrink(Operand x, double lambda = 0.5);
+/// The first half of an axis times the sigmoid of the second. ShapeError when its size is odd.  Dauphin et al. 2017.
+WENGERT_API Tensor glu(Operand x, int axis = -1);
 /// @}
 
 /// @name Comparison: bool, broadcasting. Not differentiable.

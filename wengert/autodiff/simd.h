@@ -3,11 +3,23 @@
 // Opt-in (it includes xsimd): the number type that loops are written in. Functions of the same names exist for numbers with a
 // derivative (fuse.h) and for tensors (ops.h), so that one template serves all three.
 
+#include "wengert/autodiff/export.h"
+
+#include <cmath>
 #include <cstdint>
 
 #include <xsimd/xsimd.hpp>
 
 namespace wengert {
+
+namespace detail {
+/// log |Gamma(x)|, without C's global sign.
+WENGERT_API double lgamma(double x);
+/// d/dx log |Gamma(x)|.
+WENGERT_API double digamma(double x);
+/// Its n-th derivative, n >= 0.
+WENGERT_API double polygamma(int n, double x);
+}  // namespace detail
 
 /// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with different
 /// flags never share a function.
@@ -75,7 +87,6 @@ struct Lanes {
   WENGERT_LANES(acosh, xsimd::acosh(x.v))
   WENGERT_LANES(atanh, xsimd::atanh(x.v))
   WENGERT_LANES(erf, xsimd::erf(x.v))
-  WENGERT_LANES(erfc, xsimd::erfc(x.v))
   WENGERT_LANES(floor, xsimd::floor(x.v))
   WENGERT_LANES(ceil, xsimd::ceil(x.v))
   WENGERT_LANES(trunc, xsimd::trunc(x.v))
@@ -87,7 +98,6 @@ struct Lanes {
   friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
   friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }
   friend Lanes atan2(Lanes a, Lanes b) { return xsimd::atan2(a.v, b.v); }
-  friend Lanes hypot(Lanes a, Lanes b) { return xsimd::hypot(a.v, b.v); }
   friend Lanes select(typename Batch::batch_bool_type c, Lanes a, Lanes b) { return xsimd::select(c, a.v, b.v); }
   // Functions that are composed of those above (functions.h).
   template <class Rule, class F>
@@ -114,6 +124,19 @@ struct Lanes {
   }
   friend Lanes fmod(Lanes a, Lanes b) {
     return each(a, b, [](T x, T y) { return std::fmod(x, y); });
+  }
+  // xsimd's erfc loses all digits where it is small, its lgamma near its zeros.
+  friend Lanes erfc(Lanes a) {
+    return each(a, [](T x) { return static_cast<T>(::erfc(static_cast<double>(x))); });
+  }
+  friend Lanes lgamma(Lanes a) {
+    return each(a, [](T x) { return static_cast<T>(detail::lgamma(static_cast<double>(x))); });
+  }
+  friend Lanes digamma(Lanes a) {
+    return each(a, [](T x) { return static_cast<T>(detail::digamma(static_cast<double>(x))); });
+  }
+  friend Lanes polygamma(int n, Lanes a) {
+    return each(a, [n](T x) { return static_cast<T>(detail::polygamma(n, static_cast<double>(x))); });
   }
 };
 

@@ -51,6 +51,8 @@ class Term {
   }
   friend Term operator-(const Term& x) { return x.is_number() ? Term(-x.number_) : Term(neg(x.tensor_)); }
 
+  friend Term polygamma(int n, const Term& x) { return Term(wengert::polygamma(n, x.as_tensor(x.tensor_))); }
+
   /// A comparison: which entries, or one answer for all; and the dtype that was compared.
   struct Mask {
     Tensor which;

@@ -1,12 +1,20 @@
 #pragma once
 
-// Internal: axes as users write them.
+// Internal: axes as users write them, and the place of their call.
 
 #include "wengert/autodiff/tensor.h"
 
 #include <string_view>
 
 namespace wengert {
+
+/// Files the operators inside a composite one under the user's call: `by(sub(by(y), by(x)))`.
+struct CalledBy {
+  Where where;
+  explicit CalledBy(const Operand& x) : where(x.where()) {}
+  explicit CalledBy(Where w) : where(w) {}
+  Operand operator()(const Tensor& t) const { return Operand(t, where); }
+};
 
 /// 0 <= axis < rank; negative axes count from the end. ValueError naming the operator.
 int axis_of(std::string_view op, Operand x, int axis);

@@ -136,7 +136,7 @@ struct Pointwise1 {
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     if constexpr (S::constant) {
       const double s = op.slope();
-      return s == 1 ? y_bar : affine(y_bar, s, 0);
+      return s == 1 ? y_bar : s == 0 ? Tensor() : affine(y_bar, s, 0);
     } else {
       const Tensor& k = kept;
       if (y_bar.tracked() || k.tracked()) return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
