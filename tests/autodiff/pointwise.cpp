@@ -17,7 +17,7 @@ struct Unary {
   const char* name;
   Tensor (*f)(Operand);
   double (*plain)(double);
-  double low = -2, high = 2;
+  double low = -2, high = 2, tolerance = 4e-15;
 };
 
 const Unary unary[] = {
@@ -44,6 +44,55 @@ const Unary unary[] = {
     {"clamp", [](Operand x) { return clamp(x, -1.05, 1.05); }, [](double x) { return std::fmin(std::fmax(x, -1.05), 1.05); }},
     {"pow 3", [](Operand x) { return pow(x, 3); }, [](double x) { return x * x * x; }},
     {"pow 2.5", [](Operand x) { return pow(x, 2.5); }, [](double x) { return std::pow(x, 2.5); }, 0.1, 2},
+    {"sign", sign, [](double x) { return double((x > 0) - (x < 0)); }},
+    {"floor", floor, [](double x) { return std::floor(x); }},
+    {"ceil", ceil, [](double x) { return std::ceil(x); }},
+    {"round", round, [](double x) { return std::nearbyint(x); }},
+    {"trunc", trunc, [](double x) { return std::trunc(x); }},
+    {"rsqrt", rsqrt, [](double x) { return 1 / std::sqrt(x); }, 0.1, 3},
+    {"exp2", exp2, [](double x) { return std::exp2(x); }},
+    {"log2", log2, [](double x) { return std::log2(x); }, 0.1, 3},
+    {"log10", log10, [](double x) { return std::log10(x); }, 0.1, 3},
+    {"tan", tan, [](double x) { return std::tan(x); }, -1.2, 1.2},
+    {"asin", asin, [](double x) { return std::asin(x); }, -0.9, 0.9},
+    {"acos", acos, [](double x) { return std::acos(x); }, -0.9, 0.9},
+    {"atan", atan, [](double x) { return std::atan(x); }},
+    {"sinh", sinh, [](double x) { return std::sinh(x); }},
+    {"cosh", cosh, [](double x) { return std::cosh(x); }},
+    {"asinh", asinh, [](double x) { return std::asinh(x); }},
+    {"acosh", acosh, [](double x) { return std::acosh(x); }, 1.2, 5},
+    {"atanh", atanh, [](double x) { return std::atanh(x); }, -0.9, 0.9},
+    {"erfc", erfc, [](double x) { return std::erfc(x); }},
+    {"lgamma", lgamma, [](double x) { return std::lgamma(x); }, 0.3, 5},
+    {"lgamma below 0", lgamma, [](double x) { return std::lgamma(x); }, -1.8, -1.2},
+    {"digamma", digamma, [](double x) { return (std::lgamma(x + 1e-4) - std::lgamma(x - 1e-4)) / 2e-4; }, 1.5, 2, 1e-8},
+    {"digamma below 0", digamma, [](double x) { return (std::lgamma(x + 1e-4) - std::lgamma(x - 1e-4)) / 2e-4; }, -1.8, -1.3, 1e-6},
+    {"polygamma", [](Operand x) { return polygamma(2, x); }, [](double x) {
+       double s = 0.5 / std::pow(x + 1000, 2);  // -2 sum 1 / (x + k)^3, the rest by its integral
+       s += 0.5 / std::pow(x + 1000, 3);
+       for (int k = 999; k >= 0; --k) s += 1 / std::pow(x + k, 3);
+       return -2 * s;
+     }, 0.5, 3, 1e-10},
+    {"polygamma below 0", [](Operand x) { return polygamma(1, x); }, [](double x) {
+       double s = 1 / (x + 1000) + 0.5 / std::pow(x + 1000, 2);
+       for (int k = 999; k >= 0; --k) s += 1 / std::pow(x + k, 2);
+       return s;
+     }, -1.8, -1.2, 1e-8},
+    {"relu6", relu6, [](double x) { return std::fmin(std::fmax(x, 0), 6); }, 4.1, 7.9},
+    {"log_sigmoid", log_sigmoid, [](double x) { return -std::log(1 + std::exp(-x)); }},
+    {"softplus, beta", [](Operand x) { return softplus(x, 2, 1.1); }, [](double x) { return 2 * x > 1.1 ? x : std::log(1 + std::exp(2 * x)) / 2; }},
+    {"mish", mish, [](double x) { return x * std::tanh(std::log(1 + std::exp(x))); }},
+    {"gelu_tanh", gelu_tanh, [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
+    {"celu", [](Operand x) { return celu(x, 0.5); }, [](double x) { return x > 0 ? x : 0.5 * (std::exp(x / 0.5) - 1); }},
+    {"selu", selu, [](double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * (std::exp(x) - 1)); }},
+    {"softsign", softsign, [](double x) { return x / (1 + std::fabs(x)); }},
+    {"tanhshrink", tanhshrink, [](double x) { return x - std::tanh(x); }},
+    {"hardtanh", [](Operand x) { return hardtanh(x, -1.05, 0.95); }, [](double x) { return std::fmin(std::fmax(x, -1.05), 0.95); }},
+    {"hardsigmoid", hardsigmoid, [](double x) { return std::fmin(std::fmax(x / 6 + 0.5, 0), 1); }, -4, 4},
+    {"hardswish", hardswish, [](double x) { return x * std::fmin(std::fmax(x / 6 + 0.5, 0), 1); }, -4, 4},
+    {"softshrink", [](Operand x) { return softshrink(x); }, [](double x) { return x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : 0; }},
+    {"hardshrink", [](Operand x) { return hardshrink(x); }, [](double x) { return std::fabs(x) > 0.5 ? x : 0; }},
+    {"2^x", [](Operand x) { return pow(2.5, x); }, [](double x) { return std::pow(2.5, x); }},
     {"affine", [](Operand x) { return 3 - 2 * x; }, [](double x) { return 3 - 2 * x; }},
     {"2 / x", [](Operand x) { return 2 / x; }, [](double x) { return 2 / x; }, 0.5, 2},
     {"x / 4", [](Operand x) { return x / 4; }, [](double x) { return x / 4; }},
@@ -58,7 +107,7 @@ TEST_CASE("unary operators: values are those of plain doubles, for every length 
       const auto got = u.f(x).to_vector<double>(), from = x.to_vector<double>();
       for (std::size_t i = 0; i < got.size(); ++i) {
         const double want = u.plain(from[i]);
-        CHECK_MESSAGE(std::abs(got[i] - want) <= 4e-15 * (1 + std::abs(want)), u.name, " at ", from[i], ": ", got[i], " instead of ", want);
+        CHECK_MESSAGE(std::abs(got[i] - want) <= u.tolerance * (1 + std::abs(want)), u.name, " at ", from[i], ": ", got[i], " instead of ", want);
       }
     }
 }
@@ -78,7 +127,9 @@ TEST_CASE("binary operators: every derivative agrees with differences, broadcast
     double low;
   };
   const Binary binary[] = {{"add", add, -1},     {"sub", sub, -1},         {"mul", mul, -1},         {"div", div, 0.5},
-                           {"pow", pow, 0.3},    {"maximum", maximum, -1}, {"minimum", minimum, -1}, {"scale", scale, 0.1}};
+                           {"pow", pow, 0.3},    {"maximum", maximum, -1}, {"minimum", minimum, -1}, {"scale", scale, 0.1},
+                           {"atan2", atan2, 0.3},   {"hypot", hypot, 0.3}, {"fmod", fmod, 0.6},       {"remainder", remainder, 0.6},
+                           {"logaddexp", logaddexp, -1}, {"xlogy", xlogy, 0.3}};
   const std::pair<Shape, Shape> shapes[] = {{{5}, {5}},          {{}, {}},           {{3, 4}, {4}},    {{4}, {3, 4}},   {{3, 1}, {1, 4}},
                                             {{2, 3, 4}, {3, 1}}, {{0, 3}, {3}},      {{1}, {1}},       {{40, 30}, {1}}, {{}, {2, 2}},
                                             {{1, 1}, {5}},       {{2, 1, 2}, {2, 2}}};

@@ -8,7 +8,20 @@
 #include <cmath>
 #include <cstdint>
 
+// xsimd reduces large angles by two plain functions that carry no instruction set in their names; where one file is compiled for several
+// of them, the linker would keep any one.
+#if defined(WENGERT_SIMD_AVX512)
+#define __ieee754_rem_pio2 wengert_rem_pio2_avx512
+#define __kernel_rem_pio2 wengert_kernel_rem_pio2_avx512
+#elif defined(WENGERT_SIMD_AVX2)
+#define __ieee754_rem_pio2 wengert_rem_pio2_avx2
+#define __kernel_rem_pio2 wengert_kernel_rem_pio2_avx2
+#endif
 #include <xsimd/xsimd.hpp>
+#if defined(WENGERT_SIMD_AVX512) || defined(WENGERT_SIMD_AVX2)
+#undef __ieee754_rem_pio2
+#undef __kernel_rem_pio2
+#endif
 
 namespace wengert {
 
