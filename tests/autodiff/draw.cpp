@@ -4,6 +4,7 @@
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/rule.h"
+#include "wengert/autodiff/transforms.h"
 
 #include <doctest/doctest.h>
 
@@ -163,6 +164,19 @@ TEST_CASE("write_dot: a model names its parameters and buffers and frames its la
   CHECK(has(node(dot, "x"), "float32 [4, 3]"));
   CHECK(!has(dot, ">data<"));
   CHECK(has(message_of<GraphError>([&] { write_dot(ones({2}), folder / "graph.dot", model); }), "draw.cpp"));
+}
+
+TEST_CASE("write_dot: inside a transform the model has its names, as the argument and as the original") {
+  const TemporaryFolder folder;
+  const Model model;
+  const Tensor x = ones({4, 3});
+  (void)value_and_grad([&](const Model& m) {
+    const Tensor loss = sum(m(x));
+    write_dot(loss, folder / "argument.dot", m);
+    write_dot(loss, folder / "original.dot", model);
+    return loss;
+  }, model);
+  for (const char* file : {"argument.dot", "original.dot"}) CHECK(has(read_bytes(folder / file), "<B>blocks.1.gain</B>"));
 }
 
 TEST_CASE("write_dot: what reads a transposed weight belongs to the weight's layer") {

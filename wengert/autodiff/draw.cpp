@@ -98,6 +98,9 @@ Box box_of(const Node& n, const Names& names, bool result) {
   }
   b.where = n.where;
   if (n.kind == Kind::leaf) {
+    // A transform differentiates by variables of its own, on the numbers of the model.
+    const auto* same = names.find(n.value);
+    if (!entry && same && same->tensor->shape() == n.shape && same->tensor->dtype() == n.dtype) entry = same;
     b.role = entry && in_model(entry->role) ? entry->role : Role::variable;
     b.title = entry ? entry->name : "variable";
     if (in_model(b.role)) b.layer = layer_of(b.title);
