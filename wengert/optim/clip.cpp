@@ -1,0 +1,66 @@
+#include "wengert/optim/step.h"
+
+#include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/optimizers.h"
+#include "wengert/autodiff/ops.h"
+
+#include <cmath>
+#include <limits>
+
+namespace wengert::optim::detail {
+
+using wengert::detail::Access;
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+double larger(double a, double b) { return a != a || b <= a ? a : b; }  // a NaN wins
+
+}  // namespace
+
+GradNorm::GradNorm(double max_norm, double p, bool error_if_nonfinite, Where where)
+    : max_norm_(max_norm), p_(p), error_if_nonfinite_(error_if_nonfinite), where_(where) {
+  if (!(max_norm >= 0)) fail<ValueError>(where, "clip_norm: max_norm must be at least 0, got {}", max_norm);
+  if (!(p > 0)) fail<ValueError>(where, "clip_norm: norm_type must be above 0, got {}", p);
+}
+
+// First pass: the sum of powers. If it leaves the range of double: a pass for the largest entry, and one for the sum with it divided out.
+void GradNorm::add(const Tensor& g) {
+  if (!is_float(g.dtype())) return;
+  const Tensor x = contiguous(g.detach());
+  const double p = pass_ == 1 ? infinity : p_;
+  const double s = kernels::sum_of_powers(x.dtype(), x.numel(), Access::body(x)->data, p, scale_);
+  sum_ = p == infinity ? larger(sum_, s) : sum_ + s;
+}
+
+bool GradNorm::again() {
+  const double sum = std::exchange(sum_, 0);
+  if (pass_ == 1) {
+    largest_ = sum;
+    if (largest_ == 0 || !std::isfinite(largest_)) return norm_ = largest_, pass_ = 3, again();
+    scale_ = largest_, pass_ = 2;
+    return true;
+  }
+  if (pass_ == 0) {
+    const bool safe = p_ == infinity || (sum > 1e-200 && sum < infinity) || sum != sum;
+    if (!safe) return pass_ = 1, true;
+    norm_ = p_ == infinity ? sum : p_ == 2 ? std::sqrt(sum) : std::pow(sum, 1 / p_);
+  } else if (pass_ == 2) {
+    norm_ = scale_ * std::pow(sum, 1 / p_);
+  }
+  if (error_if_nonfinite_ && !std::isfinite(norm_)) fail<ValueError>(where_, "clip_norm: the norm of the gradients is {}", norm_);
+  return false;
+}
+
+bool GradNorm::factor_matters() const { return !(max_norm_ / (norm_ + 1e-6) >= 1); }
+
+Tensor GradNorm::scaled(const Tensor& g) const { return is_float(g.dtype()) ? g * (max_norm_ / (norm_ + 1e-6)) : g; }
+
+void check_limit(double limit, Where where) {
+  if (!(limit >= 0)) fail<ValueError>(where, "clip_value: the limit must be at least 0, got {}", limit);
+}
+
+Tensor limited(const Tensor& g, double limit) { return is_float(g.dtype()) ? clamp(g, -limit, limit) : g; }
+
+}  // namespace wengert::optim::detail
