@@ -61,6 +61,11 @@ inline Tensor operator+(double x, Operand y) { return affine(y, 1, x); }
 inline Tensor operator-(double x, Operand y) { return affine(y, -1, x); }
 inline Tensor operator*(double x, Operand y) { return affine(y, x, 0); }
 WENGERT_API Tensor operator/(double x, Operand y);
+/// h += x means h = h + x: the handle gets a new value, the old one stays as it is for whoever else holds it.
+inline Tensor& operator+=(Tensor& x, Operand y) { return x = add({x, y.where()}, y); }
+inline Tensor& operator-=(Tensor& x, Operand y) { return x = sub({x, y.where()}, y); }
+inline Tensor& operator*=(Tensor& x, Operand y) { return x = mul({x, y.where()}, y); }
+inline Tensor& operator/=(Tensor& x, Operand y) { return x = div({x, y.where()}, y); }
 /// @}
 
 /// @name Functions of one tensor, elementwise. float32 and float64; abs and square also int64.

@@ -207,6 +207,9 @@ T* fresh(Tensor& t) { return static_cast<T*>(Access::body(t)->data); }
 
 }  // namespace detail
 
+/// Numbers, dtype and shape for people to read: "[[1, 2],\n [3, 4]]  float32 [2, 2]". Large tensors are shortened.
+WENGERT_API std::string to_string(const Tensor&);
+
 /// @name Making tensors
 /// @{
 WENGERT_API Tensor empty(const Shape&, DType = float32);  ///< uninitialised
