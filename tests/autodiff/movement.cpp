@@ -22,7 +22,21 @@ TEST_CASE("views share their numbers; reshape copies only what is out of order")
   CHECK(reshape(count, {24}).read<double>().data() == numbers);
   CHECK(contains(message<ShapeError>([&] { (void)transpose(count).read<double>(); }), "strided view"));
   CHECK(reshape(transpose(count), {24}).read<double>().data() != numbers);
+  CHECK(select(select(count, 2, 1), 0, 1).strides() == Shape{4});
+  CHECK(reshape(slice(count, 2, 0, 2), {6, 2}).strides() == Shape{4, 2 - 1});
+  CHECK(reshape(slice(count, 2, 0, 2), {2, 3, 1, 2, 1}).strides()[1] == 4);
+  CHECK(squeeze(slice(transpose(count), 1, 1, 2), 1).shape() == Shape{2, 3});
   CHECK(contiguous(count).read<double>().data() == numbers);
+}
+
+TEST_CASE("reshape: a view of strided numbers or a copy, never other numbers") {
+  const Tensor views[] = {count, transpose(count), slice(count, 2, 1, 3), slice(count, 1, 0, 3, 2), permute(count, {1, 0, 2}), expand(slice(count, 0, 0, 1), {3, 3, 4}),
+                          select(count, 1, 1)};
+  for (const Tensor& v : views)
+    for (Shape shape : {Shape{-1}, Shape{2, -1}, Shape{-1, 2}, Shape{1, 2, 1, -1}, Shape{-1, 1, 4}}) {
+      if (v.numel() % 4) continue;
+      CHECK(reshape(v, shape).to_vector<double>() == clone(v).to_vector<double>());
+    }
 }
 
 TEST_CASE("movement: values") {

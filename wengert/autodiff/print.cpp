@@ -44,11 +44,11 @@ struct Printer {
       return;
     }
     const bool last = axis + 1 == x.rank();
-    const std::string separator = last ? ", " : "," + std::string(static_cast<std::size_t>(x.rank() - axis - 1), '\n') + std::string(static_cast<std::size_t>(axis) + 1, ' ');
+    const std::string separator = last ? ", " : fmt::format(",{:\n>{}}{:>{}}", "", x.rank() - axis - 1, "", axis + 1);
     text += '[';
     shown(x.shape()[axis], [&](std::int64_t i, bool gap) {
       if (i) text += separator;
-      if (gap) text += "..." + separator;
+      if (gap) text += fmt::format("...{}", separator);
       print(axis + 1, at + i * x.strides()[axis]);
     });
     text += ']';

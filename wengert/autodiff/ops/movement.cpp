@@ -4,6 +4,7 @@
 #include "wengert/autodiff/ops/pointwise.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace wengert {
 
@@ -23,6 +24,28 @@ Tensor copy_in_order(const Tensor& x) {
   return y;
 }
 
+// Strides of a view of x with another shape; none when its elements are not in such an order. Axes of x and of the shape are gone
+// through side by side: each group of axes with equal products must be one that a single stride walks.
+std::optional<Shape> strides_as(const Tensor& x, const Shape& shape) {
+  if (x.is_contiguous() || !x.numel()) return contiguous_strides(shape);
+  Shape strides = shape;
+  int i = x.rank() - 1, j = shape.rank() - 1;
+  while (j >= 0) {
+    while (i >= 0 && x.shape()[i] == 1) --i;
+    if (shape[j] == 1) {
+      strides[j--] = 1;
+      continue;
+    }
+    const std::int64_t step = x.strides()[i];
+    std::int64_t have = x.shape()[i], want = 1;
+    while (i > 0 && (x.shape()[i - 1] == 1 || x.strides()[i - 1] == have * step)) have *= x.shape()[--i];
+    --i;
+    while (j >= 0 && (shape[j] == 1 || want * shape[j] <= have) && want < have) strides[j] = want * step, want *= shape[j--];
+    if (want != have) return std::nullopt;
+  }
+  return strides;
+}
+
 }  // namespace
 
 struct Clone {
@@ -39,8 +62,8 @@ struct Reshape {
   static constexpr std::string_view name = "reshape";
   Shape shape;
   Tensor forward(const Tensor& x) {
-    const Tensor base = x.is_contiguous() ? x : copy_in_order(x);
-    return view(base, shape, contiguous_strides(shape));
+    if (const auto strides = strides_as(x, shape)) return view(x, shape, *strides);
+    return view(copy_in_order(x), shape, contiguous_strides(shape));
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return reshape(y_bar, operand_shape(0)); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return reshape(x_dot, detail::result_shape()); }
