@@ -11,9 +11,9 @@
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/pool.h"
 #include "wengert/autodiff/random.h"
+#include "wengert/optim/optim.h"
 
-#include <memory>
-#include <optional>
+#include <cmath>
 
 using namespace wengert;
 using namespace bench;
@@ -21,6 +21,86 @@ using namespace bench;
 namespace {
 
 Rng rng{1};
+
+// ---------------------------------------------------------------- training steps
+
+Tensor uniform(const Shape& shape, std::int64_t fan_in) {
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+  return rng.uniform(shape, -bound, bound);
+}
+
+struct Linear {
+  Param weight, bias;
+  Linear(std::int64_t in, std::int64_t out)
+      : weight(uniform({out, in}, in)), bias(uniform({out}, in)) {}
+  static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
+  Tensor operator()(Operand x) const { return linear(x, weight, bias); }
+};
+
+struct Conv2d {
+  Param weight, bias;
+  std::int64_t padding;
+  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel)
+      : weight(uniform({out, in, kernel, kernel}, in * kernel * kernel)), bias(uniform({out}, in * kernel * kernel)), padding(kernel / 2) {}
+  static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
+  Tensor operator()(Operand x) const { return conv2d(x, weight, bias, {.padding = padding}); }
+};
+
+struct Mlp {
+  std::vector<Linear> layers;
+  explicit Mlp(const std::vector<std::int64_t>& sizes) {
+    for (std::size_t i = 1; i < sizes.size(); ++i) layers.emplace_back(sizes[i - 1], sizes[i]);
+  }
+  static auto members(auto& self) { return fields(field("layers", self.layers)); }
+  Tensor operator()(Tensor x) const {
+    for (std::size_t i = 0; i + 1 < layers.size(); ++i) x = relu(layers[i](x));
+    return layers.back()(x);
+  }
+};
+
+struct LeNet {
+  std::int64_t kernel;
+  Conv2d conv1{1, 32, kernel}, conv2{32, 64, kernel};
+  Linear hidden{64 * 7 * 7, 128}, output{128, 10};
+  Tensor operator()(const Tensor& x) const {
+    Tensor h = max_pool2d(relu(conv1(x)), 2);
+    h = max_pool2d(relu(conv2(h)), 2);
+    return output(relu(hidden(flatten(h, 1))));
+  }
+};
+
+template <class Model, class Optimizer>
+void train(const Options& o, const std::string& name, Model& model, Optimizer optimizer, const Tensor& x) {
+  const Tensor labels = rng.integers({x.size(0)}, 0, 10);
+  report(o, name, [&] {
+    backward(softmax_cross_entropy(model(x), labels));
+    optimizer.step(model);
+  });
+}
+
+void mlp_case(const Options& o, const std::string& name, const std::vector<std::int64_t>& sizes, std::int64_t batch, bool adam) {
+  Mlp model(sizes);
+  const Tensor x = randn({batch, sizes.front()}, rng);
+  if (adam) train(o, name, model, optim::Adam(model, {.lr = 1e-3}), x);
+  else train(o, name, model, optim::Sgd(model, {.lr = 1e-2}), x);
+}
+
+void lenet_case(const Options& o, const std::string& name, std::int64_t kernel, std::int64_t batch) {
+  LeNet model{kernel};
+  train(o, name, model, optim::Sgd(model, {.lr = 1e-2, .momentum = 0.9}), randn({batch, 1, 28, 28}, rng));
+}
+
+// The optimizer alone. Bytes are what has to move at least: reads of w, g and the moments, writes of w and the moments.
+template <class Optimizer>
+void optimizer_case(const Options& o, const std::string& kind, std::int64_t n, int tensors, double bytes, auto options) {
+  std::vector<Param> model;
+  for (int i = 0; i < tensors; ++i) model.push_back(randn({n / tensors}, rng));
+  std::vector<Param> grads = zeros_like(model);
+  for (Param& g : grads) g.assign(randn(g.shape(), rng));
+  Optimizer optimizer(model, options);
+  const Stat s = measure(o, [&] { optimizer.step(model, grads); });
+  emit(o, fmt::format("opt_{}_{}_t{}", kind, n, tensors), s, fmt::format("\"ideal_GBps\":{:.2f}", bytes * static_cast<double>(n) / s.min_ns));
+}
 
 // ---------------------------------------------------------------- elementwise functions and reductions
 
@@ -169,6 +249,27 @@ void convolution_case(const Options& o, const Convolution& c) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
+  auto mlp = [&](const std::string& name, const std::vector<std::int64_t>& sizes, std::int64_t batch, bool adam) {
+    cases.push_back({name, [=](const Options& o) { mlp_case(o, name, sizes, batch, adam); }});
+  };
+  mlp("mlp_tiny_sgd", {64, 32, 10}, 32, false);
+  mlp("mlp_tiny_adam", {64, 32, 10}, 32, true);
+  mlp("mlp_784_b64", {784, 256, 128, 10}, 64, true);
+  mlp("mlp_784_b512", {784, 256, 128, 10}, 512, true);
+  for (const std::int64_t kernel : {3, 5}) {
+    const std::string name = fmt::format("lenet_k{}_b64", kernel);
+    cases.push_back({name, [=](const Options& o) { lenet_case(o, name, kernel, 64); }});
+  }
+  for (const std::int64_t n : {1000000, 10000000})
+    for (const int tensors : {1, 20}) {
+      using Params = std::vector<Param>;
+      cases.push_back({fmt::format("opt_adam_{}_t{}", n, tensors), [=](const Options& o) {
+                         optimizer_case<optim::Adam<Params>>(o, "adam", n, tensors, 28, optim::AdamOptions{.lr = 1e-3});
+                       }});
+      cases.push_back({fmt::format("opt_sgdm_{}_t{}", n, tensors), [=](const Options& o) {
+                         optimizer_case<optim::Sgd<Params>>(o, "sgdm", n, tensors, 20, optim::SgdOptions{.lr = 1e-2, .momentum = 0.9});
+                       }});
+    }
   for (const Convolution& c : convolutions) cases.push_back({"conv_" + c.name, [=](const Options& o) { convolution_case(o, c); }});
   for (const std::string op : {"add", "mul", "tanh"})
     for (const std::int64_t n : {1, 16})
