@@ -1,0 +1,105 @@
+#include "support.h"
+
+#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/transforms.h"
+#include "wengert/nn/nn.h"
+
+#include <cmath>
+
+using namespace wengert;
+using test::contains;
+using test::message;
+
+namespace {
+
+double largest(const Tensor& x) { return amax(abs(x.detach())).item(); }
+double spread(const Tensor& x) { return std::sqrt(mean(square(x.detach())).item()); }
+
+}  // namespace
+
+TEST_CASE("Linear: is x W^T + b, with values on U(-1/sqrt(in), 1/sqrt(in))") {
+  Rng rng{1};
+  const nn::Linear layer(400, 300, rng);
+  CHECK(layer.weight.shape() == Shape{300, 400});
+  CHECK(layer.bias.shape() == Shape{300});
+  CHECK(largest(layer.weight) <= 0.05);
+  CHECK(spread(layer.weight) == doctest::Approx(0.05 / std::sqrt(3.0)).epsilon(0.01));
+  CHECK(largest(layer.bias) <= 0.05);
+  const Tensor x = rng.normal({2, 400});
+  const Tensor y = layer(x);
+  CHECK(y.shape() == Shape{2, 300});
+  CHECK(largest(y - (matmul(x, transpose(layer.weight)) + layer.bias)) < 1e-5);
+}
+
+TEST_CASE("Linear: without bias has one parameter, in double all are double") {
+  const nn::Linear layer(3, 2, {.bias = false, .dtype = float64});
+  CHECK_FALSE(layer.bias.defined());
+  CHECK(count(layer) == 6);
+  CHECK(layer(ones({3}, float64)).dtype() == float64);
+}
+
+TEST_CASE("layers: the same seed gives the same values, from a generator or from the thread's own") {
+  Rng a{5}, b{5};
+  CHECK(nn::Linear(4, 3, a).weight.to_vector<float>() == nn::Linear(4, 3, b).weight.to_vector<float>());
+  seed(9);
+  const nn::Linear first(4, 3);
+  const nn::Linear second(4, 3);
+  seed(9);
+  CHECK(nn::Linear(4, 3).weight.to_vector<float>() == first.weight.to_vector<float>());
+  CHECK(first.weight.to_vector<float>() != second.weight.to_vector<float>());
+  seed(0);
+}
+
+TEST_CASE("Conv2d: has torch's shapes and values on U(-1/sqrt(fan_in), 1/sqrt(fan_in))") {
+  Rng rng{1};
+  const nn::Conv2d layer(8, 16, 3, {.stride = 2, .padding = 1, .groups = 2}, rng);
+  CHECK(layer.weight.shape() == Shape{16, 4, 3, 3});
+  CHECK(largest(layer.weight) <= 1.0 / 6);
+  CHECK(spread(layer.weight) == doctest::Approx(1.0 / 6 / std::sqrt(3.0)).epsilon(0.05));
+  CHECK(layer(ones({2, 8, 9, 9})).shape() == Shape{2, 16, 5, 5});
+  CHECK(nn::Conv2d(1, 2, 5)(ones({3, 1, 8, 8})).shape() == Shape{3, 2, 4, 4});
+}
+
+TEST_CASE("layers: the mistakes of a constructor are errors that name the caller's line") {
+  CHECK(contains(message<ValueError>([] { nn::Linear(0, 3); }), "in must be at least 1, got 0"));
+  CHECK(contains(message<ValueError>([] { nn::Linear(2, -3); }), "layers.cpp"));
+  CHECK(contains(message<ValueError>([] { nn::Conv2d(4, 6, 3, {.groups = 4}); }), "groups"));
+  CHECK(contains(message<ValueError>([] { nn::Conv2d(4, 6, 0); }), "kernel"));
+  CHECK(contains(message<ValueError>([] { nn::Conv2d(4, 6, 3, {.padding = -1}); }), "padding"));
+}
+
+TEST_CASE("layers: an input that does not fit is an error at the line of the call") {
+  const nn::Linear layer(3, 2);
+  const auto what = message<ShapeError>([&] { layer(ones({4, 5})); });
+  CHECK(contains(what, "[4, 5]"));
+  CHECK(contains(what, "tests/nn/layers.cpp"));
+  CHECK(contains(message<ShapeError>([&] { nn::Conv2d(3, 2, 3)(ones({1, 4, 8, 8})); }), "tests/nn/layers.cpp"));
+}
+
+TEST_CASE("MaxPool2d and Flatten: shapes, and no parameters") {
+  struct Net {
+    nn::Conv2d conv{1, 4, 3, {.padding = 1}};
+    nn::MaxPool2d pool{2};
+    nn::Flatten flat;
+    nn::Linear out{4 * 4 * 4, 10};
+    Tensor operator()(const Tensor& x) const { return out(flat(pool(relu(conv(x))))); }
+  };
+  const Net net;
+  CHECK(count(net) == 40 + 650);
+  CHECK(net(ones({2, 1, 8, 8})).shape() == Shape{2, 10});
+  const Net g = grad([](const Net& n) { return mean(square(n(ones({2, 1, 8, 8})))); }, net);
+  CHECK(largest(g.conv.weight) > 0);
+}
+
+TEST_CASE("init: bounds and spreads are those of the papers") {
+  Rng rng{3};
+  const Shape shape{200, 50, 3, 2};  // fan_in 300, fan_out 1200
+  CHECK(nn::init::fans(shape).in == 300);
+  CHECK(nn::init::fans(shape).out == 1200);
+  CHECK(largest(nn::init::xavier_uniform(shape, rng)) == doctest::Approx(std::sqrt(6.0 / 1500)).epsilon(0.001));
+  CHECK(spread(nn::init::xavier_normal(shape, rng, 2)) == doctest::Approx(2 * std::sqrt(2.0 / 1500)).epsilon(0.02));
+  CHECK(largest(nn::init::kaiming_uniform(shape, rng)) == doctest::Approx(std::sqrt(6.0 / 300)).epsilon(0.001));
+  CHECK(spread(nn::init::kaiming_normal(shape, rng, nn::init::gain_tanh)) == doctest::Approx(5.0 / 3 / std::sqrt(300.0)).epsilon(0.02));
+  CHECK(nn::init::gain_leaky_relu(std::sqrt(5.0)) == doctest::Approx(1 / std::sqrt(3.0)));
+  CHECK_THROWS_AS(nn::init::xavier_uniform({3}, rng), ShapeError);
+}

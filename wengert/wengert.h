@@ -1,0 +1,6 @@
+#pragma once
+
+#include "wengert/autodiff.h"
+#include "wengert/data/data.h"
+#include "wengert/nn.h"
+#include "wengert/optim.h"
