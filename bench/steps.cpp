@@ -11,9 +11,8 @@
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/pool.h"
 #include "wengert/autodiff/random.h"
+#include "wengert/nn/nn.h"
 #include "wengert/optim/optim.h"
-
-#include <cmath>
 
 using namespace wengert;
 using namespace bench;
@@ -24,30 +23,8 @@ Rng rng{1};
 
 // ---------------------------------------------------------------- training steps
 
-Tensor uniform(const Shape& shape, std::int64_t fan_in) {
-  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
-  return rng.uniform(shape, -bound, bound);
-}
-
-struct Linear {
-  Param weight, bias;
-  Linear(std::int64_t in, std::int64_t out)
-      : weight(uniform({out, in}, in)), bias(uniform({out}, in)) {}
-  static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
-  Tensor operator()(Operand x) const { return linear(x, weight, bias); }
-};
-
-struct Conv2d {
-  Param weight, bias;
-  std::int64_t padding;
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel)
-      : weight(uniform({out, in, kernel, kernel}, in * kernel * kernel)), bias(uniform({out}, in * kernel * kernel)), padding(kernel / 2) {}
-  static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
-  Tensor operator()(Operand x) const { return conv2d(x, weight, bias, {.padding = padding}); }
-};
-
 struct Mlp {
-  std::vector<Linear> layers;
+  std::vector<nn::Linear> layers;
   explicit Mlp(const std::vector<std::int64_t>& sizes) {
     for (std::size_t i = 1; i < sizes.size(); ++i) layers.emplace_back(sizes[i - 1], sizes[i]);
   }
@@ -60,8 +37,8 @@ struct Mlp {
 
 struct LeNet {
   std::int64_t kernel;
-  Conv2d conv1{1, 32, kernel}, conv2{32, 64, kernel};
-  Linear hidden{64 * 7 * 7, 128}, output{128, 10};
+  nn::Conv2d conv1{1, 32, kernel, {.padding = kernel / 2}}, conv2{32, 64, kernel, {.padding = kernel / 2}};
+  nn::Linear hidden{64 * 7 * 7, 128}, output{128, 10};
   Tensor operator()(const Tensor& x) const {
     Tensor h = max_pool2d(relu(conv1(x)), 2);
     h = max_pool2d(relu(conv2(h)), 2);
@@ -73,7 +50,7 @@ template <class Model, class Optimizer>
 void train(const Options& o, const std::string& name, Model& model, Optimizer optimizer, const Tensor& x) {
   const Tensor labels = rng.integers({x.size(0)}, 0, 10);
   report(o, name, [&] {
-    backward(softmax_cross_entropy(model(x), labels));
+    backward(nn::cross_entropy(model(x), labels));
     optimizer.step(model);
   });
 }
@@ -136,7 +113,7 @@ std::vector<Elementwise> elementwise_list() {
       {"sum_cols", [](const Inputs& x) { return sum(x[0], {0}); }, rows},
       {"softmax", [](const Inputs& x) { return softmax(x[0], 1); }, rows},
       {"log_softmax", [](const Inputs& x) { return log_softmax(x[0], 1); }, rows},
-      {"cross_entropy", [](const Inputs& x) { return softmax_cross_entropy(x[0], zeros({x[0].size(0)}, int64)); }, rows},
+      {"cross_entropy", [](const Inputs& x) { return nn::cross_entropy(x[0], zeros({x[0].size(0)}, int64)); }, rows},
       {"max_pool2", [](const Inputs& x) { return max_pool2d(x[0], 2); }, images},
   };
 }
