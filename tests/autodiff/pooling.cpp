@@ -2,6 +2,7 @@
 #include "derivatives.h"
 #include "wengert/autodiff/parallel.h"
 
+#include <algorithm>
 #include <limits>
 
 using namespace wengert;
@@ -126,4 +127,125 @@ TEST_CASE("max_pool2d: what does not fit is an error") {
   CHECK_THROWS_AS(max_pool2d(zeros({4}), 2), ShapeError);
   CHECK_THROWS_AS(max_pool2d(zeros({1, 4, 0}), 1), ShapeError);
   CHECK_THROWS_AS(max_pool2d(zeros({1, 4, 4}, int64), 2), TypeError);
+}
+
+TEST_CASE("max_pool, avg_pool: agree with plain loops over one to three axes, with dilation and ceil_mode") {
+  struct Case {
+    Shape in, kernel, stride, padding, dilation;
+    bool ceil;
+  };
+  const Case cases[] = {
+      {{7}, {2}, {2}, {0}, {1}, false},
+      {{7}, {3}, {2}, {1}, {1}, true},
+      {{9}, {3}, {3}, {1}, {2}, true},
+      {{6, 5}, {2, 3}, {1, 2}, {1, 0}, {1, 1}, false},
+      {{5, 7}, {2, 2}, {2, 2}, {0, 0}, {1, 1}, true},
+      {{8, 9}, {3, 2}, {2, 3}, {1, 1}, {2, 3}, true},
+      {{4, 5, 6}, {2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}, false},
+      {{3, 8, 7}, {1, 2, 2}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, false},
+      {{5, 4, 6}, {3, 2, 3}, {1, 2, 2}, {1, 0, 1}, {1, 1, 2}, true},
+      {{1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, false},
+      {{1}, {2}, {1}, {1}, {2}, false},  // a window that sees padding only
+  };
+  for (const Case& c : cases) {
+    const int axes = c.in.rank();
+    CAPTURE(to_string(c.in));
+    CAPTURE(to_string(c.kernel));
+    Shape shape = {2, 3};
+    for (auto n : c.in) shape.push_back(n);
+    const Tensor x = random(shape, 1);
+    const auto a = doubles(x);
+    for (int what = 0; what < 3; ++what) {  // max, mean with the padding, mean without
+      Shape dilation;
+      for (int d = 0; d < axes; ++d) dilation.push_back(what ? 1 : c.dilation[d]);
+      Shape out, result = {2, 3};
+      for (int d = 0; d < axes; ++d) {
+        const auto room = c.in[d] + 2 * c.padding[d] - dilation[d] * (c.kernel[d] - 1) - 1;
+        auto n = (c.ceil ? (room + c.stride[d] - 1) / c.stride[d] : room / c.stride[d]) + 1;
+        if (c.ceil && (n - 1) * c.stride[d] >= c.in[d] + c.padding[d]) --n;
+        out.push_back(n), result.push_back(n);
+      }
+      std::vector<double> want;
+      for (std::int64_t plane = 0; plane < 6; ++plane)
+        for (std::int64_t p = 0; p < out.numel(); ++p) {
+          double best = -INFINITY, total = 0;
+          int inside = 0, padded = 0;
+          for (std::int64_t k = 0; k < c.kernel.numel(); ++k) {
+            std::int64_t p_left = p, k_left = k, at = 0, step = 1;
+            bool there = true, counted = true;
+            for (int d = axes - 1; d >= 0; --d) {
+              const auto pos = p_left % out[d] * c.stride[d] - c.padding[d] + k_left % c.kernel[d] * dilation[d];
+              p_left /= out[d], k_left /= c.kernel[d];
+              there = there && pos >= 0 && pos < c.in[d];
+              counted = counted && pos < c.in[d] + c.padding[d];
+              at += pos * step, step *= c.in[d];
+            }
+            padded += counted;
+            if (!there) continue;
+            const double v = a[std::size_t(plane * c.in.numel() + at)];
+            best = std::max(best, v), total += v, ++inside;
+          }
+          want.push_back(what == 0 ? best : what == 1 ? total / padded : total / inside);
+        }
+      auto f = [&](const std::vector<Tensor>& t) {
+        if (what == 0) return max_pool(t[0], c.kernel, {c.stride, c.padding, c.dilation, c.ceil});
+        return avg_pool(t[0], c.kernel, {c.stride, c.padding, c.ceil, what == 1});
+      };
+      check_close(f({x}), from(want, result), 1e-14);
+      if (std::ranges::find(want, -INFINITY) == want.end()) test::check_rule(f, {x});
+    }
+  }
+}
+
+TEST_CASE("avg_pool: stride defaults to the kernel, single numbers to all axes") {
+  const Tensor x = random({2, 6, 6}, 1);
+  CHECK(avg_pool(x, {2, 3}).shape() == Shape{2, 3, 2});
+  CHECK(max_pool(x, {2, 3}).shape() == Shape{2, 3, 2});
+  CHECK(avg_pool(x, {2, 2}, {.stride = {1}}).shape() == Shape{2, 5, 5});
+  CHECK(avg_pool(arange(4, float64), {4}).item() == 1.5);
+}
+
+TEST_CASE("adaptive pooling: windows cover the input, whatever the size") {
+  for (Shape size : {Shape{1, 1}, {3, 2}, {4, 5}, {6, 10}, {9, 7}, {12, 10}}) {
+    CAPTURE(to_string(size));
+    const Tensor x = random({2, 3, 6, 10}, 4);
+    const auto a = doubles(x);
+    std::vector<double> most, mean;
+    for (std::int64_t plane = 0; plane < 6; ++plane)
+      for (std::int64_t r = 0; r < size[0]; ++r)
+        for (std::int64_t c = 0; c < size[1]; ++c) {
+          double best = -INFINITY, total = 0;
+          int n = 0;
+          for (std::int64_t i = r * 6 / size[0]; i < std::int64_t(std::ceil(double((r + 1) * 6) / double(size[0])));
+               ++i)
+            for (std::int64_t j = c * 10 / size[1]; j < std::int64_t(std::ceil(double((c + 1) * 10) / double(size[1])));
+                 ++j) {
+              const double v = a[std::size_t((plane * 6 + i) * 10 + j)];
+              best = std::max(best, v), total += v, ++n;
+            }
+          most.push_back(best), mean.push_back(total / n);
+        }
+    auto largest = [&](const std::vector<Tensor>& t) { return adaptive_max_pool(t[0], size); };
+    auto average = [&](const std::vector<Tensor>& t) { return adaptive_avg_pool(t[0], size); };
+    check_close(largest({x}), from(most, {2, 3, size[0], size[1]}), 0);
+    check_close(average({x}), from(mean, {2, 3, size[0], size[1]}), 1e-14);
+    test::check_rule(largest, {x});
+    test::check_rule(average, {x});
+  }
+}
+
+TEST_CASE("pooling: what does not fit is an error") {
+  const Tensor x = zeros({2, 4, 4});
+  CHECK_THROWS_AS(max_pool(x, {}), ShapeError);
+  CHECK_THROWS_AS(max_pool(x, {1, 1, 1, 1}), ShapeError);
+  CHECK_THROWS_AS(max_pool(x, {2, 2}, {.stride = {1, 1, 1}}), ShapeError);
+  CHECK_THROWS_AS(avg_pool(x, {2, 2}, {.stride = {0}}), ValueError);
+  CHECK_THROWS_AS(avg_pool(x, {2, 2}, {.padding = {2}}), ValueError);
+  CHECK_THROWS_AS(avg_pool(x, {5, 2}), ShapeError);
+  CHECK_THROWS_AS(avg_pool(zeros({3, 0}), {1}), ShapeError);
+  CHECK_THROWS_AS(avg_pool(zeros({4, 4}, int64), {2}), TypeError);
+  CHECK_THROWS_AS(adaptive_avg_pool(x, {0, 2}), ValueError);
+  CHECK_THROWS_AS(adaptive_max_pool(x, {-1}), ValueError);
+  CHECK(avg_pool(zeros({0, 3, 4, 4}), {2, 2}).shape() == Shape{0, 3, 2, 2});
+  CHECK(adaptive_max_pool(zeros({0, 3, 4, 4}), {3, 3}).shape() == Shape{0, 3, 3, 3});
 }

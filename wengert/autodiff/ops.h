@@ -290,11 +290,48 @@ struct Conv2dOptions {
 };
 /// conv for images [n, c, h, w], with the same numbers for both axes.
 WENGERT_API Tensor conv2d(Operand x, Operand weight, Operand bias, Conv2dOptions = {});
+/// @}
 
-/// Largest of each window; padding counts as -inf; the first of equal entries receives the cotangent; NaN wins.
-/// x [.., h, w] -> [.., h', w'] with h' = floor((h + 2 padding - kernel) / stride) + 1; stride 0 means kernel.
+/// @name Pooling and resampling, over the last one to three axes: [.., spatial...]
+/// @{
+struct MaxPoolOptions {
+  Shape stride = {}, padding = {0}, dilation = {1};  ///< stride empty: the kernel
+  bool ceil_mode = false;                            ///< a last window may reach beyond the input, if it begins inside
+};
+/// Largest of each window, one kernel size for each spatial axis; padding counts as -inf; NaN wins. The first of equal entries
+/// receives the cotangent.  x [.., spatial...] -> [.., out...], out as for conv.
 /// ShapeError when a window is larger than the padded input, ValueError when padding is larger than half of the kernel.
+WENGERT_API Tensor max_pool(Operand x, const Shape& kernel, const MaxPoolOptions& = {});
+/// max_pool for images [.., h, w] with the same numbers for both axes; stride 0 means kernel.
 WENGERT_API Tensor max_pool2d(Operand x, std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0);
+
+struct AvgPoolOptions {
+  Shape stride = {}, padding = {0};
+  bool ceil_mode = false;
+  bool count_padding = true;  ///< the padding's zeros count in the mean; what ceil_mode adds beyond it does not
+};
+/// Mean of each window; shapes and errors as for max_pool.
+WENGERT_API Tensor avg_pool(Operand x, const Shape& kernel, const AvgPoolOptions& = {});
+
+/// Largest (mean) of windows chosen so that the result has this size: on each axis, entry o is made of those from
+/// floor(o in / out) to ceil((o + 1) in / out).  x [.., spatial...] -> [.., size...].
+WENGERT_API Tensor adaptive_max_pool(Operand x, const Shape& size);
+WENGERT_API Tensor adaptive_avg_pool(Operand x, const Shape& size);
+
+/// nearest: entry floor(o in / out). linear (bilinear, trilinear): straight lines between the nearest entries. cubic (bicubic): Keys'
+/// polynomials with a = -3/4 through four. area: adaptive_avg_pool.
+enum class Interpolation { nearest, linear, cubic, area };
+struct InterpolateOptions {
+  Interpolation mode = Interpolation::nearest;
+  /// Entries are points, and the first and last keep their places; otherwise they are cells, and the corners of the image do.
+  bool align_corners = false;
+};
+/// x [.., spatial...] -> [.., size...], each axis after the other. Beyond the edge the last entry repeats.
+/// ValueError for a size below 1, and for aligned corners with nearest or area.
+WENGERT_API Tensor interpolate(Operand x, const Shape& size, InterpolateOptions = {});
+/// The same to size floor(in factor), with steps of 1 / factor where that is not a whole number.
+WENGERT_API Tensor interpolate_by(Operand x, std::initializer_list<double> factors, InterpolateOptions = {});
+WENGERT_API Tensor interpolate_by(Operand x, std::span<const double> factors, InterpolateOptions = {});
 /// @}
 
 }  // namespace wengert

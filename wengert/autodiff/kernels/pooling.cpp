@@ -79,6 +79,31 @@ void max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, void* ind
 }
 
 template <class T>
+void adaptive_max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, std::int32_t* index) {
+  const std::int64_t in = g.in_size(), out = g.out_size();
+  parallel_for(planes, 1 + grain_elements / (in + out), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin * out; i < end * out; ++i) {
+      const std::int64_t o = i % out, at[3] = {o / g.out[2] / g.out[1], o / g.out[2] % g.out[1], o % g.out[2]};
+      std::int64_t low[3], high[3];
+      for (int d = 0; d < 3; ++d) {
+        low[d] = at[d] * g.in[d] / g.out[d];
+        high[d] = ((at[d] + 1) * g.in[d] + g.out[d] - 1) / g.out[d];
+      }
+      const T* plane = x + i / out * in;
+      std::int64_t best = (low[0] * g.in[1] + low[1]) * g.in[2] + low[2];
+      for (std::int64_t a = low[0]; a < high[0]; ++a)
+        for (std::int64_t b = low[1]; b < high[1]; ++b)
+          for (std::int64_t c = low[2]; c < high[2]; ++c) {
+            const std::int64_t k = (a * g.in[1] + b) * g.in[2] + c;
+            if (plane[k] > plane[best] || plane[k] != plane[k]) best = k;
+          }
+      y[i] = plane[best];
+      if (index) index[i] = static_cast<std::int32_t>(best);
+    }
+  });
+}
+
+template <class T>
 void gather(const Windows& g, std::int64_t planes, const void* index, const T* x, T* y) {
   if (is_2x2(g)) {
     const auto* which = static_cast<const std::uint8_t*>(index);
@@ -130,6 +155,10 @@ std::size_t index_bytes(const Windows& g) { return is_2x2(g) ? 1 : 4; }
 void max_pool(DType d, const Windows& g, std::int64_t planes, const void* x, void* y, void* index) {
   if (planes * g.out_size() == 0) return;
   with_type(d, [&]<class T>(T) { max_pool(g, planes, static_cast<const T*>(x), static_cast<T*>(y), index); });
+}
+void adaptive_max_pool(DType d, const Windows& g, std::int64_t planes, const void* x, void* y, std::int32_t* index) {
+  if (planes * g.out_size() == 0) return;
+  with_type(d, [&]<class T>(T) { adaptive_max_pool(g, planes, static_cast<const T*>(x), static_cast<T*>(y), index); });
 }
 void pool_gather(DType d, const Windows& g, std::int64_t planes, const void* index, const void* x, void* y) {
   if (planes * g.out_size() == 0) return;

@@ -14,6 +14,8 @@ std::size_t index_bytes(const Windows&);
 
 /// y = largest of each window. The first of equal ones wins, NaN wins. index may be null.
 void max_pool(DType, const Windows&, std::int64_t planes, const void* x, void* y, void* index);
+/// The same for windows from floor(o in / out) to ceil((o + 1) in / out) on each axis.
+void adaptive_max_pool(DType, const Windows&, std::int64_t planes, const void* x, void* y, std::int32_t* index);
 /// y[p, i] = x[p, index[p, i]].
 void pool_gather(DType, const Windows&, std::int64_t planes, const void* index, const void* x, void* y);
 /// Its transpose: x is zero but for the sums of y over the windows that name an entry.

@@ -74,10 +74,36 @@ void take_larger(const T* x, std::int64_t stride, std::int32_t offset, std::int6
     take(x, stride, offset, n, y, index);
 }
 
+template <class T>
+void collect(const T* x, std::int64_t stride, std::int64_t n, T* y) {
+  const auto loop = [n](const T* __restrict from, std::int64_t step, T* __restrict to) {
+    for (std::int64_t i = 0; i < n; ++i) to[i] += from[i * step];
+  };
+  if (stride == 1)
+    loop(x, 1, y);
+  else if (stride == 2)
+    loop(x, 2, y);
+  else
+    loop(x, stride, y);
+}
+template <class T>
+void spread(const T* y, std::int64_t stride, std::int64_t n, T* x) {
+  const auto loop = [n](const T* __restrict from, std::int64_t step, T* __restrict to) {
+    for (std::int64_t i = 0; i < n; ++i) to[i * step] += from[i];
+  };
+  if (stride == 1)
+    loop(y, 1, x);
+  else if (stride == 2)
+    loop(y, 2, x);
+  else
+    loop(y, stride, x);
+}
+
 }  // namespace
 
 template <class T, class Arch>
-constinit const PoolLoops<T> PoolLoopsOf<T, Arch>::table = {max_2x2<T>, gather_2x2<T>, scatter_2x2<T>, take_larger<T>};
+constinit const PoolLoops<T> PoolLoopsOf<T, Arch>::table = {max_2x2<T>,     gather_2x2<T>, scatter_2x2<T>,
+                                                            take_larger<T>, collect<T>,    spread<T>};
 
 template struct PoolLoopsOf<float, Current>;
 template struct PoolLoopsOf<double, Current>;

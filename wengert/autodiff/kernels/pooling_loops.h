@@ -16,6 +16,9 @@ struct PoolLoops {
   // One entry of every window: x[i * stride] at offset + i * stride of the plane replaces y[i] where it is larger or
   // the first.
   void (*take_larger)(const T* x, std::int64_t stride, std::int32_t offset, std::int64_t n, T* y, std::int32_t* index);
+  // y[i] += x[i * stride], and the transpose x[i * stride] += y[i].
+  void (*collect)(const T* x, std::int64_t stride, std::int64_t n, T* y);
+  void (*spread)(const T* y, std::int64_t stride, std::int64_t n, T* x);
 };
 
 template <class T, class Arch>

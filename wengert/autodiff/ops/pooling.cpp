@@ -83,14 +83,18 @@ Tensor scatter_of(const Pooling& g, const Tensor& index, const Tensor& y) {
 struct MaxPool {
   static constexpr std::string_view name = "max_pool";
   Pooling g;
-  bool keep_index = false;
+  bool adaptive = false, keep_index = false;
   Constant index;
   Tensor forward(const Tensor& x) {
     Tensor y = empty(g.with_axes(x.shape(), g.out), x.dtype());
     Tensor where_from;
     if (keep_index) where_from = empty(y.shape(), kernels::index_bytes(g) == 1 ? boolean : float32);
-    kernels::max_pool(x.dtype(), g, g.planes(x), numbers(contiguous(x.detach())), numbers(y),
-                      keep_index ? numbers(where_from) : nullptr);
+    void* at = keep_index ? numbers(where_from) : nullptr;
+    const Tensor a = contiguous(x.detach());
+    if (adaptive)
+      kernels::adaptive_max_pool(x.dtype(), g, g.planes(x), numbers(a), numbers(y), static_cast<std::int32_t*>(at));
+    else
+      kernels::max_pool(x.dtype(), g, g.planes(x), numbers(a), numbers(y), at);
     index = where_from;
     return y;
   }
@@ -100,31 +104,57 @@ struct MaxPool {
 
 namespace {
 
-Tensor max_pool_of(std::string_view op, Operand x, int spatial, const Shape& kernel, const Shape& stride,
-                   const Shape& padding, const Shape& dilation, bool ceil) {
-  check_float(op, x);
-  if (x->rank() < spatial)
-    fail<ShapeError>(x.where(), "{}: needs {} spatial axes at the end, got {}", op, spatial, x->shape());
+MaxPool rule_for(std::string_view op, Operand x, int spatial) {
+  check_planes(op, x, spatial);
   MaxPool rule;
   rule.g.spatial = spatial;
-  set_windows(rule.g, op, x, spatial, kernel, stride, padding, dilation);
-  for (int d = 3 - spatial; d < 3; ++d) {
-    if (rule.g.padding[d] > rule.g.kernel[d] / 2)
-      fail<ValueError>(x.where(), "{}: padding {} is larger than half of the kernel {}", op, rule.g.padding[d],
-                       rule.g.kernel[d]);
-    if (rule.g.in[d] == 0) fail<ShapeError>(x.where(), "{}: the largest of no entries, in shape {}", op, x->shape());
-  }
+  rule.keep_index = x->tracked() && recording();
+  return rule;
+}
+
+Tensor run(MaxPool rule, std::string_view op, Operand x) {
   if (rule.g.in_size() > std::numeric_limits<std::int32_t>::max())
     fail<ShapeError>(x.where(), "{}: a plane of {} has more than 2^31 entries", op, x->shape());
-  set_out(rule.g, op, x, spatial, ceil);
-  rule.keep_index = x->tracked() && recording();
   return apply(std::move(rule), x);
+}
+
+Tensor max_pool(std::string_view op, Operand x, const Shape& kernel, const MaxPoolOptions& options) {
+  const int spatial = kernel.rank();
+  MaxPool rule = rule_for(op, x, spatial);
+  Windows& g = rule.g;
+  set_windows(g, op, x, spatial, kernel, options.stride.empty() ? kernel : options.stride, options.padding,
+              options.dilation);
+  check_padding(g, op, x);
+  set_out(g, op, x, spatial, options.ceil_mode);
+  return run(std::move(rule), op, x);
 }
 
 }  // namespace
 
+Tensor max_pool(Operand x, const Shape& kernel, const MaxPoolOptions& options) {
+  return max_pool("max_pool", x, kernel, options);
+}
+
 Tensor max_pool2d(Operand x, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
-  return max_pool_of("max_pool2d", x, 2, {kernel}, {stride == 0 ? kernel : stride}, {padding}, {1}, false);
+  return max_pool("max_pool2d", x, {kernel, kernel}, {.stride = {stride == 0 ? kernel : stride}, .padding = {padding}});
+}
+
+Tensor adaptive_max_pool(Operand x, const Shape& size) {
+  constexpr std::string_view op = "adaptive_max_pool";
+  const int spatial = size.rank();
+  MaxPool rule = rule_for(op, x, spatial);
+  bool regular = true;  // all windows alike
+  for (int i = 0; i < spatial; ++i) {
+    const int d = 3 - spatial + i;
+    const std::int64_t in = x->shape()[x->rank() - spatial + i];
+    check_size(op, x, size);
+    rule.g.in[d] = in, rule.g.out[d] = size[i];
+    regular = regular && in % size[i] == 0;
+  }
+  rule.adaptive = !regular;
+  if (regular)
+    for (int d = 3 - spatial; d < 3; ++d) rule.g.kernel[d] = rule.g.stride[d] = rule.g.in[d] / rule.g.out[d];
+  return run(std::move(rule), op, x);
 }
 
 }  // namespace wengert

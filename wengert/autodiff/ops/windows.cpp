@@ -49,4 +49,27 @@ void set_out(kernels::Windows& g, std::string_view op, Operand x, int spatial, b
   }
 }
 
+void check_planes(std::string_view op, Operand x, int spatial) {
+  check_float(op, x);
+  if (spatial < 1 || spatial > 3)
+    fail<ShapeError>(x.where(), "{}: takes one to three spatial axes, with a number for each; got {} numbers", op,
+                     spatial);
+  if (x->rank() < spatial)
+    fail<ShapeError>(x.where(), "{}: needs {} spatial axes at the end, got {}", op, spatial, x->shape());
+  for (int i = x->rank() - spatial; i < x->rank(); ++i)
+    if (x->shape()[i] == 0)
+      fail<ShapeError>(x.where(), "{}: spatial axes without entries, in shape {}", op, x->shape());
+}
+
+void check_padding(const kernels::Windows& g, std::string_view op, Operand x) {
+  for (int d = 0; d < 3; ++d)
+    if (g.padding[d] > g.kernel[d] / 2)
+      fail<ValueError>(x.where(), "{}: padding {} is larger than half of the kernel {}", op, g.padding[d], g.kernel[d]);
+}
+
+void check_size(std::string_view op, Operand x, const Shape& size) {
+  for (auto n : size)
+    if (n < 1) fail<ValueError>(x.where(), "{}: sizes must be 1 or more, got {}", op, size);
+}
+
 }  // namespace wengert

@@ -26,4 +26,12 @@ void set_windows(kernels::Windows&, std::string_view op, Operand x, int spatial,
 /// and end beyond the padded input.
 void set_out(kernels::Windows&, std::string_view op, Operand x, int spatial, bool ceil = false);
 
+/// For operators on planes, the last `spatial` axes: TypeError unless float, ShapeError unless x has them and they have
+/// entries.
+void check_planes(std::string_view op, Operand x, int spatial);
+/// ValueError unless padding is at most half of the kernel: no window lies in the padding alone.
+void check_padding(const kernels::Windows&, std::string_view op, Operand x);
+/// ValueError when a size that the user asked for is below 1.
+void check_size(std::string_view op, Operand x, const Shape& size);
+
 }  // namespace wengert
