@@ -233,3 +233,30 @@ TEST_CASE("conv: what does not fit is an error that names the shapes") {
   CHECK_THROWS_AS(conv_transpose(x, zeros({4, 6, 3, 3}), none, {.output_padding = {1}}), ValueError);
   CHECK_THROWS_AS(conv_transpose(zeros({1, 4, 1}), zeros({4, 1, 2}), none, {.padding = {1}}), ShapeError);
 }
+
+TEST_CASE("unfold: a matrix product with its columns is a convolution; fold is its transpose") {
+  const UnfoldOptions o = {.stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 2}};
+  const Tensor x = random({2, 3, 6, 5}, 1), w = random({4, 3, 3, 2}, 2);
+  const Tensor columns = unfold(x, {3, 2}, o);
+  REQUIRE(columns.shape() == Shape{2, 18, 9});
+  const Tensor y = conv(x, w, Tensor(), {o.stride, o.padding, o.dilation});
+  check_close(reshape(matmul(reshape(w, {4, 18}), columns), y.shape()), y, 1e-14);
+  const Tensor g = random(columns.shape(), 3);
+  CHECK(dot(fold(g, {6, 5}, {3, 2}, o), x) == doctest::Approx(dot(g, columns)).epsilon(1e-12));
+  test::check_rule([&](const std::vector<Tensor>& t) { return unfold(t[0], {3, 2}, o); }, {x});
+  test::check_rule([&](const std::vector<Tensor>& t) { return fold(t[0], {6, 5}, {3, 2}, o); }, {g});
+  check_close(unfold(select(x, 0, 1), {3, 2}, o), select(columns, 0, 1), 0);
+  check_close(fold(select(g, 0, 1), {6, 5}, {3, 2}, o), select(fold(g, {6, 5}, {3, 2}, o), 0, 1), 0);
+  CHECK(unfold(random({2, 3, 9}, 1), {3}).shape() == Shape{2, 9, 7});
+  CHECK(unfold(zeros({0, 3, 9}), {3}).shape() == Shape{0, 9, 7});
+}
+
+TEST_CASE("unfold, fold: what does not fit is an error") {
+  CHECK_THROWS_AS(unfold(zeros({2, 2}), {2, 2}), ShapeError);
+  CHECK_THROWS_AS(unfold(zeros({1, 1, 2, 2}), {3, 2}), ShapeError);
+  CHECK_THROWS_AS(unfold(zeros({1, 1, 4, 4}), {2, 2}, {.stride = {0}}), ValueError);
+  CHECK_THROWS_AS(fold(zeros({1, 4, 8}), {4, 4}, {2, 2}), ShapeError);
+  CHECK_THROWS_AS(fold(zeros({1, 3, 9}), {4, 4}, {2, 2}), ShapeError);
+  CHECK_THROWS_AS(fold(zeros({1, 4, 9}), {4, 4}, {2}), ShapeError);
+  CHECK_THROWS_AS(fold(zeros({4}), {4, 4}, {2, 2}), ShapeError);
+}

@@ -30,6 +30,14 @@ void add_conv(Table& table) {
   table["adaptive_max_pool2d"] = [](const Args& a) {
     return Results(adaptive_max_pool(a.input(), a.shape("output_size")));
   };
+  table["unfold"] = [](const Args& a) {
+    return Results(
+        unfold(a.input(), a.shape("kernel_size"), {a.shape("stride"), a.shape("padding"), a.shape("dilation")}));
+  };
+  table["fold"] = [](const Args& a) {
+    return Results(fold(a.input(), a.shape("output_size"), a.shape("kernel_size"),
+                        {a.shape("stride"), a.shape("padding"), a.shape("dilation")}));
+  };
   table["interpolate"] = [](const Args& a) {
     const std::string mode = a.text("mode");
     const InterpolateOptions options{mode == "nearest"   ? Interpolation::nearest

@@ -290,6 +290,16 @@ struct Conv2dOptions {
 };
 /// conv for images [n, c, h, w], with the same numbers for both axes.
 WENGERT_API Tensor conv2d(Operand x, Operand weight, Operand bias, Conv2dOptions = {});
+
+/// The matrix that conv multiplies by: for each of `out...` positions, in row-major order, the entries that a kernel sees there.
+/// x [n, c, spatial...] -> [n, c kernel, out], kernel and out multiplied together; a single image without n as well.
+struct UnfoldOptions {
+  Shape stride = {1}, padding = {0}, dilation = {1};
+};
+WENGERT_API Tensor unfold(Operand x, const Shape& kernel, const UnfoldOptions& = {});
+/// The transpose of unfold: every entry is added where it came from.  x [n, c kernel, out] -> [n, c, size...].
+/// ShapeError when x is not what unfold makes of such an image.
+WENGERT_API Tensor fold(Operand x, const Shape& size, const Shape& kernel, const UnfoldOptions& = {});
 /// @}
 
 /// @name Pooling and resampling, over the last one to three axes: [.., spatial...]

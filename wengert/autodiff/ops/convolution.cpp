@@ -219,4 +219,79 @@ Tensor conv_transpose(Operand x, Operand weight, Operand bias, const ConvTranspo
   return single ? squeeze(Operand(y, x.where()), 0) : y;
 }
 
+// Entries are copied to where a kernel sees them; the transpose adds them up again.
+struct Unfold {
+  static constexpr std::string_view name = "unfold";
+  Geometry g;  // c counts all channels
+  Tensor forward(const Tensor& x) {
+    Tensor y = empty({g.n, g.c * g.kernel_size(), g.out_size()}, x.dtype());
+    const Tensor a = contiguous(x.detach());
+    if (y.numel()) kernels::unfold(x.dtype(), g, g.n, g.c, numbers(a), Access::body(y)->data);
+    return y;
+  }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const;
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return apply(*this, Operand(x_dot)); }
+};
+struct Fold {
+  static constexpr std::string_view name = "fold";
+  Geometry g;
+  Tensor forward(const Tensor& y) {
+    Tensor x = empty(g.x_shape(), y.dtype());
+    const Tensor a = contiguous(y.detach());
+    if (x.numel()) kernels::fold(y.dtype(), g, g.n, g.c, numbers(a), Access::body(x)->data);
+    return x;
+  }
+  Tensor vjp(arg<0>, const Tensor& x_bar) const { return apply(Unfold{g}, Operand(x_bar)); }
+  Tensor jvp(arg<0>, const Tensor& y_dot) const { return apply(*this, Operand(y_dot)); }
+};
+Tensor Unfold::vjp(arg<0>, const Tensor& y_bar) const { return apply(Fold{g}, Operand(y_bar)); }
+
+Tensor unfold(Operand x, const Shape& kernel, const UnfoldOptions& options) {
+  constexpr std::string_view op = "unfold";
+  const int spatial = kernel.rank();
+  check_planes(op, x, spatial);
+  const bool single = x->rank() == spatial + 1;
+  if (!single && x->rank() != spatial + 2)
+    fail<ShapeError>(x.where(), "{}: for kernel {} the input must be [n, channels] and {} spatial axes, got {}", op,
+                     kernel, spatial, x->shape());
+  Geometry g;
+  g.spatial = spatial, g.n = single ? 1 : x->size(0), g.c = x->size(single ? 0 : 1);
+  set_windows(g, op, x, spatial, kernel, options.stride, options.padding, options.dilation);
+  set_out(g, op, x, spatial);
+  const Tensor images = single ? unsqueeze(x, 0) : x.tensor();
+  const Tensor y = apply(Unfold{g}, Operand(images, x.where()));
+  return single ? squeeze(Operand(y, x.where()), 0) : y;
+}
+
+Tensor fold(Operand x, const Shape& size, const Shape& kernel, const UnfoldOptions& options) {
+  constexpr std::string_view op = "fold";
+  const int spatial = kernel.rank();
+  check_float(op, x);
+  check_size(op, x, size);
+  if (spatial < 1 || spatial > 3 || size.rank() != spatial)
+    fail<ShapeError>(x.where(), "{}: takes a size and a kernel for each of one to three axes, got {} and {}", op, size,
+                     kernel);
+  const bool single = x->rank() == 2;
+  if (!single && x->rank() != 3)
+    fail<ShapeError>(x.where(), "{}: the input must be [n, channels * kernel, positions], got {}", op, x->shape());
+  Geometry g;
+  Tensor like;  // an image of that size, for the checks that unfold makes
+  {
+    no_grad plain;
+    like = expand(zeros({1}, x->dtype()), size);
+  }
+  const Operand image(like, x.where());
+  set_windows(g, op, image, spatial, kernel, options.stride, options.padding, options.dilation);
+  set_out(g, op, image, spatial);
+  const std::int64_t rows = x->size(-2), k = g.kernel_size();
+  if (rows % k || x->size(-1) != g.out_size())
+    fail<ShapeError>(x.where(),
+                     "{}: for size {} and kernel {} the last two axes must be a multiple of {} and {}, got {}", op,
+                     size, kernel, k, g.out_size(), x->shape());
+  g.spatial = spatial, g.n = single ? 1 : x->size(0), g.c = rows / k;
+  const Tensor columns = single ? unsqueeze(x, 0) : x.tensor();
+  const Tensor y = apply(Fold{g}, Operand(columns, x.where()));
+  return single ? squeeze(Operand(y, x.where()), 0) : y;
+}
+
 }  // namespace wengert
