@@ -1,6 +1,7 @@
 #include "wengert/data/csv.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <string_view>
 #include <vector>
@@ -104,7 +105,7 @@ class CsvReader {
   }
 
   T number(std::string_view text, std::int64_t column) const {
-    if (text.empty()) fail(column, "is empty; write nan for a missing value");
+    if (text.empty()) fail(column, "is empty; write nan for a missing value, and pass {.allow_nonfinite = true}");
     const auto digits = text.substr(text[0] == '+' && text.size() > 1 && text[1] != '-' ? 1 : 0);
     T value{};
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -113,6 +114,9 @@ class CsvReader {
     if (error != std::errc() || end != digits.data() + digits.size())
       fail(column,
            fmt::format("expected a {}, found {}", std::is_integral_v<T> ? "whole number" : "number", in_quotes(text)));
+    if constexpr (std::is_floating_point_v<T>)
+      if (!options_.allow_nonfinite && !std::isfinite(value))
+        fail(column, fmt::format("{} is no finite number; pass {{.allow_nonfinite = true}} if it is meant", in_quotes(text)));
     return value;
   }
 

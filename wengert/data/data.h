@@ -61,10 +61,11 @@ struct CsvOptions {
   bool header = false;   ///< skip the first line
   char separator = ',';  ///< ' ' stands for any run of blanks
   DType dtype = float32;
+  bool allow_nonfinite = false;  ///< read nan and inf; else one spoils a training silently, so it is an error
 };
 /// Numbers in lines of equal length -> [rows, columns].  Blanks around a number, CRLF, a byte order mark and empty
-/// lines at the end are overlooked; an empty field is not: a missing value must be written as nan (nan and inf are read
-/// in any case of letters). FileError with line and column for anything else; also when there are no numbers at all.
+/// lines at the end are overlooked; an empty field is not: a missing value must be written as nan, and allowed
+/// (nan and inf in any case of letters). FileError with line and column for anything else; also when there are no numbers at all.
 WENGERT_API Tensor read_csv(const std::string& path, CsvOptions = {}, Where = Where::current());
 
 /// @}
