@@ -22,12 +22,15 @@ struct Curve {
   std::vector<double> x, y;
   int colour = 0;      ///< curves of one colour belong together
   bool faint = false;  ///< a noisy line behind the others
+
+  void add(double x_next, double y_next) { x.push_back(x_next), y.push_back(y_next); }
 };
 
 struct Panel {
-  std::string title, x_label;
-  std::vector<Curve> curves;
+  std::string title, x_label = "epoch";
+  std::vector<Curve> curves = {};
   bool logarithmic = false;
+  double low = 1e300;                ///< where the y axis begins, if given
   std::string number_format = "%g";  ///< of the y axis
 };
 
@@ -61,7 +64,8 @@ inline std::vector<double> label_shifts(const Panel& panel) {
   std::vector<std::pair<double, std::size_t>> ends;
   for (std::size_t i = 0; i < panel.curves.size(); ++i) {
     const Curve& c = panel.curves[i];
-    for (const double y : c.y) low = std::min(low, height(y)), high = std::max(high, height(y));
+    for (const double y : c.y)
+      if (y >= panel.low || panel.low == 1e300) low = std::min(low, height(y)), high = std::max(high, height(y));
     if (!c.name.empty() && !c.y.empty()) ends.emplace_back(height(c.y.back()), i);
   }
   std::sort(ends.begin(), ends.end());
@@ -97,6 +101,7 @@ inline std::string draw(const Panel& panel, int number) {
   s += fmt::format("set label {} at graph 0, graph 1.09\nset xlabel {}\nset format y '{}'\n",
                    quoted("{/:Bold " + panel.title + "}"), quoted(panel.x_label), panel.number_format);
   s += panel.logarithmic ? "set logscale y\n" : "unset logscale y\n";
+  s += panel.low < 1e300 ? fmt::format("set yrange [{}:*]\n", panel.low) : "set yrange [*:*]\n";
   return s + curves + "\nunset label\n";
 }
 
