@@ -2,9 +2,11 @@
 
 #include "wengert/autodiff/kernels/gemm.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
 
 #include <cstring>
+#include <type_traits>
 
 namespace wengert::kernels {
 namespace {
@@ -19,6 +21,16 @@ void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
   gemm_here(g);
 }
 
+// Entry k of a kernel, as how far it stands from a window's place on each axis.
+struct Offset {
+  std::int64_t d[3];
+
+  Offset(const Windows& g, std::int64_t k)
+      : d{k / g.kernel[2] / g.kernel[1] * g.dilation[0] - g.padding[0],
+          k / g.kernel[2] % g.kernel[1] * g.dilation[1] - g.padding[1],
+          k % g.kernel[2] * g.dilation[2] - g.padding[2]} {}
+};
+
 // Walks the rows [row_begin, row_end) of the matrix of columns [channels * kernel, out] at positions [p0, p1), one line
 // of the output after the other: piece(at, length, low, high, from) is `length` entries from `at` on, of which those in
 // [low, high) lie inside the image, the first at x[from] and the next a stride further.
@@ -27,58 +39,116 @@ void for_pieces(const Windows& g, std::int64_t row_begin, std::int64_t row_end, 
                 F&& piece) {
   const std::int64_t kernel = g.kernel_size(), width = g.out[2];
   for (std::int64_t row = row_begin; row < row_end; ++row) {
-    const std::int64_t channel = row / kernel, k = row % kernel;
-    const std::int64_t k2 = k % g.kernel[2], k1 = k / g.kernel[2] % g.kernel[1], k0 = k / g.kernel[2] / g.kernel[1];
-    const std::int64_t offset = k2 * g.dilation[2] - g.padding[2];
-    const Inside inside(offset, g.stride[2], g.in[2], width);
-    for (std::int64_t p = p0; p < p1;) {
-      const std::int64_t line = p / width, o0 = line / g.out[1], o1 = line % g.out[1];
-      const std::int64_t begin = p - line * width, end = std::min(width, begin + p1 - p);
-      const std::int64_t i0 = o0 * g.stride[0] - g.padding[0] + k0 * g.dilation[0];
-      const std::int64_t i1 = o1 * g.stride[1] - g.padding[1] + k1 * g.dilation[1];
+    const Offset offset(g, row % kernel);
+    const Inside inside(offset.d[2], g.stride[2], g.in[2], width);
+    std::int64_t at = (row - row_begin) * (p1 - p0), o1 = p0 / width % g.out[1], o0 = p0 / width / g.out[1];
+    for (std::int64_t begin = p0 % width, left = p1 - p0; left > 0; begin = 0) {
+      const std::int64_t end = std::min(width, begin + left);
+      const std::int64_t i0 = o0 * g.stride[0] + offset.d[0], i1 = o1 * g.stride[1] + offset.d[1];
       const bool there = i0 >= 0 && i0 < g.in[0] && i1 >= 0 && i1 < g.in[1];
       const std::int64_t low = there ? std::clamp(inside.begin, begin, end) : end;
       const std::int64_t high = there ? std::clamp(inside.end, low, end) : end;
-      const std::int64_t from = ((channel * g.in[0] + i0) * g.in[1] + i1) * g.in[2] + low * g.stride[2] + offset;
-      piece((row - row_begin) * (p1 - p0) + p - p0, end - begin, low - begin, high - begin, from);
-      p += end - begin;
+      const std::int64_t line = ((row / kernel * g.in[0] + i0) * g.in[1] + i1) * g.in[2];
+      piece(at, end - begin, low - begin, high - begin, line + low * g.stride[2] + offset.d[2]);
+      at += end - begin, left -= end - begin;
+      if (++o1 == g.out[1]) o1 = 0, ++o0;
     }
   }
+}
+
+// Lines of x and of the output are equally long and each follows the last: a row of columns is a piece of the plane,
+// moved, but for the ends of its lines.
+bool keeps_lines(const Windows& g) { return g.stride[1] == 1 && g.stride[2] == 1 && g.in[2] == g.out[2]; }
+
+// For such a row: plane(at, length, low, high, from, zero_edges) as above, with pieces as long as a plane. zero_edges()
+// clears the entries of `columns` beside the lines of x, where the plane as a piece has the next or the last line.
+template <class T, class F>
+void for_planes(const Windows& g, T* columns, std::int64_t row_begin, std::int64_t row_end, std::int64_t p0,
+                std::int64_t p1, F&& plane) {
+  const std::int64_t kernel = g.kernel_size(), width = g.in[2], in = g.in[1] * width, out = g.out[1] * width;
+  for (std::int64_t row = row_begin; row < row_end; ++row) {
+    const Offset offset(g, row % kernel);
+    const std::int64_t moved = offset.d[1] * width + offset.d[2];
+    const bool at_left = offset.d[2] < 0;
+    const std::int64_t edge = std::min(std::abs(offset.d[2]), width);
+    const std::int64_t start = (row - row_begin) * (p1 - p0) - p0;  // of position 0
+    for (std::int64_t p = p0; p < p1;) {
+      const std::int64_t o0 = p / out, i0 = o0 * g.stride[0] + offset.d[0], zero = o0 * out;
+      const std::int64_t end = std::min(p1, zero + out);
+      const bool there = i0 >= 0 && i0 < g.in[0];
+      const std::int64_t low = there ? std::clamp(zero - moved, p, end) : end;
+      const std::int64_t high = there ? std::clamp(zero + in - moved, low, end) : end;
+      const auto zero_edges = [&] {
+        if (edge == 0) return;
+        for (std::int64_t line = p - (p - zero) % width; line < end; line += width) {
+          const std::int64_t from = std::max(p, at_left ? line : line + width - edge);
+          const std::int64_t to = std::min(end, at_left ? line + edge : line + width);
+          for (std::int64_t i = from; i < to; ++i) columns[start + i] = 0;
+        }
+      };
+      plane(start + p, end - p, low - p, high - p, (row / kernel * g.in[0] + i0) * in + low - zero + moved, zero_edges);
+      p = end;
+    }
+  }
+}
+
+// memcpy, without the call for short lines.
+template <class T>
+void copy(const T* from, std::int64_t n, T* to) {
+  constexpr std::int64_t some = 32 / sizeof(T);
+  if (n > 4 * some) {
+    std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+    return;
+  }
+  for (; n >= some; n -= some, from += some, to += some) std::memcpy(to, from, 32);
+  for (; n > 0; --n) *to++ = *from++;
 }
 
 template <class T>
 void im2col(const Windows& g, const T* x, std::int64_t row_begin, std::int64_t row_end, std::int64_t p0,
             std::int64_t p1, T* columns) {
   const std::int64_t stride = g.stride[2];
-  for_pieces(g, row_begin, row_end, p0, p1,
-             [&](std::int64_t at, std::int64_t length, std::int64_t low, std::int64_t high, std::int64_t from) {
-               T* y = columns + at;
-               for (std::int64_t i = 0; i < low; ++i) y[i] = 0;
-               if (low < high) {
-                 const T* s = x + from;
-                 if (stride == 1)
-                   std::memcpy(y + low, s, static_cast<std::size_t>(high - low) * sizeof(T));
-                 else
-                   for (std::int64_t i = 0; i < high - low; ++i) y[low + i] = s[i * stride];
-               }
-               for (std::int64_t i = high; i < length; ++i) y[i] = 0;
+  const auto piece = [&](std::int64_t at, std::int64_t length, std::int64_t low, std::int64_t high, std::int64_t from) {
+    T* y = columns + at;
+    for (std::int64_t i = 0; i < low; ++i) y[i] = 0;
+    if (stride == 1)
+      copy(x + from, high - low, y + low);
+    else
+      for (std::int64_t i = 0; i < high - low; ++i) y[low + i] = x[from + i * stride];
+    for (std::int64_t i = high; i < length; ++i) y[i] = 0;
+  };
+  if (!keeps_lines(g)) return for_pieces(g, row_begin, row_end, p0, p1, piece);
+  for_planes(g, columns, row_begin, row_end, p0, p1,
+             [&](std::int64_t at, std::int64_t length, std::int64_t low, std::int64_t high, std::int64_t from,
+                 const auto& zero_edges) {
+               piece(at, length, low, high, from);
+               zero_edges();
              });
 }
 
-template <class T>
-void col2im(const Windows& g, const T* columns, std::int64_t row_begin, std::int64_t row_end, std::int64_t p0,
+// T const: columns are somebody's. Otherwise they are ours, and their edges may be overwritten.
+template <class C, class T = std::remove_const_t<C>>
+void col2im(const Windows& g, C* columns, std::int64_t row_begin, std::int64_t row_end, std::int64_t p0,
             std::int64_t p1, T* x) {
+  const auto& loops = window_loops<T>();
   const std::int64_t stride = g.stride[2];
-  for_pieces(g, row_begin, row_end, p0, p1,
-             [&](std::int64_t at, std::int64_t, std::int64_t low, std::int64_t high, std::int64_t from) {
-               if (low >= high) return;
-               const T* s = columns + at + low;
-               T* y = x + from;
-               if (stride == 1)
-                 for (std::int64_t i = 0; i < high - low; ++i) y[i] += s[i];
-               else
-                 for (std::int64_t i = 0; i < high - low; ++i) y[i * stride] += s[i];
-             });
+  const auto piece = [&](std::int64_t at, std::int64_t, std::int64_t low, std::int64_t high, std::int64_t from) {
+    if (low >= high) return;
+    if (stride == 1)
+      loops.collect(columns + at + low, 1, high - low, x + from);
+    else
+      loops.spread(columns + at + low, stride, high - low, x + from);
+  };
+  if constexpr (!std::is_const_v<C>) {
+    if (keeps_lines(g))
+      return for_planes(g, columns, row_begin, row_end, p0, p1,
+                        [&](std::int64_t at, std::int64_t length, std::int64_t low, std::int64_t high,
+                            std::int64_t from, const auto& zero_edges) {
+                          zero_edges();
+                          piece(at, length, low, high, from);
+                        });
+  }
+  for_pieces(g, row_begin, row_end, p0, p1, piece);
 }
 
 // The image is its own matrix of columns.
@@ -158,7 +228,7 @@ void conv_input_grad(const Convolution& g, const T* y_bar, const T* w, const T* 
           gemm(true, false, some, p1 - p0, g.o, wi, rows, yi, out, true, xi + c0 * in + p0, in);
         } else {
           gemm(true, false, some, p1 - p0, g.o, wi, rows, yi, out, false, static_cast<T*>(columns), p1 - p0);
-          col2im(g, static_cast<const T*>(columns), c0 * kernel, c1 * kernel, p0, p1, xi);
+          col2im(g, static_cast<T*>(columns), c0 * kernel, c1 * kernel, p0, p1, xi);
         }
       }
     }

@@ -1,18 +1,13 @@
 #include "wengert/autodiff/kernels/pooling.h"
 
-#include "wengert/autodiff/kernels/pooling_loops.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
 
 #include <limits>
 
 namespace wengert::kernels {
 namespace {
-
-template <class T>
-const PoolLoops<T>& loops() {
-  return *dispatch([]<class Arch>() { return &PoolLoopsOf<T, Arch>::table; });
-}
 
 bool is_2x2(const Windows& g) {
   const auto twos = [&](int d) {
@@ -21,13 +16,17 @@ bool is_2x2(const Windows& g) {
   return g.kernel[0] == 1 && g.stride[0] == 1 && g.padding[0] == 0 && twos(1) && twos(2);
 }
 
-// Calls line(plane, o1, x, y, i) for every line of 2 x 2 windows, whose first window has number i.
-template <class T, class F>
-void for_lines_2x2(const Windows& g, std::int64_t planes, F&& line) {
-  const std::int64_t n = g.out[2], lines = g.out[1];
-  parallel_for(planes * g.in[0] * lines, 1 + grain_elements / (4 * n), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t l = begin; l < end; ++l)
-      line(l / lines, l % lines, (l / lines * g.in[1] + l % lines * 2) * g.in[2], l * n);
+// Calls some(line, at, i, count) for a few lines of 2 x 2 windows of one plane, from its line on: the first begins at
+// x[at], the next two lines of x further; their windows count from i on.
+template <class F>
+void for_lines_2x2(const Windows& g, std::int64_t planes, F&& some) {
+  const std::int64_t n = g.out[2], all = g.out[1];
+  parallel_for(planes * g.in[0] * all, 1 + grain_elements / (4 * n), [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t most = std::max<std::int64_t>(1, 1024 / n);  // windows whose places stay in the first cache
+    for (std::int64_t l = begin, count; l < end; l += count) {
+      count = std::min({most, end - l, all - l % all});
+      some(l % all, (l / all * g.in[1] + l % all * 2) * g.in[2], l * n, count);
+    }
   });
 }
 
@@ -41,11 +40,17 @@ void zero_rest_2x2(const Windows& g, std::int64_t line, T* a) {
 
 template <class T>
 void max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, void* index) {
-  const PoolLoops<T>& f = loops<T>();
+  const WindowLoops<T>& f = window_loops<T>();
   if (is_2x2(g)) {
-    auto* which = static_cast<std::uint8_t*>(index);
-    return for_lines_2x2<T>(g, planes, [&](std::int64_t, std::int64_t, std::int64_t at, std::int64_t i) {
-      f.max_2x2(x + at, x + at + g.in[2], g.out[2], y + i, which ? which + i : nullptr);
+    const std::int64_t n = g.out[2], w = g.in[2];
+    auto* kept = static_cast<std::uint8_t*>(index);
+    return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
+      Scratch<typename WindowLoops<T>::Which> which(kept ? count * n : 0);
+      for (std::int64_t k = 0; k < count; ++k) {
+        const T* a = x + at + 2 * k * w;
+        f.max_2x2(a, a + w, n, y + i + k * n, kept ? which + k * n : nullptr);
+      }
+      if (kept) f.narrow(which, count * n, kept + i);
     });
   }
   const std::int64_t n = g.out[2], lines = g.out[0] * g.out[1];
@@ -106,9 +111,16 @@ void adaptive_max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, 
 template <class T>
 void gather(const Windows& g, std::int64_t planes, const void* index, const T* x, T* y) {
   if (is_2x2(g)) {
-    const auto* which = static_cast<const std::uint8_t*>(index);
-    return for_lines_2x2<T>(g, planes, [&](std::int64_t, std::int64_t, std::int64_t at, std::int64_t i) {
-      loops<T>().gather_2x2(x + at, x + at + g.in[2], g.out[2], which + i, y + i);
+    const WindowLoops<T>& f = window_loops<T>();
+    const std::int64_t n = g.out[2], w = g.in[2];
+    const auto* kept = static_cast<const std::uint8_t*>(index);
+    return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
+      Scratch<typename WindowLoops<T>::Which> which(count * n);
+      f.widen(kept + i, count * n, which);
+      for (std::int64_t k = 0; k < count; ++k) {
+        const T* a = x + at + 2 * k * w;
+        f.gather_2x2(a, a + w, n, which + k * n, y + i + k * n);
+      }
     });
   }
   const std::int64_t in = g.in_size(), out = g.out_size();
@@ -123,10 +135,17 @@ void gather(const Windows& g, std::int64_t planes, const void* index, const T* x
 template <class T>
 void scatter(const Windows& g, std::int64_t planes, const void* index, const T* y, T* x) {
   if (is_2x2(g)) {
-    const auto* which = static_cast<const std::uint8_t*>(index);
-    return for_lines_2x2<T>(g, planes, [&](std::int64_t, std::int64_t line, std::int64_t at, std::int64_t i) {
-      loops<T>().scatter_2x2(y + i, which + i, g.out[2], x + at, x + at + g.in[2]);
-      zero_rest_2x2(g, line, x + at);
+    const WindowLoops<T>& f = window_loops<T>();
+    const std::int64_t n = g.out[2], w = g.in[2];
+    const auto* kept = static_cast<const std::uint8_t*>(index);
+    return for_lines_2x2(g, planes, [&](std::int64_t line, std::int64_t at, std::int64_t i, std::int64_t count) {
+      Scratch<typename WindowLoops<T>::Which> which(count * n);
+      f.widen(kept + i, count * n, which);
+      for (std::int64_t k = 0; k < count; ++k) {
+        T* a = x + at + 2 * k * w;
+        f.scatter_2x2(y + i + k * n, which + k * n, n, a, a + w);
+        zero_rest_2x2(g, line + k, a);
+      }
     });
   }
   const std::int64_t in = g.in_size(), out = g.out_size();

@@ -1,7 +1,7 @@
 #include "wengert/autodiff/kernels/resample.h"
 
-#include "wengert/autodiff/kernels/pooling_loops.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/kernels/windows.h"
 #include "wengert/autodiff/parallel.h"
 
@@ -149,8 +149,7 @@ class Rows {
 template <class T>
 class Lines {
  public:
-  explicit Lines(const Axis& a)
-      : axis_(a), loops_(*dispatch([]<class Arch>() { return &PoolLoopsOf<T, Arch>::table; })), weight_(a.out) {
+  explicit Lines(const Axis& a) : axis_(a), loops_(window_loops<T>()), weight_(a.out) {
     for (std::int64_t o = 0; o < a.out; ++o) {
       std::int64_t divisor = 1;
       const Range r = window(a, o, divisor);
@@ -189,7 +188,7 @@ class Lines {
   }
 
   const Axis& axis_;
-  const PoolLoops<T>& loops_;
+  const WindowLoops<T>& loops_;
   Scratch<T> weight_;
 };
 

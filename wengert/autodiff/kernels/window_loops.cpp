@@ -1,15 +1,20 @@
-#include "wengert/autodiff/kernels/pooling_loops.h"
+#include "wengert/autodiff/kernels/window_loops.h"
+
+#include <bit>
 
 namespace wengert::kernels {
 namespace {
+
+template <class T>
+using Which = typename WindowLoops<T>::Which;
 
 // Written without branches, so that the compiler makes registers of it.
 template <class T>
 struct Best {
   T value;
-  std::int32_t which;
+  Which<T> which;
 
-  void meet(T x, std::int32_t at) {
+  void meet(T x, Which<T> at) {
     const bool better = (x > value) | (x != x);
     value = better ? x : value;
     which = better ? at : which;
@@ -18,7 +23,7 @@ struct Best {
 
 template <class T>
 void max_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, T* __restrict y,
-             std::uint8_t* __restrict which) {
+             Which<T>* __restrict which) {
   const auto best_of = [&](std::int64_t i) {
     Best<T> m{a[2 * i], 0};
     m.meet(a[2 * i + 1], 1), m.meet(b[2 * i], 2), m.meet(b[2 * i + 1], 3);
@@ -27,29 +32,43 @@ void max_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, T* __
   if (which)
     for (std::int64_t i = 0; i < n; ++i) {
       const auto m = best_of(i);
-      y[i] = m.value, which[i] = static_cast<std::uint8_t>(m.which);
+      y[i] = m.value, which[i] = m.which;
     }
   else
     for (std::int64_t i = 0; i < n; ++i) y[i] = best_of(i).value;
 }
 
 template <class T>
-void gather_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, const std::uint8_t* __restrict which,
+void gather_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, const Which<T>* __restrict which,
                 T* __restrict y) {
   for (std::int64_t i = 0; i < n; ++i) {
-    const T in_a = which[i] & 1 ? a[2 * i + 1] : a[2 * i], in_b = which[i] & 1 ? b[2 * i + 1] : b[2 * i];
-    y[i] = which[i] & 2 ? in_b : in_a;
+    const T a0 = a[2 * i], a1 = a[2 * i + 1], b0 = b[2 * i], b1 = b[2 * i + 1];
+    const Which<T> w = which[i];
+    const T in_a = w == 0 ? a0 : a1, in_b = w == 2 ? b0 : b1;
+    y[i] = w < 2 ? in_a : in_b;
   }
 }
 
 template <class T>
-void scatter_2x2(const T* __restrict y, const std::uint8_t* __restrict which, std::int64_t n, T* __restrict a,
+void scatter_2x2(const T* __restrict y, const Which<T>* __restrict which, std::int64_t n, T* __restrict a,
                  T* __restrict b) {
   for (std::int64_t i = 0; i < n; ++i) {
-    const T g = y[i];
-    a[2 * i] = which[i] == 0 ? g : T(0), a[2 * i + 1] = which[i] == 1 ? g : T(0);
-    b[2 * i] = which[i] == 2 ? g : T(0), b[2 * i + 1] = which[i] == 3 ? g : T(0);
+    const auto g = std::bit_cast<Which<T>>(y[i]), w = which[i];
+    const auto at = [&](Which<T> k) {
+      return std::bit_cast<T>(g & -Which<T>(w == k));
+    };  // a mask: `?:` would become branches
+    a[2 * i] = at(0), a[2 * i + 1] = at(1);
+    b[2 * i] = at(2), b[2 * i + 1] = at(3);
   }
+}
+
+template <class T>
+void narrow(const Which<T>* __restrict which, std::int64_t n, std::uint8_t* __restrict kept) {
+  for (std::int64_t i = 0; i < n; ++i) kept[i] = static_cast<std::uint8_t>(which[i]);
+}
+template <class T>
+void widen(const std::uint8_t* __restrict kept, std::int64_t n, Which<T>* __restrict which) {
+  for (std::int64_t i = 0; i < n; ++i) which[i] = kept[i];
 }
 
 // stride is passed as a constant for the usual ones.
@@ -102,10 +121,10 @@ void spread(const T* y, std::int64_t stride, std::int64_t n, T* x) {
 }  // namespace
 
 template <class T, class Arch>
-constinit const PoolLoops<T> PoolLoopsOf<T, Arch>::table = {max_2x2<T>,     gather_2x2<T>, scatter_2x2<T>,
-                                                            take_larger<T>, collect<T>,    spread<T>};
+constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {max_2x2<T>, gather_2x2<T>,  scatter_2x2<T>, narrow<T>,
+                                                                widen<T>,   take_larger<T>, collect<T>,     spread<T>};
 
-template struct PoolLoopsOf<float, Current>;
-template struct PoolLoopsOf<double, Current>;
+template struct WindowLoopsOf<float, Current>;
+template struct WindowLoopsOf<double, Current>;
 
 }  // namespace wengert::kernels
