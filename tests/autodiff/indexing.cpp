@@ -1,6 +1,6 @@
 #include "derivatives.h"
 
-#include <doctest/doctest.h>
+#include "../support.h"
 
 using namespace wengert;
 using namespace wengert::testing;
@@ -102,4 +102,16 @@ TEST_CASE("indexing: mistakes name the index, its position and the size") {
   CHECK(message_of<ValueError>([&] { unpick(ones({2}), index({0, 3}), 3); }) ==
         "unpick: index 3 at position 1 is outside of an axis of size 3");
   CHECK(message_of<ShapeError>([&] { unpick(ones({2}), index({0}), 3); }) == "unpick: x is [2], so 2 indices are needed, got 1");
+}
+
+TEST_CASE("indexing: every derivative agrees with differences, through the harness") {
+  using Tensors = std::vector<Tensor>;
+  using test::check_rule;
+  const Tensor index = from(std::vector<std::int64_t>{2, 0, 2, 1}, {4}), row = from(std::vector<std::int64_t>{1, 0, 2}, {3});
+  for (int axis : {0, 1}) {
+    check_rule([&](const Tensors& x) { return index_select(x[0], axis, index); }, {test::random({3, 3})});
+    check_rule([&](const Tensors& x) { return index_add({3, 4}, 0, index, x[0]); }, {test::random({4, 4})});
+  }
+  check_rule([&](const Tensors& x) { return pick(x[0], row); }, {test::random({3, 3})});
+  check_rule([&](const Tensors& x) { return unpick(x[0], row, 3); }, {test::random({3})});
 }

@@ -2,7 +2,7 @@
 
 #include "wengert/autodiff/parallel.h"
 
-#include <doctest/doctest.h>
+#include "../support.h"
 
 using namespace wengert;
 using namespace wengert::testing;
@@ -161,4 +161,22 @@ TEST_CASE("matmul and linear: mistakes name the shapes and the cure") {
         "linear: bias must be [5] for a weight [out, in] = [5, 4], got [4]");
   CHECK(message_of<TypeError>([] { linear(ones({2, 4}), ones({5, 4}), ones({5}, float64)); }) ==
         "linear: dtypes differ: x float32, weight float32, bias float64; convert with to()");
+}
+
+TEST_CASE("matmul, linear: every derivative agrees with differences, through the harness") {
+  using Tensors = std::vector<Tensor>;
+  using test::check_rule;
+  const std::pair<Shape, Shape> shapes[] = {{{3, 4}, {4, 2}}, {{4}, {4, 2}},       {{3, 4}, {4}},          {{4}, {4}},
+                                            {{0, 4}, {4, 2}}, {{3, 0}, {0, 2}},    {{2, 3, 4}, {4, 2}},    {{2, 1, 3, 4}, {5, 4, 2}},
+                                            {{1, 1}, {1, 1}}, {{20, 33}, {33, 18}}, {{2, 3, 4}, {2, 4, 1}}};
+  for (auto& [s, t] : shapes) {
+    INFO(to_string(s), " x ", to_string(t));
+    check_rule([](const Tensors& x) { return matmul(x[0], x[1]); }, {test::random(s), test::random(t, -1, 1, 2)});
+  }
+  for (Shape s : {Shape{3, 4}, Shape{2, 3, 4}, Shape{4}, Shape{0, 4}}) {
+    INFO(to_string(s));
+    check_rule([](const Tensors& x) { return linear(x[0], x[1], x[2]); },
+               {test::random(s), test::random({5, 4}, -1, 1, 2), test::random({5}, -1, 1, 3)});
+    check_rule([](const Tensors& x) { return linear(x[0], x[1], Tensor()); }, {test::random(s), test::random({5, 4}, -1, 1, 2)});
+  }
 }

@@ -68,6 +68,12 @@ TEST_CASE("movement: every derivative agrees with differences") {
   check_rule([](const Tensors& t) { return clone(transpose(t[0])); }, {x});
 }
 
+TEST_CASE("to, track: every derivative agrees with differences") {
+  // float32 in between: all holds to its rounding of 6e-8 only; the map is linear, so the step may be large.
+  check_rule([](const Tensors& t) { return to(to(t[0], float32), float64); }, {random({6})}, {.step = 0.1, .identity = 1e-6});
+  check_rule([](const Tensors& t) { return exp(t[0].track()); }, {random({6})});
+}
+
 TEST_CASE("to: the cotangent comes back in the dtype that went in") {
   const Tensor x = tensor({0.5, 0.25}, float64).track(), y = to(x, float32), y_bar = tensor({3, 4}), x_dot = tensor({5, 6}, float64);
   CHECK(grad({&y, 1}, {&x, 1}, {&y_bar, 1}, {.keep_graph = true})[0].to_vector<double>() == std::vector<double>{3, 4});

@@ -2,7 +2,7 @@
 
 #include "wengert/autodiff/parallel.h"
 
-#include <doctest/doctest.h>
+#include "../support.h"
 
 #include <limits>
 
@@ -179,4 +179,18 @@ TEST_CASE("softmax and cross entropy: mistakes name what came") {
         "softmax_cross_entropy: labels must be int64 class numbers, got float32; convert with to()");
   CHECK(message_of<TypeError>([&] { softmax_cross_entropy(to(x, int64), labels({0, 0})); }) ==
         "softmax_cross_entropy: logits must be float32 or float64, got int64");
+}
+
+TEST_CASE("the softmax family: every derivative agrees with differences, through the harness") {
+  using Tensors = std::vector<Tensor>;
+  using test::check_rule;
+  for (int axis : {0, 1, -1})
+    for (Shape s : {Shape{3, 4, 2}, Shape{1, 5, 1}, Shape{2, 3, 40}}) {
+      INFO(to_string(s), " axis ", axis);
+      check_rule([&](const Tensors& x) { return softmax(x[0], axis); }, {test::random(s)});
+      check_rule([&](const Tensors& x) { return log_softmax(x[0], axis); }, {test::random(s)});
+      check_rule([&](const Tensors& x) { return logsumexp(x[0], axis); }, {test::random(s)});
+    }
+  const Tensor labels = from(std::vector<std::int64_t>{2, 0, 4}, {3});
+  check_rule([&](const Tensors& x) { return softmax_cross_entropy(x[0], labels); }, {test::random({3, 5})});
 }

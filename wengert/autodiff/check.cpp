@@ -135,10 +135,10 @@ class Checker {
       }
     }
     const double left = dot(y_bar, y_dot), right = dot(x_bar_, u_);
-    compare("adjoint identity <y_bar, J u> = <J^T y_bar, u>", right, left, 1e-12 * (1 + size(y_bar) * size(y_dot) + size(x_bar_) * size(u_)));
+    compare("adjoint identity <y_bar, J u> = <J^T y_bar, u>", right, left, o_.identity * (1 + size(y_bar) * size(y_dot) + size(x_bar_) * size(u_)));
   }
 
-  // s(x, v) = <J(x)^T v, u>: its slope in x along w by differences, its slope in v as J u, and symmetry of the second derivative.
+  // s(x, v) = <J(x)^T v, u>: its slope in x along w by differences and through the jvp, its slope in v as J u, and symmetry.
   void second_order() {
     auto along = [&](const Tensors& u, const Tensors& w, Tensors* in_v) {
       Tensors leaves, y_bar;
@@ -148,6 +148,7 @@ class Checker {
       Tensor s = scalar(0, float64);
       for (std::size_t k = 0; k < g.size(); ++k) s = add(s, sum(wengert::mul(g[k], u[k])));
       if (!s.tracked()) return 0.0;
+      if (in_v) note_rules({s});  // those that only derivatives are made of
       Tensors all = leaves;
       all.insert(all.end(), y_bar.begin(), y_bar.end());
       const Tensors h = grad({&s, 1}, all, {}, {}, where_);
@@ -163,9 +164,16 @@ class Checker {
     const double want = (dot(vjp(moved(h, w_)), u_) - dot(vjp(moved(-h, w_)), u_)) / (2 * h);
     compare("second order", uw, want, o_.absolute * scale + o_.relative * std::abs(want));
 
-    Tensors leaves, unused;
-    const Tensors y = float_results(f_(tracked(x_, leaves)), unused);
-    const Tensors y_dot = push_forward(y, leaves, u_, false, where_);
+    // The same number the other way round: <J(x) u, v>, with the jvp on the tape.
+    Tensors leaves, y_bar;
+    const Tensors y = float_results(f_(tracked(x_, leaves)), y_bar);
+    const Tensors y_dot = push_forward(y, leaves, u_, true, where_);
+    Tensor t = scalar(0, float64);
+    for (std::size_t k = 0; k < y_dot.size(); ++k) t = add(t, sum(wengert::mul(y_dot[k], y_bar[k])));
+    if (t.tracked()) {
+      note_rules({t});
+      compare("vjp of the jvp against jvp of the vjp", dot(grad({&t, 1}, leaves, {}, {}, where_), w_), uw, 1e-10 * scale);
+    }
     if (!in_v.empty()) {
       Tensors difference;
       for (std::size_t k = 0; k < y_dot.size(); ++k) difference.push_back(sub(in_v[k], y_dot[k]));
@@ -222,7 +230,7 @@ class Checker {
   }
 
   void note_rules(const Tensors& y) {
-    std::set<std::string> names;
+    std::set<std::string> names(report_.rules.begin(), report_.rules.end());
     Sweep sweep(y);
     for (Node* n = sweep.newest(); n; n = n->next) {
       int status = 0;

@@ -14,6 +14,8 @@ struct CheckOptions {
   double step = 1e-6;
   /// |difference - derivative| <= absolute + relative |difference|.
   double absolute = 1e-5, relative = 1e-3;
+  /// Relative error allowed in <y_bar, J x_dot> = <J^T y_bar, x_dot>: rounding of float64.
+  double identity = 1e-12;
   /// Derivatives of derivatives: against differences of the gradient, and for symmetry.
   bool second_order = true;
   /// The same in float32, to this relative accuracy; 0: not.
