@@ -20,6 +20,49 @@ Tensor squeeze_all(Tensor x) {
   return x;
 }
 
+// A scalar has no axes here; PyTorch lets it be a vector of one.
+Tensor lifted(const Tensor& x) { return x.rank() ? x : reshape(x, {1}); }
+Tensor lowered(const Tensor& y, const Tensor& x) { return x.rank() ? y : reshape(y, Shape()); }
+Results both(const Indexed& y) { return {y.values, y.indices}; }
+
+// One entry for each leading axis: null, an integer, or [start, stop, step] with nulls.
+Tensor sliced(Tensor x, const Json& slices) {
+  int axis = 0;
+  for (const Json& s : slices) {
+    if (s.is_number()) {
+      x = select(x, axis, s.get<std::int64_t>());
+    } else {
+      auto part = [&](std::size_t i, std::int64_t otherwise) { return s[i].is_null() ? otherwise : s[i].get<std::int64_t>(); };
+      if (!s.is_null()) x = slice(x, axis, part(0, 0), part(1, x.size(axis)), part(2, 1));
+      ++axis;
+    }
+  }
+  return x;
+}
+
+Tensor rolled(Tensor x, const Args& a) {
+  const auto shifts = a.integers("shifts");
+  if (!a.given("dims")) return reshape(roll(reshape(x, {-1}), shifts[0], 0), x.shape());
+  const auto dims = a.integers("dims");
+  for (std::size_t i = 0; i < dims.size(); ++i) x = roll(x, shifts[i], int(dims[i]));
+  return x;
+}
+
+// PyTorch lists the last axis first.
+Tensor padded(const Args& a) {
+  const auto flat = a.integers("pad");
+  std::vector<Padding> widths;
+  for (std::size_t i = flat.size(); i >= 2; i -= 2) widths.push_back({flat[i - 2], flat[i - 1]});
+  const std::string mode = a.text("mode");
+  return pad(a.input(), widths, mode == "reflect" ? PadMode::reflect : mode == "replicate" ? PadMode::replicate : mode == "circular" ? PadMode::circular : PadMode::constant,
+             a.given("value") ? a.number("value") : 0);
+}
+
+Tensor repeated(const Args& a) {
+  if (a.given("dim")) return repeat_interleave(a.input(), a.integer("repeats"), a.integer("dim"));
+  return repeat_interleave(reshape(a.input(), {-1}), a.integer("repeats"), 0);
+}
+
 }  // namespace
 
 void add_shape(Table& t) {
@@ -32,6 +75,37 @@ void add_shape(Table& t) {
   ROW(flatten, flatten(a.input(), a.integer("start_dim"), a.integer("end_dim")));
   ROW(cat, cat(a.list("tensors"), a.integer("dim")));
   ROW(stack, stack(a.list("tensors"), a.integer("dim")));
+  ROW(movedim, movedim(a.input(), a.shape("source"), a.shape("destination")));
+  ROW(split, split(a.input(), a.integer("split_size"), a.integer("dim")));
+  ROW(split_sizes, split(a.input(), a.integers("sizes"), a.integer("dim")));
+  ROW(chunk, chunk(a.input(), a.integer("chunks"), a.integer("dim")));
+  ROW(unbind, unbind(a.input(), a.integer("dim")));
+  ROW(slice, sliced(a.input(), a.at("slices")));
+  ROW(index_select, lowered(index_select(lifted(a.input()), a.integer("dim"), lifted(a["index"])), a.input()));
+  ROW(index, take(a.input(), a["index"]));
+  ROW(gather, lowered(gather(lifted(a.input()), a.integer("dim"), lifted(a["index"])), a["index"]));
+  ROW(take_along_dim, a.given("dim") ? take_along(a.input(), a.integer("dim"), a["index"])
+                                     : take_along(reshape(a.input(), {-1}), 0, reshape(a["index"], {-1})));
+  ROW(scatter_add, lowered(scatter_add(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
+  ROW(scatter, scatter(a.input(), a.integer("dim"), a["index"], a["src"]));
+  ROW(index_add, a.input() + a.number("alpha") * lowered(index_add(lifted(a.input()).shape(), a.integer("dim"), lifted(a["index"]), lifted(a["source"])), a.input()));
+  ROW(flip, flip(a.input(), a.shape("dims")));
+  ROW(roll, rolled(a.input(), a));
+  ROW(pad, padded(a));
+  ROW(repeat, repeat(a.input(), a.shape("repeats")));
+  ROW(tile, tile(a.input(), a.shape("reps")));
+  ROW(repeat_interleave, repeated(a));
+  ROW(masked_fill, masked_fill(a.input(), a["mask"], a.number("value")));
+  ROW(masked_select, masked_select(a.input(), a["mask"]));
+  ROW(sort, both(sort(a.input(), a.integer("dim"), a.flag("descending"))));
+  ROW(topk, both(topk(a.input(), a.integer("k"), a.integer("dim"), a.flag("largest"))));
+  ROW(one_hot, one_hot(a.input(), a.integer("num_classes"), int64));
+  ROW(diag, diag(a.input(), a.integer("diagonal")));
+  ROW(diagonal, diagonal(a.input(), a.integer("offset"), a.integer("dim1"), a.integer("dim2")));
+  ROW(diag_embed, diag_embed(a.input(), a.integer("offset"), a.integer("dim1"), a.integer("dim2")));
+  ROW(tril, tril(a.input(), a.integer("diagonal")));
+  ROW(triu, triu(a.input(), a.integer("diagonal")));
+  ROW(unfold_dim, sliding_windows(a.input(), a.integer("dim"), a.integer("size"), a.integer("step")));
   ROW(select, select(a.input(), a.integer("dim"), a.integer("index")));
   ROW(narrow, narrow(a.input(), a.integer("dim"), a.integer("start"), a.integer("length")));
 }

@@ -210,18 +210,88 @@ WENGERT_API Tensor unslice(Operand x, const Shape& shape, int axis, std::int64_t
 /// Joins along an existing (new) axis.
 WENGERT_API Tensor cat(const std::vector<Tensor>& x, int axis = 0, Where = Where::current());
 WENGERT_API Tensor stack(const std::vector<Tensor>& x, int axis = 0, Where = Where::current());
+/// Axis from[k] becomes axis to[k]; the others keep their order.
+WENGERT_API Tensor movedim(Operand x, const Shape& from, const Shape& to);
+/// Parts of these sizes along an axis; of one size (the last may be smaller); `count` parts of equal size (fewer, if they do not come
+/// out even); every entry for itself, without the axis.
+WENGERT_API std::vector<Tensor> split(Operand x, const std::vector<std::int64_t>& sizes, int axis = 0);
+WENGERT_API std::vector<Tensor> split(Operand x, std::int64_t size, int axis = 0);
+WENGERT_API std::vector<Tensor> chunk(Operand x, std::int64_t count, int axis = 0);
+WENGERT_API std::vector<Tensor> unbind(Operand x, int axis = 0);
+/// Entries in the opposite order along the axes; none named: all.
+WENGERT_API Tensor flip(Operand x, const Shape& axes = {});
+/// Entries moved by `shift` places along an axis; those that fall off the end come in at the front.
+WENGERT_API Tensor roll(Operand x, std::int64_t shift, int axis);
+/// The whole tensor times[i] times along axis i; times has an entry for every axis, and more of them for new axes in front. tile() takes
+/// fewer entries, too: they are those of the last axes.
+WENGERT_API Tensor repeat(Operand x, const Shape& times);
+WENGERT_API Tensor tile(Operand x, const Shape& times);
+/// Each entry along the axis `times` times in a row.
+WENGERT_API Tensor repeat_interleave(Operand x, std::int64_t times, int axis);
+
+struct Padding {
+  std::int64_t before = 0, after = 0;
+};
+/// What stands beyond the border: a value; the entries mirrored at the border, which is not repeated; the border; the other end.
+enum class PadMode { constant, reflect, replicate, circular };
+/// Longer axes: widths are those of the last axes. Negative widths cut (constant mode). ShapeError where reflect or circular would need more
+/// entries than there are.
+WENGERT_API Tensor pad(Operand x, const std::vector<Padding>& widths, PadMode mode = PadMode::constant, double value = 0);
+/// Windows of `size` entries along an axis, `step` apart: [.., n, ..] -> [.., (n - size) / step + 1, .., size].
+WENGERT_API Tensor sliding_windows(Operand x, int axis, std::int64_t size, std::int64_t step = 1);
+/// Entries (i, i + offset) of the matrices on two axes, as a last axis. A view.
+WENGERT_API Tensor diagonal(Operand x, std::int64_t offset = 0, int axis1 = 0, int axis2 = 1);
+/// Matrices [rows, columns] of zeros with the last axis of x on a diagonal: the transpose of diagonal.
+WENGERT_API Tensor undiagonal(Operand x, std::int64_t offset, std::int64_t rows, std::int64_t columns);
+/// The same as square matrices, as small as may be, on axes axis1 and axis2 of the result.
+WENGERT_API Tensor diag_embed(Operand x, std::int64_t offset = 0, int axis1 = -2, int axis2 = -1);
+/// The diagonal of a matrix; a matrix with a vector on its diagonal.
+WENGERT_API Tensor diag(Operand x, std::int64_t offset = 0);
+/// x [.., m, n] on and below (above) a diagonal, zero elsewhere.
+WENGERT_API Tensor tril(Operand x, std::int64_t offset = 0);
+WENGERT_API Tensor triu(Operand x, std::int64_t offset = 0);
+/// value where mask, else x; broadcasting.
+WENGERT_API Tensor masked_fill(Operand x, Operand mask, double value);
 /// @}
 
 /// @name Indexing. Indices are int64; out of range is a ValueError naming the index.
 /// @{
 /// Rows of x along an axis: result[.., i, ..] = x[.., index[i], ..].  index [m].
 WENGERT_API Tensor index_select(Operand x, int axis, Operand index);
+/// Entries of x along an axis by an index of any shape, which takes the place of the axis; negative ones count from the end.
+WENGERT_API Tensor take(Operand x, Operand index, int axis = 0);
 /// zeros(shape) with x's entries added at index along the axis, duplicates summed in order: the transpose of index_select.
 WENGERT_API Tensor index_add(const Shape& shape, int axis, Operand index, Operand x);
 /// x [n, k], index [n] -> [n]: x[i, index[i]].
 WENGERT_API Tensor pick(Operand x, Operand index);
 /// x [n], index [n] -> [n, k] with x[i] at index[i], else zero: the transpose of pick.
 WENGERT_API Tensor unpick(Operand x, Operand index, std::int64_t k);
+/// result[.., j, ..] = x[.., index[.., j, ..], ..]: an index for every result. It has the axes of x and may be shorter beside `axis`.
+WENGERT_API Tensor gather(Operand x, int axis, Operand index);
+/// The same with x and index broadcast against each other beside `axis`.
+WENGERT_API Tensor take_along(Operand x, int axis, Operand index);
+/// zeros(shape) with x's entries added at index along the axis, in order: the transpose of gather.
+WENGERT_API Tensor ungather(Operand x, const Shape& shape, int axis, Operand index);
+/// x with source's entries added (put in the place of x's) at index; where several meet in scatter, the last stays.
+WENGERT_API Tensor scatter_add(Operand x, int axis, Operand index, Operand source);
+WENGERT_API Tensor scatter(Operand x, int axis, Operand index, Operand source);
+/// The entries of x where mask holds, in row-major order, as a vector; x and mask broadcast.
+WENGERT_API Tensor masked_select(Operand x, Operand mask);
+/// 1 at index, else 0, along a new last axis.  index [..] int64 -> [.., classes].
+WENGERT_API Tensor one_hot(Operand index, std::int64_t classes, DType dtype = float32);
+/// @}
+
+/// Entries, and where along the axis they came from: int64. Entries receive their cotangent where they came from.
+struct Indexed {
+  Tensor values, indices;
+};
+
+/// @name Order along an axis. Equal entries stay in their order; NaN counts as largest.
+/// @{
+WENGERT_API Indexed sort(Operand x, int axis = -1, bool descending = false);
+WENGERT_API Tensor argsort(Operand x, int axis = -1, bool descending = false);
+/// The k largest (smallest), in order.
+WENGERT_API Indexed topk(Operand x, std::int64_t k, int axis = -1, bool largest = true);
 /// @}
 
 /// @name Reduction. `axes` empty: all of them. Summation order depends on the shape only (docs/numerics.md).
@@ -233,8 +303,38 @@ WENGERT_API Tensor sum_to(Operand x, const Shape& shape);
 /// Largest (smallest) along axes; the cotangent is shared evenly among ties.
 WENGERT_API Tensor amax(Operand x, const Shape& axes = {}, bool keep_dims = false);
 WENGERT_API Tensor amin(Operand x, const Shape& axes = {}, bool keep_dims = false);
-/// Index of the first largest along an axis, int64.
+/// Index of the first largest (smallest) along an axis, int64.
 WENGERT_API Tensor argmax(Operand x, int axis = -1, bool keep_dims = false);
+WENGERT_API Tensor argmin(Operand x, int axis = -1, bool keep_dims = false);
+/// Largest (smallest) along one axis and where it is: the first of equal ones, which receives the whole cotangent.
+WENGERT_API Indexed max_along(Operand x, int axis = -1, bool keep_dims = false);
+WENGERT_API Indexed min_along(Operand x, int axis = -1, bool keep_dims = false);
+/// sum((x - mean)^2) / (n - correction), in two passes. NaN when n <= correction.
+WENGERT_API Tensor var(Operand x, const Shape& axes = {}, double correction = 1, bool keep_dims = false);
+/// Its root; slope 0 where it is 0.
+WENGERT_API Tensor stddev(Operand x, const Shape& axes = {}, double correction = 1, bool keep_dims = false);
+/// Product. The derivative divides nothing: zeros are exact.
+WENGERT_API Tensor prod(Operand x, const Shape& axes = {}, bool keep_dims = false);
+/// (sum |x|^p)^(1/p). p = 0 counts what is not 0; p = inf (-inf) is the largest (smallest) |x|, with ties sharing the cotangent. Slope 0 where
+/// the norm is 0, and for p < 1 where an entry is.
+WENGERT_API Tensor norm(Operand x, double p = 2, const Shape& axes = {}, bool keep_dims = false);
+/// @}
+
+/// @name Running reductions along an axis; from its end when `reverse`
+/// @{
+WENGERT_API Tensor cumsum(Operand x, int axis, bool reverse = false);
+/// The derivative divides nothing: zeros are exact.
+WENGERT_API Tensor cumprod(Operand x, int axis, bool reverse = false);
+/// log of the running sum of exp(x), without overflow.
+WENGERT_API Tensor logcumsumexp(Operand x, int axis);
+/// Largest (smallest) so far and where it was; of equal ones the last.
+WENGERT_API Indexed cummax(Operand x, int axis);
+WENGERT_API Indexed cummin(Operand x, int axis);
+/// s_i = a_i s_(i-1) + b_i with s_0 = b_0: the linear recurrence that filters, running products and state-space layers share.
+/// a and b of one shape.  vjp: a recurrence in the opposite direction.
+WENGERT_API Tensor recurrence(Operand a, Operand b, int axis, bool reverse = false);
+/// x_i - x_(i-1), n times over: the axis gets shorter by n.
+WENGERT_API Tensor diff(Operand x, int n = 1, int axis = -1);
 /// @}
 
 /// @name Softmax, over one axis, with the largest entry subtracted first
@@ -245,6 +345,7 @@ WENGERT_API Tensor softmax(Operand x, int axis = -1);
 WENGERT_API Tensor log_softmax(Operand x, int axis = -1);
 /// log(sum(exp(x))).
 WENGERT_API Tensor logsumexp(Operand x, int axis = -1, bool keep_dims = false);
+WENGERT_API Tensor logsumexp(Operand x, const Shape& axes, bool keep_dims = false);
 /// Mean over rows of -log_softmax(logits)[label], as one node.  logits [n, k], labels [n] int64 -> [].
 /// vjp: (softmax(logits) - one_hot(labels)) y_bar / n.  ValueError naming row and label when one is not in [0, k).
 WENGERT_API Tensor softmax_cross_entropy(Operand logits, Operand labels);

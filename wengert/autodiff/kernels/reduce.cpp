@@ -107,7 +107,7 @@ void run(Reduction what, DType dtype, bool by_rows, std::int64_t rows, std::int6
 }
 
 template <class T>
-void argmax_as(std::int64_t rows, std::int64_t columns, const void* from, std::int64_t* y) {
+void extreme_as(bool largest, std::int64_t rows, std::int64_t columns, const void* from, std::int64_t* y) {
   const T* x = static_cast<const T*>(from);
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / std::max<std::int64_t>(1, columns));
   parallel_for(rows, grain, [&](std::int64_t b, std::int64_t e) {
@@ -115,7 +115,7 @@ void argmax_as(std::int64_t rows, std::int64_t columns, const void* from, std::i
       const T* row = x + i * columns;
       std::int64_t best = 0;
       for (std::int64_t j = 1; j < columns; ++j)
-        if (row[j] > row[best] || (row[j] != row[j] && row[best] == row[best])) best = j;
+        if ((largest ? row[j] > row[best] : row[j] < row[best]) || (row[j] != row[j] && row[best] == row[best])) best = j;
       y[i] = best;
     }
   });
@@ -129,11 +129,11 @@ void reduce_rows(Reduction what, DType dtype, std::int64_t rows, std::int64_t co
 void reduce_columns(Reduction what, DType dtype, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
   run(what, dtype, false, rows, columns, x, y);
 }
-void argmax_rows(DType dtype, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y) {
-  if (dtype == float32) argmax_as<float>(rows, columns, x, y);
-  else if (dtype == float64) argmax_as<double>(rows, columns, x, y);
-  else if (dtype == int64) argmax_as<std::int64_t>(rows, columns, x, y);
-  else argmax_as<bool>(rows, columns, x, y);
+void index_of_extreme_rows(DType dtype, bool largest, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y) {
+  if (dtype == float32) extreme_as<float>(largest, rows, columns, x, y);
+  else if (dtype == float64) extreme_as<double>(largest, rows, columns, x, y);
+  else if (dtype == int64) extreme_as<std::int64_t>(largest, rows, columns, x, y);
+  else extreme_as<bool>(largest, rows, columns, x, y);
 }
 
 }  // namespace wengert::kernels

@@ -11,7 +11,7 @@ enum class Reduction { sum, max, min };
 void reduce_rows(Reduction, DType, std::int64_t rows, std::int64_t columns, const void* x, void* y);
 /// y[j] = reduction of column j of x [rows, columns].
 void reduce_columns(Reduction, DType, std::int64_t rows, std::int64_t columns, const void* x, void* y);
-/// Index of the first largest entry of each row; a NaN counts as largest.
-void argmax_rows(DType, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y);
+/// Index of the first largest (smallest) entry of each row; a NaN wins.
+void index_of_extreme_rows(DType, bool largest, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y);
 
 }  // namespace wengert::kernels

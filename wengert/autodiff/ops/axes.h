@@ -25,4 +25,20 @@ std::uint32_t axes_of(std::string_view op, Operand x, const Shape& axes);
 /// The shape without (or with size one at) the axes of the mask.
 Shape reduced_shape(const Shape& shape, std::uint32_t axes, bool keep_dims);
 
+/// Sizes before and after an axis, multiplied up: row-major numbers seen as [outer, n, inner].
+struct Around {
+  std::int64_t outer = 1, n = 1, inner = 1;
+  Around(const Shape& s, int axis) {
+    for (int i = 0; i < s.rank(); ++i) (i < axis ? outer : i == axis ? n : inner) *= s[i];
+  }
+};
+
+/// TypeError unless x is float32 or float64.
+void needs_float(std::string_view op, Operand x);
+
+namespace detail {
+/// The common shape of two operands of equal dtype. ShapeError, TypeError.
+Shape broadcast(std::string_view op, Operand x, Operand y);
+}  // namespace detail
+
 }  // namespace wengert

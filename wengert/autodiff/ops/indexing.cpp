@@ -13,14 +13,6 @@ using detail::result_shape;
 
 namespace {
 
-// Sizes before and after an axis, multiplied up.
-struct Around {
-  std::int64_t outer = 1, inner = 1;
-  Around(const Shape& s, int axis) {
-    for (int i = 0; i < s.rank(); ++i) (i < axis ? outer : inner) *= i == axis ? 1 : s[i];
-  }
-};
-
 void check_index(std::string_view op, Operand index, std::int64_t size, Where where) {
   if (index->dtype() != int64) [[unlikely]]
     fail<TypeError>(where, "{}: the index must be int64, got {}; convert with to(index, int64)", op, index->dtype());

@@ -36,6 +36,11 @@ Shape reduced_shape(const Shape& shape, std::uint32_t axes, bool keep_dims) {
   return r;
 }
 
+void needs_float(std::string_view op, Operand x) {
+  if (!is_float(x->dtype())) [[unlikely]]
+    fail<TypeError>(x.where(), "{}: needs float32 or float64, got {}; convert with to()", op, x->dtype());
+}
+
 namespace {
 
 // Kept axes first, reduced ones last, as one matrix [outer, inner] or, where the reduced axes lead, [inner, outer] read by columns.
@@ -135,17 +140,34 @@ Tensor extreme(Operand x, const Shape& axes, bool keep_dims) {
 Tensor amax(Operand x, const Shape& axes, bool keep_dims) { return extreme<kernels::Reduction::max>(x, axes, keep_dims); }
 Tensor amin(Operand x, const Shape& axes, bool keep_dims) { return extreme<kernels::Reduction::min>(x, axes, keep_dims); }
 
-Tensor argmax(Operand x, int axis, bool keep_dims) {
-  axis = axis_of("argmax", x, axis);
-  if (x->shape()[axis] == 0) fail<ShapeError>(x.where(), "argmax: axis {} of {} has no entries", axis, x->shape());
+namespace {
+
+Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, bool keep_dims) {
+  axis = axis_of(op, x, axis);
+  if (x->shape()[axis] == 0) fail<ShapeError>(x.where(), "{}: axis {} of {} has no entries", op, axis, x->shape());
   Shape order;
   for (int i = 0; i < x->rank(); ++i)
     if (i != axis) order.push_back(i);
   order.push_back(axis);
   const Tensor rows = contiguous(permute(x->detach(), order));
   Tensor y = empty(reduced_shape(x->shape(), 1u << axis, keep_dims), int64);
-  kernels::argmax_rows(x->dtype(), y.numel(), x->shape()[axis], Access::body(rows)->data, detail::fresh<std::int64_t>(y));
+  kernels::index_of_extreme_rows(x->dtype(), largest, y.numel(), x->shape()[axis], Access::body(rows)->data, detail::fresh<std::int64_t>(y));
   return y;
 }
+
+// The entries named by an index of one for each line: the chosen one receives the whole cotangent.
+Indexed chosen(std::string_view op, bool largest, Operand x, int axis, bool keep_dims) {
+  const CalledBy by(x);
+  axis = axis_of(op, x, axis);
+  const Tensor index = index_of_extreme(op, largest, x, axis, true), values = gather(x, axis, by(index));
+  return keep_dims ? Indexed{values, index} : Indexed{squeeze(by(values), axis), squeeze(by(index), axis)};
+}
+
+}  // namespace
+
+Tensor argmax(Operand x, int axis, bool keep_dims) { return index_of_extreme("argmax", true, x, axis, keep_dims); }
+Tensor argmin(Operand x, int axis, bool keep_dims) { return index_of_extreme("argmin", false, x, axis, keep_dims); }
+Indexed max_along(Operand x, int axis, bool keep_dims) { return chosen("max_along", true, x, axis, keep_dims); }
+Indexed min_along(Operand x, int axis, bool keep_dims) { return chosen("min_along", false, x, axis, keep_dims); }
 
 }  // namespace wengert
