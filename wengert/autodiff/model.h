@@ -86,12 +86,14 @@ consteval Part part_of() {
   else return Part::unknown;
 }
 
+template <class Members> inline constexpr bool has_const = false;
+template <class... M>
+inline constexpr bool has_const<std::tuple<M&...>> = ((std::is_const_v<M> && part_of<std::remove_const_t<M>>() != Part::nothing) || ...);
+
 /// The sentences that a model of the wrong kind is met with.
 template <class T>
 consteval void check_part() {
   constexpr Part part = part_of<T>();
-  static_assert(!std::is_const_v<T> || part == Part::nothing || part == Part::unknown,
-                "wengert: a const member of a model can be neither trained nor filled; drop the const");
   static_assert(!std::is_array_v<T>, "wengert: a model has an array member T x[n]; write std::array<T, n> x");
   static_assert(part != Part::unknown || std::is_array_v<T> || std::is_class_v<T>,
                 "wengert: a model has a pointer or reference member, behind which parameters would stay untrained and unsaved; hold the part by "
@@ -109,8 +111,12 @@ consteval void check_part() {
                   "wengert: the members of a model struct cannot be listed: it has more than 36 of them, a reference member, or one that cannot be "
                   "copied; group members into structs, or give your struct: static auto members(auto& self) { return fields(field(\"weight\", "
                   "self.weight)); }");
-    if constexpr (!has_base<T>() && count_fields<T>() > 0)
+    if constexpr (!has_base<T>() && count_fields<T>() > 0) {
       static_assert(!has_array<T, count_fields<T>()>(), "wengert: a model struct has an array member T x[n]; write std::array<T, n> x");
+      if constexpr (!has_array<T, count_fields<T>()>())
+        static_assert(!has_const<decltype(members_of<count_fields<T>()>(std::declval<T&>()))>,
+                      "wengert: a const member of a model can be neither trained nor filled; drop the const");
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 #include "wengert/autodiff/kernels/reduce.h"
 
+#include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
 
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <vector>
 
 namespace wengert::kernels {
 namespace {
@@ -51,9 +51,9 @@ template <class R, class T>
 void rows_as(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
   if (rows == 1 && columns > 2 * grain_elements) {  // one long row: its pieces in parallel, then joined in order
     const std::int64_t pieces = (columns + grain_elements - 1) / grain_elements;
-    std::vector<T> part(static_cast<std::size_t>(pieces));
-    parallel_for(columns, grain_elements, [&](std::int64_t b, std::int64_t e) { part[std::size_t(b / grain_elements)] = fold<R>(x + b, e - b); });
-    *y = fold<R>(part.data(), pieces);
+    const Scratch<T> part(pieces);
+    parallel_for(columns, grain_elements, [&](std::int64_t b, std::int64_t e) { part[b / grain_elements] = fold<R>(x + b, e - b); });
+    *y = fold<R>(static_cast<const T*>(part), pieces);
     return;
   }
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / std::max<std::int64_t>(1, columns));
@@ -68,9 +68,8 @@ void columns_as(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
   if (columns == 1) return rows_as<R>(1, rows, x, y);
   constexpr std::int64_t band = 256;
   const std::int64_t bands = std::max<std::int64_t>(1, (rows + band - 1) / band);
-  std::vector<T> part;
-  T* sums = y;
-  if (bands > 1) part.resize(static_cast<std::size_t>(bands * columns)), sums = part.data();
+  const Scratch<T> part(bands > 1 ? bands * columns : 1);
+  T* sums = bands > 1 ? static_cast<T*>(part) : y;
   auto one_band = [&](std::int64_t k) {
     T* __restrict to = sums + k * columns;
     std::fill_n(to, columns, R::start);

@@ -1,0 +1,152 @@
+// Whole training steps: they ask the system for no memory once they are warm, and do not depend on the number of threads. A program of its
+// own, since it counts every allocation of the process.
+
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <wengert/wengert.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define COUNTS_MALLOC 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COUNTS_MALLOC 0
+#endif
+#endif
+#if !defined(COUNTS_MALLOC) && defined(__GLIBC__)
+#define COUNTS_MALLOC 1
+#endif
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+#if COUNTS_MALLOC
+// In front of those of the C library, for all libraries of the process; operator new ends here too.
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+void* malloc(std::size_t n) { return ++allocations, __libc_malloc(n); }
+void* calloc(std::size_t n, std::size_t m) { return ++allocations, __libc_calloc(n, m); }
+void* realloc(void* p, std::size_t n) { return ++allocations, __libc_realloc(p, n); }
+void* memalign(std::size_t a, std::size_t n) { return ++allocations, __libc_memalign(a, n); }
+void* aligned_alloc(std::size_t a, std::size_t n) { return ++allocations, __libc_memalign(a, n); }
+int posix_memalign(void** p, std::size_t a, std::size_t n) {
+  *p = (++allocations, __libc_memalign(a, n));
+  return *p ? 0 : ENOMEM;
+}
+}
+#endif
+
+using namespace wengert;
+
+namespace {
+
+struct Mlp {
+  nn::Linear hidden{64, 128}, middle{128, 32}, output{32, 10};
+  Param gain = ones({1});
+  Tensor mask = ones({128});
+  Tensor operator()(const Tensor& x) const { return output(tanh(middle(gain * relu(hidden(x)) * mask))); }
+};
+struct Cnn {
+  nn::Conv2d first{1, 8, 3, {.padding = 1}}, second{8, 16, 3};
+  nn::MaxPool2d pool{2};
+  nn::Flatten flat;
+  nn::Linear output{16, 10};
+  Tensor operator()(const Tensor& x) const { return output(flat(pool(relu(second(pool(relu(first(x)))))))); }
+};
+
+struct Batch {
+  Tensor x, y;
+};
+Batch batch(const Shape& shape) {
+  Rng rng{2};
+  return {rng.uniform(shape), rng.integers({shape[0]}, 0, 10)};
+}
+
+// One step in the form of value_and_grad, or of backward.
+template <class Model, class Optimizer>
+double step(Model& model, Optimizer& optimizer, const Batch& b, bool imperative) {
+  if (imperative) {
+    const Tensor loss = nn::cross_entropy(model(b.x), b.y);
+    backward(loss);
+    optim::clip_norm(model, 1.0);
+    optimizer.step(model);
+    return loss.item();
+  }
+  auto [loss, grads] = value_and_grad([&](const Model& m) { return nn::cross_entropy(m(b.x), b.y); }, model);
+  optim::clip_norm(grads, 1.0);
+  optimizer.step(model, grads);
+  return loss.item();
+}
+
+template <class Model>
+void check_flat(const Shape& shape, bool imperative) {
+  seed(1);
+  Model model;
+  optim::Adam adam{model};
+  const Batch b = batch(shape);
+  for (int i = 0; i < 5; ++i) step(model, adam, b, imperative);
+  const auto blocks = memory_stats().system_allocations;
+  const auto in_use = memory_stats().in_use;
+  const long before = allocations;
+  for (int i = 0; i < 20; ++i) step(model, adam, b, imperative);
+  const long after = allocations;
+  CHECK(after - before == 0);
+  CHECK(memory_stats().system_allocations == blocks);
+  CHECK(memory_stats().in_use == in_use);
+}
+
+template <class Model>
+std::vector<double> losses(const Shape& shape, int n) {
+  set_threads(n);
+  seed(1);
+  Model model;
+  optim::Adam adam{model, {.lr = 1e-2}};
+  const Batch b = batch(shape);
+  std::vector<double> all;
+  for (int i = 0; i < 10; ++i) all.push_back(step(model, adam, b, i % 2));
+  return all;
+}
+
+template <class Model>
+void check_threads(const Shape& shape) {
+  const int before = threads();
+  const auto one = losses<Model>(shape, 1);
+  CHECK(one.back() < one.front());
+  for (int n : {2, 3, 8}) CHECK(losses<Model>(shape, n) == one);
+  set_threads(before);
+}
+
+}  // namespace
+
+#if COUNTS_MALLOC
+TEST_CASE("allocations are counted") {
+  const long before = allocations;
+  const std::string text(100, 'x');
+  CHECK(allocations > before);
+}
+#endif
+
+TEST_CASE("a training step of an MLP allocates nothing once it is warm, in either form") {
+  check_flat<Mlp>({32, 64}, false);
+  check_flat<Mlp>({32, 64}, true);
+}
+
+TEST_CASE("a training step of a CNN allocates nothing once it is warm") {
+  check_flat<Cnn>({16, 1, 8, 8}, false);
+  check_flat<Cnn>({16, 1, 8, 8}, true);
+}
+
+TEST_CASE("a step on a large batch, where sums are split, allocates nothing either") { check_flat<Mlp>({1000, 64}, false); }
+
+TEST_CASE("losses are the same bits for 1, 2, 3 and 8 threads") {
+  check_threads<Mlp>({500, 64});
+  check_threads<Cnn>({40, 1, 8, 8});
+}
