@@ -50,7 +50,8 @@ TEST_CASE("matmul: vectors are rows on the left and columns on the right, and di
 
 TEST_CASE("matmul: equals plain loops for all sizes around the blocks, in both dtypes and any layout") {
   const Shape sizes[] = {{1, 1, 1},  {1, 7, 1},   {5, 1, 9},    {3, 3, 3},     {4, 16, 10},   {16, 17, 15},   {32, 64, 10},
-                         {1, 64, 33}, {64, 33, 1}, {33, 5, 129}, {128, 40, 256}, {129, 30, 257}, {300, 300, 70}, {70, 700, 300}};
+                         {1, 64, 33}, {64, 33, 1}, {33, 5, 129}, {128, 40, 256}, {129, 30, 257}, {300, 300, 70}, {70, 700, 300},
+                         {9, 385, 49}, {1, 900, 200}, {200, 900, 1}, {2, 1500, 3},  {600, 20, 100}};
   for (DType dtype : {float32, float64})
     for (const Shape& s : sizes) {
       const Tensor x = random({s[0], s[1]}, 1, dtype), w = random({s[1], s[2]}, 2, dtype);

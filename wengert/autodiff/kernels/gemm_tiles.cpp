@@ -1,0 +1,183 @@
+// Compiled once for each instruction set: nothing here may be shared by name with the objects of the others.
+
+#include "wengert/autodiff/kernels/gemm_tiles.h"
+
+#include "wengert/autodiff/simd.h"
+
+#include <utility>
+
+namespace wengert::kernels {
+namespace {
+
+// The first n numbers of a register; those behind read as zero and are not written.
+template <class L, class T = typename L::Scalar>
+struct First {
+  using Batch = typename L::Batch;
+#if defined(WENGERT_SIMD_AVX512)
+  std::uint32_t mask;
+  explicit First(std::int64_t n) : mask((1u << n) - 1) {}
+  Batch load(const float* p) const { return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p); }
+  Batch load(const double* p) const { return _mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p); }
+  void store(float* p, Batch x) const { _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), x); }
+  void store(double* p, Batch x) const { _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), x); }
+#elif defined(WENGERT_SIMD_AVX2)
+  __m256i mask;
+  explicit First(std::int64_t n) {
+    alignas(32) std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t> bits[L::width];
+    for (std::int64_t i = 0; i < L::width; ++i) bits[i] = i < n ? -1 : 0;
+    mask = _mm256_load_si256(reinterpret_cast<const __m256i*>(bits));
+  }
+  Batch load(const float* p) const { return _mm256_maskload_ps(p, mask); }
+  Batch load(const double* p) const { return _mm256_maskload_pd(p, mask); }
+  void store(float* p, Batch x) const { _mm256_maskstore_ps(p, mask, x); }
+  void store(double* p, Batch x) const { _mm256_maskstore_pd(p, mask, x); }
+#else
+  std::int64_t n;
+  explicit First(std::int64_t count) : n(count) {}
+  Batch load(const T* p) const {
+    if (n == L::width) return Batch::load_unaligned(p);
+    alignas(64) T v[L::width];
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < L::width; ++i) v[i] = i < n ? p[i] : T(0);
+    return Batch::load_aligned(v);
+  }
+  void store(T* p, Batch x) const {
+    alignas(64) T v[L::width];
+    x.store_aligned(v);
+    for (std::int64_t i = 0; i < n; ++i) p[i] = v[i];
+  }
+#endif
+};
+
+// The sums stay in registers; a step of k loads W registers of b and multiplies them with R numbers of a. Of the last register of
+// each row only `last` numbers are there, unless the rows of b are `padded`.
+template <class L, int R, int W, class T = typename L::Scalar>
+void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row, bool padded,
+          T* c, std::int64_t c_row, std::int64_t last, bool add) {
+  using Batch = typename L::Batch;
+  const First<L> first(last);
+  const bool whole = last == L::width;
+  const auto load = [&](const T* p, int w, bool all) {
+    return w < W - 1 || all ? Batch::load_unaligned(p + w * L::width) : first.load(p + w * L::width);
+  };
+  Batch sum[R][W];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int w = 0; w < W; ++w) sum[i][w] = Batch(T(0));
+  for (std::int64_t p = 0; p < k; ++p, a += a_column, b += b_row) {
+    Batch row[W];
+#pragma GCC unroll 8
+    for (int w = 0; w < W; ++w) row[w] = load(b, w, padded || whole);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      const Batch x(a[i * a_row]);
+#pragma GCC unroll 8
+      for (int w = 0; w < W; ++w) sum[i][w] = xsimd::fma(x, row[w], sum[i][w]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int w = 0; w < W; ++w) {
+      if (add) sum[i][w] = sum[i][w] + load(c + i * c_row, w, whole);
+      T* to = c + i * c_row + w * L::width;
+      if (w < W - 1 || whole) sum[i][w].store_unaligned(to);
+      else first.store(to, sum[i][w]);
+    }
+}
+
+// R rows of a with S rows of b. A register holds partial sums of one product, added up at the end.
+template <class L, int R, int S, class T = typename L::Scalar>
+void dots(std::int64_t k, const T* a, std::int64_t a_row, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+          std::int64_t c_column, bool add) {
+  using Batch = typename L::Batch;
+  Batch sum[R][S];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < S; ++j) sum[i][j] = Batch(T(0));
+  const auto step = [&](auto&& load, std::int64_t p) {
+    Batch x[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) x[i] = load(a + i * a_row + p);
+#pragma GCC unroll 8
+    for (int j = 0; j < S; ++j) {
+      const Batch y = load(b + j * b_row + p);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) sum[i][j] = xsimd::fma(x[i], y, sum[i][j]);
+    }
+  };
+  std::int64_t p = 0;
+  for (; p + L::width <= k; p += L::width) step([](const T* q) { return Batch::load_unaligned(q); }, p);
+  if (p < k) step([first = First<L>(k - p)](const T* q) { return first.load(q); }, p);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < S; ++j) {
+      T& to = c[i * c_row + j * c_column];
+      to = (add ? to : T(0)) + xsimd::hadd(sum[i][j]);
+    }
+}
+
+template <class L, int R, class T = typename L::Scalar>
+void sweep_rows(std::int64_t n, const T* a, std::int64_t a_step, const T* b, std::int64_t b_row, T* c, bool add) {
+  using Batch = typename L::Batch;
+  Batch x[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) x[r] = Batch(a[r * a_step]);
+  const auto step = [&](auto&& load, std::int64_t j) {
+    Batch sum = add ? load(c + j) : Batch(T(0));
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) sum = xsimd::fma(x[r], load(b + r * b_row + j), sum);
+    return sum;
+  };
+  std::int64_t j = 0;
+  for (; j + L::width <= n; j += L::width) step([](const T* q) { return Batch::load_unaligned(q); }, j).store_unaligned(c + j);
+  if (j == n) return;
+  const First<L> first(n - j);
+  first.store(c + j, step([first](const T* q) { return first.load(q); }, j));
+}
+
+template <class L, class T = typename L::Scalar>
+void sweep(std::int64_t n, std::int64_t k, const T* a, std::int64_t a_step, const T* b, std::int64_t b_row, T* c, bool add) {
+  std::int64_t p = 0;
+  for (; p + 8 <= k; p += 8) sweep_rows<L, 8>(n, a + p * a_step, a_step, b + p * b_row, b_row, c, add || p);
+  for (; p + 2 <= k; p += 2) sweep_rows<L, 2>(n, a + p * a_step, a_step, b + p * b_row, b_row, c, add || p);
+  for (; p < k; ++p) sweep_rows<L, 1>(n, a + p * a_step, a_step, b + p * b_row, b_row, c, add || p);
+}
+
+// Each sum needs a register; one more goes to a and one to each of those loaded from b. AVX-512 and ARM have 32, the others 16.
+#if defined(WENGERT_SIMD_AVX512) || !defined(__x86_64__)
+constexpr int rows = 8, wide = 3, dot_rows = 4;
+#else
+constexpr int rows = 6, wide = 2, dot_rows = 3;
+#endif
+constexpr bool masks = !std::is_same_v<Current, Baseline>;
+
+template <class T>
+constexpr GemmTiles<T> table() {
+  using L = Lanes<T>;
+  GemmTiles<T> t{};
+  t.lanes = int(L::width), t.rows = rows, t.wide = wide, t.dot_rows = dot_rows, t.masks = masks;
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    ((t.tile[I / wide][I % wide] = tile<L, I / wide + 1, I % wide + 1>), ...);
+  }(std::make_integer_sequence<int, rows * wide>());
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    ((t.dots[I / 4][I % 4] = dots<L, I / 4 + 1, I % 4 + 1>), ...);
+  }(std::make_integer_sequence<int, dot_rows * 4>());
+  t.sweep = sweep<L>;
+  return t;
+}
+
+}  // namespace
+
+template <class T, class Arch>
+const GemmTiles<T>& gemm_tiles() {
+  static constexpr GemmTiles<T> tiles = table<T>();
+  return tiles;
+}
+template const GemmTiles<float>& gemm_tiles<float, Current>();
+template const GemmTiles<double>& gemm_tiles<double, Current>();
+
+}  // namespace wengert::kernels
