@@ -143,12 +143,13 @@ void draw(const Model& model, const Images& images, const std::string& path) {
     write_svg(nn::cross_entropy(model(x), y), path, model, {.names = {{"images", x}, {"labels", y}}});
     fmt::print("  {} shows the graph of the loss\n", path);
   } catch (const FileError& e) {
-    fmt::print("  {} was not drawn: {}\n", path, e.what());
+    const std::string_view what = e.what();
+    fmt::print("  {} was not drawn: {}\n", path, what.substr(0, what.find('\n')));
   }
 }
 
 void plot(std::vector<Record> records, const std::string& path) {
-  common::Panel loss{.title = "Training loss", .logarithmic = true};
+  common::Panel loss{.title = "Training loss", .logarithmic = true, .number_format = "10^{%T}"};
   common::Panel accuracy{.title = "Accuracy on validation images", .number_format = "%g %%"};
   for (Record& r : records) {
     r.batch_loss.faint = true, r.loss.name = r.accuracy.name = r.name;
@@ -156,7 +157,9 @@ void plot(std::vector<Record> records, const std::string& path) {
   }
   for (const Record& r : records) loss.curves.push_back(r.batch_loss);  // behind the others
   for (const Record& r : records) loss.curves.push_back(r.loss), accuracy.curves.push_back(r.accuracy);
-  // The first epochs are far below and would squeeze all others.
+  // Single batches of almost no loss, and first epochs of no use, would squeeze everything else.
+  for (const Record& r : records)
+    loss.low = std::min(loss.low, *std::min_element(r.loss.y.begin(), r.loss.y.end()) / 5);
   for (const common::Curve& c : accuracy.curves) accuracy.low = std::min(accuracy.low, std::floor(c.y[c.y.size() / 8]));
   if (common::plot(path, {loss, accuracy}))
     fmt::print("  {} shows loss and accuracy\n", path);
@@ -193,6 +196,14 @@ Images read_images(const std::string& folder) {
   return {train, validation, all.test, side};
 }
 
+const CLI::Validator positive(
+    [](std::string& text) {
+      double number = 0;
+      const bool ok = CLI::detail::lexical_cast(text, number) && number > 0;
+      return ok ? std::string() : "must be a number above 0, got " + text;
+    },
+    "");
+
 Options parse(int argc, char** argv) {
   Options o;
   CLI::App app{"Trains networks on handwritten digits."};
@@ -201,14 +212,12 @@ Options parse(int argc, char** argv) {
   app.add_option("--model", o.model, "mlp, cnn or both")
       ->check(CLI::IsMember({"mlp", "cnn", "both"}))
       ->capture_default_str();
-  app.add_option("--epochs", o.epochs, "passes over the training images [30; MNIST 8]")->check(CLI::PositiveNumber);
-  app.add_option("--batch", o.batch, "images in a step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--epochs", o.epochs, "passes over the training images [30; MNIST 8]")->check(positive);
+  app.add_option("--batch", o.batch, "images in a step")->check(positive)->capture_default_str();
   app.add_option("--lr", o.lr, "learning rate of Adam at first, falling to 0 along a cosine [MLP 0.01, CNN 0.005]")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      ->check(positive);
   app.add_option("--seed", o.seed, "of weights and shuffling")->capture_default_str();
-  app.add_option("--threads", o.threads, "threads to use [all]; results do not depend on it")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--threads", o.threads, "threads to use [all]; results do not depend on it")->check(positive);
   app.add_option("--out", o.out, "folder for models and pictures")->capture_default_str();
   try {
     app.parse(argc, argv);
