@@ -47,10 +47,10 @@ Mlp make_mlp(std::int64_t side) { return {.first{side * side, 128}, .second{128,
 Cnn make_cnn(std::int64_t side) {
   const auto pooled = side / 4;  // halved twice
   return {.side = side,
-          .first{1, 16, 3, {.padding = 1}},
-          .second{16, 32, 3, {.padding = 1}},
-          .hidden{32 * pooled * pooled, 64},
-          .output{64, 10}};
+          .first{1, 32, 3, {.padding = 1}},
+          .second{32, 64, 3, {.padding = 1}},
+          .hidden{64 * pooled * pooled, 128},
+          .output{128, 10}};
 }
 
 // --- training -------------------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ Record train(Model& model, const std::string& name, const Images& images, const 
   Record record;
   record.name = name;
   const double lr = options.lr ? options.lr : usual_lr<Model>;
-  optim::Adam adam{model, {.lr = lr}};
+  optim::Adam adam{model, {.lr = lr, .weight_decay = 1e-3}};
   Rng rng{options.seed};
   const auto rows = images.train.size();
   const std::int64_t steps = options.epochs * ((rows + options.batch - 1) / options.batch);
@@ -160,7 +160,8 @@ void plot(std::vector<Record> records, const std::string& path) {
   // Single batches of almost no loss, and first epochs of no use, would squeeze everything else.
   for (const Record& r : records)
     loss.low = std::min(loss.low, *std::min_element(r.loss.y.begin(), r.loss.y.end()) / 5);
-  for (const common::Curve& c : accuracy.curves) accuracy.low = std::min(accuracy.low, std::floor(c.y[c.y.size() / 8]));
+  for (const common::Curve& c : accuracy.curves)
+    accuracy.low = std::min({accuracy.low, std::floor(c.y[c.y.size() / 8]), 99.});
   if (common::plot(path, {loss, accuracy}))
     fmt::print("  {} shows loss and accuracy\n", path);
   else
