@@ -1,7 +1,52 @@
 #include "golden.h"
 
+#include "wengert/nn/nn.h"
+
 namespace golden {
 
-void add_loss(Table&) {}
+#define ROW(name, call) \
+  t[#name] = [](const Args& a) -> Results { return call; }
+
+namespace {
+
+nn::Reduction how(const Args& a) {
+  const std::string r = a.text("reduction");
+  return r == "sum" ? nn::Reduction::sum : r == "none" ? nn::Reduction::none : r == "batchmean" ? nn::Reduction::batch_mean : nn::Reduction::mean;
+}
+
+nn::CrossEntropyOptions classes(const Args& a, double smoothing) {
+  nn::CrossEntropyOptions o{.weight = a.maybe("weight"), .smoothing = smoothing, .reduction = how(a)};
+  if (a.given("ignore_index")) o.ignore = a.integer("ignore_index");
+  return o;
+}
+
+nn::BinaryOptions binary(const Args& a) { return {.weight = a.maybe("weight"), .pos_weight = a.maybe("pos_weight"), .reduction = how(a)}; }
+
+}  // namespace
+
+void add_loss(Table& t) {
+  ROW(mse_loss, nn::mse(a.input(), a["target"], how(a)));
+  ROW(l1_loss, nn::l1(a.input(), a["target"], how(a)));
+  ROW(smooth_l1_loss, nn::smooth_l1(a.input(), a["target"], a.number("beta"), how(a)));
+  ROW(huber_loss, nn::huber(a.input(), a["target"], a.number("delta"), how(a)));
+  ROW(binary_cross_entropy, nn::binary_cross_entropy(a.input(), a["target"], binary(a)));
+  ROW(binary_cross_entropy_with_logits, nn::binary_cross_entropy_with_logits(a.input(), a["target"], binary(a)));
+  ROW(cross_entropy, nn::cross_entropy(a.input(), a["target"], classes(a, a.number("label_smoothing"))));
+  t["cross_entropy_prob"] = t["cross_entropy"];
+  ROW(nll_loss, nn::nll(a.input(), a["target"], classes(a, 0)));
+  ROW(kl_div, nn::kl_div(a.input(), a["target"], how(a), a.flag("log_target")));
+  ROW(hinge_embedding_loss, nn::hinge_embedding(a.input(), a["target"], a.number("margin"), how(a)));
+  ROW(margin_ranking_loss, nn::margin_ranking(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));
+  ROW(cosine_embedding_loss, nn::cosine_embedding(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));
+  ROW(triplet_margin_loss, nn::triplet_margin(a["anchor"], a["positive"], a["negative"],
+                                              {.margin = a.number("margin"), .p = a.number("p"), .eps = a.number("eps"), .swap = a.flag("swap"),
+                                               .reduction = how(a)}));
+  ROW(poisson_nll_loss, nn::poisson_nll(a.input(), a["target"],
+                                        {.log_input = a.flag("log_input"), .full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
+  ROW(gaussian_nll_loss, nn::gaussian_nll(a.input(), a["target"], a["var"], {.full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
+  ROW(soft_margin_loss, nn::soft_margin(a.input(), a["target"], how(a)));
+  ROW(multi_margin_loss, nn::multi_margin(a.input(), a["target"], a.number("p"), a.number("margin"), how(a)));
+  ROW(ctc_loss, nn::ctc(a["logits"], a["targets"], a["input_lengths"], a["target_lengths"], a.integer("blank"), how(a)));
+}
 
 }  // namespace golden

@@ -2,6 +2,77 @@
 
 namespace golden {
 
-void add_nn(Table&) {}
+#define ROW(name, call) \
+  t[#name] = [](const Args& a) -> Results { return call; }
+
+namespace {
+
+// PyTorch normalises over `normalized_shape` also when there is no weight.
+Tensor layer_normed(const Args& a) {
+  if (a.maybe("weight").defined()) return layer_norm(a.input(), a["weight"], a.maybe("bias"), a.number("eps"));
+  Shape axes;
+  for (int i = 1; i <= a.shape("normalized_shape").rank(); ++i) axes.push_back(-i);
+  return standardize(a.input(), axes, a.number("eps"));
+}
+
+Results batch_normed(const Args& a) {
+  const bool vector = a.input().rank() == 1;  // PyTorch takes an empty one
+  const Tensor x = vector ? unsqueeze(a.input(), 1) : a.input(), mean = a.maybe("running_mean"), var = a.maybe("running_var"), gain = a.maybe("weight"), bias = a.maybe("bias");
+  const double eps = a.number("eps");
+  if (!a.flag("training")) return batch_norm(x, gain, bias, mean, var, eps);
+  Tensor y = batch_norm(x, gain, bias, eps);
+  if (vector) y = squeeze(y, 1);
+  if (!mean.defined()) return y;
+  const double m = a.number("momentum");
+  Shape axes{0};
+  for (int i = 2; i < x.rank(); ++i) axes.push_back(i);
+  return {y, (1 - m) * mean + m * wengert::mean(x.detach(), axes), (1 - m) * var + m * wengert::var(x.detach(), axes, 1)};
+}
+
+// x1 W x2 + b for each of the weight's matrices.
+Tensor bilinear(const Args& a) {
+  const Tensor x1 = a["input1"], x2 = a["input2"];
+  const Tensor y = sum(unsqueeze(matmul(unsqueeze(unsqueeze(x1, -2), -2), a["weight"]), -2) * unsqueeze(unsqueeze(unsqueeze(x2, -2), -2), -2), {-1});
+  const Tensor flat = reshape(y, {x1.size(0), a["weight"].size(0)});
+  return a.maybe("bias").defined() ? flat + a["bias"] : flat;
+}
+
+Results attended(const Args& a) {
+  const Attention r = attention(a["query"], a["key"], a["value"], a.maybe("attn_mask"), a.flag("is_causal"));
+  return {r.output, r.weights};
+}
+
+Tensor along(Tensor (*f)(Operand, int), const Args& a) {
+  if (a.input().rank()) return f(a.input(), a.integer("dim"));
+  return reshape(f(reshape(a.input(), {1}), 0), Shape());
+}
+
+std::optional<std::int64_t> padding(const Args& a) {
+  if (!a.given("padding_idx")) return {};
+  return a.integer("padding_idx");
+}
+
+}  // namespace
+
+void add_nn(Table& t) {
+  ROW(softmax, along(softmax, a));
+  ROW(log_softmax, along(log_softmax, a));
+  ROW(layer_norm, layer_normed(a));
+  ROW(batch_norm, batch_normed(a));
+  ROW(group_norm, group_norm(a.input(), a.integer("num_groups"), a.maybe("weight"), a.maybe("bias"), a.number("eps")));
+  ROW(instance_norm, instance_norm(a.input(), a.maybe("weight"), a.maybe("bias"), a.number("eps")));
+  ROW(rms_norm, rms_norm(a.input(), a.maybe("weight"), a.number("eps")));
+  ROW(local_response_norm, local_response_norm(a.input(), a.integer("size"), a.number("alpha"), a.number("beta"), a.number("k")));
+  ROW(embedding, embedding(a["weight"], a.input(), padding(a)));
+  ROW(linear, linear(a.input(), a["weight"], a.maybe("bias")));
+  ROW(bilinear, bilinear(a));
+  ROW(normalize, normalize(a.input(), a.number("p"), a.integer("dim"), a.number("eps")));
+  ROW(cosine_similarity, cosine_similarity(a["x1"], a["x2"], a.integer("dim"), a.number("eps")));
+  ROW(pairwise_distance, pairwise_distance(a["x1"], a["x2"], a.number("p"), a.number("eps"), a.flag("keepdim")));
+  ROW(glu, glu(a.input(), a.integer("dim")));
+  ROW(prelu, prelu(a.input(), a["weight"]));
+  ROW(pixel_shuffle, pixel_shuffle(a.input(), a.integer("upscale_factor")));
+  ROW(scaled_dot_product_attention, attended(a));
+}
 
 }  // namespace golden

@@ -9,6 +9,7 @@
 
 #include "wengert/autodiff/tensor.h"
 
+#include <optional>
 #include <vector>
 
 namespace wengert {
@@ -358,6 +359,50 @@ WENGERT_API Tensor softmax_cross_entropy(Operand logits, Operand labels);
 WENGERT_API Tensor matmul(Operand x, Operand w);
 /// x W^T + bias.  x [.., in], weight [out, in], bias [out] or undefined -> [.., out].
 WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias);
+/// @}
+
+/// @name Normalisation. Gains and biases may be undefined. Variances divide by n and take two passes. ShapeError where sizes do not fit.
+/// @{
+/// (x - mean) / sqrt(var + eps), with mean and variance over the axes.  vjp: r (y_bar - mean(y_bar) - y mean(y y_bar)), r = 1 / sqrt(var + eps).
+WENGERT_API Tensor standardize(Operand x, const Shape& axes, double eps = 1e-5);
+/// standardize over the last axes, as many as gain has (one, if there is none), times gain, plus bias.  Ba, Kiros & Hinton 2016.
+WENGERT_API Tensor layer_norm(Operand x, Operand gain, Operand bias, double eps = 1e-5);
+/// standardize over all axes but the channels, with gain and bias for each of them.  x [n, c, ...], gain [c], bias [c].
+/// Ioffe & Szegedy 2015.
+WENGERT_API Tensor batch_norm(Operand x, Operand gain, Operand bias, double eps = 1e-5);
+/// The same with a mean and variance that were found before: (x - mean) / sqrt(var + eps) gain + bias.  mean [c], var [c].
+WENGERT_API Tensor batch_norm(Operand x, Operand gain, Operand bias, Operand mean, Operand var, double eps = 1e-5);
+/// standardize within each of `groups` sets of neighbouring channels.  Wu & He 2018.
+WENGERT_API Tensor group_norm(Operand x, std::int64_t groups, Operand gain, Operand bias, double eps = 1e-5);
+/// standardize each channel of each entry over its spatial axes.
+WENGERT_API Tensor instance_norm(Operand x, Operand gain, Operand bias, double eps = 1e-5);
+/// x / sqrt(mean(x^2) + eps) gain, over the last axis.  Zhang & Sennrich 2019.
+WENGERT_API Tensor rms_norm(Operand x, Operand gain, double eps = 1e-6);
+/// x / (k + alpha mean(x^2))^beta, the mean over `size` channels around each, beyond the first and last of which there are zeros.
+/// Krizhevsky, Sutskever & Hinton 2012.
+WENGERT_API Tensor local_response_norm(Operand x, std::int64_t size, double alpha = 1e-4, double beta = 0.75, double k = 1);
+/// x / max(norm(x, p), eps) along an axis.
+WENGERT_API Tensor normalize(Operand x, double p = 2, int axis = -1, double eps = 1e-12);
+/// @}
+
+/// @name Distance and attention
+/// @{
+/// x . y / (max(|x|, eps) max(|y|, eps)) along an axis, which disappears; broadcasting.
+WENGERT_API Tensor cosine_similarity(Operand x, Operand y, int axis = -1, double eps = 1e-8);
+/// norm(x - y + eps, p) along the last axis; broadcasting.
+WENGERT_API Tensor pairwise_distance(Operand x, Operand y, double p = 2, double eps = 1e-6, bool keep_dims = false);
+/// Rows of weight [entries, size] by an index of any shape: [..] -> [.., size].  The row `padding` receives no gradient.
+WENGERT_API Tensor embedding(Operand weight, Operand index, std::optional<std::int64_t> padding = {});
+/// Channels to space: [.., c factor^2, h, w] -> [.., c, h factor, w factor].  Shi et al. 2016.
+WENGERT_API Tensor pixel_shuffle(Operand x, std::int64_t factor);
+
+struct Attention {
+  Tensor output, weights;
+};
+/// weights = softmax(query key^T / sqrt(size) + mask), output = weights value.  query [.., m, size], key [.., n, size], value [.., n, k],
+/// mask [.., m, n] or undefined: numbers that are added, or bool (true: look). causal: entry i sees entries 0..i only.
+/// Vaswani et al. 2017, eq. 1.
+WENGERT_API Attention attention(Operand query, Operand key, Operand value, Operand mask = Tensor(), bool causal = false);
 /// @}
 
 /// @name Images: [n, channels, spatial...] with one, two or three spatial axes; without n, a single image

@@ -21,16 +21,6 @@ Tensor cross_entropy(Operand logits, Operand labels) {
   return softmax_cross_entropy(logits, labels);
 }
 
-Tensor mse(Operand prediction, Operand target) {
-  const Where where = prediction.where();
-  if (!(prediction->shape() == target->shape()))
-    fail<ShapeError>(where, "mse: shapes differ: {} and {}; losses do not broadcast: reshape or expand one of them", prediction->shape(),
-                     target->shape());
-  if (!prediction->numel()) fail<ShapeError>(where, "mse: there is no mean over no elements, in shape {}", prediction->shape());
-  const At at(where);
-  return mean(Operand(square(Operand(sub(prediction, target), where)), where));
-}
-
 double accuracy(Operand logits, Operand labels) {
   check_rows("accuracy", logits, labels);
   if (!labels->numel()) fail<ShapeError>(logits.where(), "accuracy: there are no rows in {}", logits->shape());
