@@ -135,4 +135,5 @@ TEST_CASE("movement and reduction: mistakes are named") {
   CHECK_THROWS_AS((void)zeros({1, 1, 1, 1, 1, 1, 1, 1, 1}), ShapeError);
   CHECK_THROWS_AS((void)zeros({-1}), ShapeError);
   CHECK_THROWS_AS((void)zeros({1LL << 40, 1LL << 40}), ShapeError);
+  CHECK_THROWS_AS((void)zeros({0, 1LL << 40, 1LL << 40}), ShapeError);
 }

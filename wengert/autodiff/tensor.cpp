@@ -57,9 +57,10 @@ Body* place(void* block, std::size_t bytes, DType dtype, const Shape& shape) {
 }  // namespace
 
 Body* new_body(const Shape& shape, DType dtype) {
-  std::int64_t n = 1;
+  std::int64_t n = 1;  // an empty axis counts as one, so that strides cannot overflow either
   for (auto s : shape)
-    if (s < 0 || __builtin_mul_overflow(n, s, &n)) fail<ShapeError>(Where(), "a tensor cannot have the shape {}", shape);
+    if (s < 0 || __builtin_mul_overflow(n, std::max<std::int64_t>(s, 1), &n)) fail<ShapeError>(Where(), "a tensor cannot have the shape {}", shape);
+  if (shape.contains(0)) n = 0;
   std::size_t bytes = 0;
   if (__builtin_mul_overflow(static_cast<std::size_t>(n), size_of(dtype), &bytes) || bytes > (std::size_t{1} << 46))
     fail<ShapeError>(Where(), "a tensor of shape {} is larger than memory", shape);
