@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/im2col.h"
 
+#include "wengert/autodiff/kernels/depthwise.h"
 #include "wengert/autodiff/kernels/gemm.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/window_loops.h"
@@ -304,6 +305,8 @@ void conv(DType d, const Convolution& g, const void* x, const void* w, const voi
   with_type(d, [&]<class T>(T) {
     if (g.c == 0 || g.kernel_size() == 0)
       only_bias(g.n, g.groups * g.o, g.out_size(), in_as<T>(bias), static_cast<T*>(y));
+    else if (is_depthwise(g))
+      depthwise(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
     else
       conv(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
   });
@@ -314,6 +317,8 @@ void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const voi
   with_type(d, [&]<class T>(T) {
     if (g.o == 0 || g.kernel_size() == 0 || g.out_size() == 0)
       only_bias(g.n, g.groups * g.c, g.in_size(), in_as<T>(bias), static_cast<T*>(x_bar));
+    else if (is_depthwise(g))
+      depthwise_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
     else
       conv_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
   });
@@ -324,6 +329,8 @@ void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* 
   with_type(d, [&]<class T>(T) {
     if (g.n == 0 || g.out_size() == 0)
       std::fill_n(static_cast<T*>(w_bar), g.w_size(), T(0));
+    else if (is_depthwise(g))
+      depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
     else
       conv_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
   });

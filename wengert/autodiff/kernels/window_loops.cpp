@@ -1,5 +1,7 @@
 #include "wengert/autodiff/kernels/window_loops.h"
 
+#include "wengert/autodiff/simd.h"
+
 #include <bit>
 
 namespace wengert::kernels {
@@ -118,11 +120,87 @@ void spread(const T* y, std::int64_t stride, std::int64_t n, T* x) {
     loop(y, stride, x);
 }
 
+template <class T>
+void correlate(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
+               std::int64_t lines, std::int64_t n, T* y, std::int64_t y_step) {
+  using L = Lanes<T>;
+  constexpr std::int64_t width = L::width;
+  for (; lines > 0; --lines, x += x_step, y += y_step) {
+    std::int64_t i = 0;
+    for (; i + 2 * width <= n; i += 2 * width) {
+      L a = L::load(y + i), b = L::load(y + i + width);
+      for (std::int64_t k = 0; k < taps; ++k) {
+        const T* from = x + at[k] + i;
+        a = xsimd::fma(L(w[k]).v, L::load(from).v, a.v), b = xsimd::fma(L(w[k]).v, L::load(from + width).v, b.v);
+      }
+      a.store(y + i), b.store(y + i + width);
+    }
+    for (; i < n; i += width) {
+      const bool whole = i + width <= n;
+      L a = whole ? L::load(y + i) : L::load_some(y + i, n - i);
+      for (std::int64_t k = 0; k < taps; ++k) a = xsimd::fma(L(w[k]).v, L::load(x + at[k] + i).v, a.v);
+      if (whole)
+        a.store(y + i);
+      else
+        a.store_some(y + i, n - i);
+    }
+  }
+}
+
+template <class T>
+void scatter(const T* __restrict y, std::int64_t y_step, const std::int64_t* at, const T* w, std::int64_t taps,
+             std::int64_t lines, std::int64_t n, T* __restrict x, std::int64_t x_step) {
+  for (; lines > 0; --lines, x += x_step, y += y_step)
+    for (std::int64_t k = 0; k < taps; ++k) {
+      T* __restrict to = x + at[k];
+      const T wk = w[k];
+      for (std::int64_t i = 0; i < n; ++i) to[i] += wk * y[i];
+    }
+}
+
+// `count` entries of the kernel together: their sums stay in registers. What lies beyond a line is not multiplied by
+// zero but left out, since it may be infinite.
+template <int count, class T>
+void correlate_some(const T* x, std::int64_t x_step, const std::int64_t* at, const T* y, std::int64_t y_step,
+                    std::int64_t lines, std::int64_t n, T* w) {
+  using L = Lanes<T>;
+  constexpr std::int64_t width = L::width;
+  alignas(64) T place[width];
+  for (std::int64_t i = 0; i < width; ++i) place[i] = static_cast<T>(i);
+  const std::int64_t whole = n / width * width;
+  const auto inside = L::load(place) < L(static_cast<T>(n - whole));
+  L sum[count];
+  for (L& s : sum) s = L(T(0));
+  for (; lines > 0; --lines, x += x_step, y += y_step) {
+    for (std::int64_t i = 0; i < whole; i += width) {
+      const L g = L::load(y + i);
+      for (int k = 0; k < count; ++k) sum[k] = xsimd::fma(g.v, L::load(x + at[k] + i).v, sum[k].v);
+    }
+    if (whole == n) continue;
+    const L g = select(inside, L::load(y + whole), L(T(0)));
+    for (int k = 0; k < count; ++k)
+      sum[k] = xsimd::fma(g.v, select(inside, L::load(x + at[k] + whole), L(T(0))).v, sum[k].v);
+  }
+  for (int k = 0; k < count; ++k) {
+    sum[k].store(place);
+    for (T s : place) w[k] += s;
+  }
+}
+template <class T>
+void correlate_weights(const T* x, std::int64_t x_step, const std::int64_t* at, std::int64_t taps, const T* y,
+                       std::int64_t y_step, std::int64_t lines, std::int64_t n, T* w) {
+  std::int64_t k = 0;
+  for (; k + 9 <= taps; k += 9) correlate_some<9>(x, x_step, at + k, y, y_step, lines, n, w + k);
+  for (; k + 3 <= taps; k += 3) correlate_some<3>(x, x_step, at + k, y, y_step, lines, n, w + k);
+  for (; k < taps; ++k) correlate_some<1>(x, x_step, at + k, y, y_step, lines, n, w + k);
+}
+
 }  // namespace
 
 template <class T, class Arch>
-constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {max_2x2<T>, gather_2x2<T>,  scatter_2x2<T>, narrow<T>,
-                                                                widen<T>,   take_larger<T>, collect<T>,     spread<T>};
+constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {
+    max_2x2<T>, gather_2x2<T>, scatter_2x2<T>, narrow<T>,           widen<T>, take_larger<T>, collect<T>,
+    spread<T>,  correlate<T>,  scatter<T>,     correlate_weights<T>};
 
 template struct WindowLoopsOf<float, Current>;
 template struct WindowLoopsOf<double, Current>;
