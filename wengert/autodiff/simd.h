@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 // xsimd reduces large angles by two plain functions that carry no instruction set in their names; where one file is compiled for several
 // of them, the linker would keep any one.
@@ -34,6 +35,55 @@ WENGERT_API double digamma(double x);
 WENGERT_API double polygamma(int n, double x);
 }  // namespace detail
 
+/// The first n numbers of a register, n > 0: the end of an array. Nothing behind them is read or written.
+template <class T, class Arch = xsimd::default_arch>
+class First {
+ public:
+  using Batch = xsimd::batch<T, Arch>;
+  static constexpr int width = Batch::size;
+
+#if defined(__AVX512F__)
+  explicit First(std::int64_t n) : mask_(static_cast<Mask>((1u << n) - 1)) {}
+  /// Takes the other numbers from `rest`.
+  Batch load(const float* p, Batch rest) const { return _mm512_mask_loadu_ps(rest, mask_, p); }
+  Batch load(const double* p, Batch rest) const { return _mm512_mask_loadu_pd(rest, mask_, p); }
+  void store(float* p, Batch x) const { _mm512_mask_storeu_ps(p, mask_, x); }
+  void store(double* p, Batch x) const { _mm512_mask_storeu_pd(p, mask_, x); }
+
+ private:
+  using Mask = std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8>;
+  Mask mask_;
+#elif defined(__AVX2__)
+  explicit First(std::int64_t n) {
+    alignas(32) static constexpr std::int32_t ones_then_zeros[] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+    mask_ = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ones_then_zeros + 8 - n * std::int64_t(sizeof(T) / 4)));
+  }
+  Batch load(const float* p, Batch rest) const { return _mm256_blendv_ps(rest, _mm256_maskload_ps(p, mask_), _mm256_castsi256_ps(mask_)); }
+  Batch load(const double* p, Batch rest) const { return _mm256_blendv_pd(rest, _mm256_maskload_pd(p, mask_), _mm256_castsi256_pd(mask_)); }
+  void store(float* p, Batch x) const { _mm256_maskstore_ps(p, mask_, x); }
+  void store(double* p, Batch x) const { _mm256_maskstore_pd(p, mask_, x); }
+
+ private:
+  __m256i mask_;
+#else
+  explicit First(std::int64_t n) : n_(n) {}
+  Batch load(const T* p, Batch rest) const {
+    alignas(64) T v[width];
+    rest.store_aligned(v);
+    for (int i = 0; i < width; ++i) v[i] = i < n_ ? p[i] : v[i];
+    return Batch::load_aligned(v);
+  }
+  void store(T* p, Batch x) const {
+    alignas(64) T v[width];
+    x.store_aligned(v);
+    for (int i = 0; i < n_; ++i) p[i] = v[i];
+  }
+
+ private:
+  std::int64_t n_;
+#endif
+};
+
 /// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with different
 /// flags never share a function.
 template <class T, class Arch = xsimd::default_arch>
@@ -52,17 +102,8 @@ struct Lanes {
   static Lanes load(const T* p) { return Batch::load_unaligned(p); }
   void store(T* p) const { v.store_unaligned(p); }
   /// The first n numbers; the rest repeat a harmless one, so that partial registers run the same instructions as full ones.
-  static Lanes load_some(const T* p, std::int64_t n) {
-    if (n == 1) return Batch(*p);
-    alignas(64) T buffer[width];
-    for (std::int64_t i = 0; i < width; ++i) buffer[i] = p[i < n ? i : 0];
-    return Batch::load_aligned(buffer);
-  }
-  void store_some(T* p, std::int64_t n) const {
-    alignas(64) T buffer[width];
-    v.store_aligned(buffer);
-    for (std::int64_t i = 0; i < n; ++i) p[i] = buffer[i];
-  }
+  static Lanes load_some(const T* p, std::int64_t n) { return n == 1 ? Batch(*p) : First<T, Arch>(n).load(p, Batch(*p)); }
+  void store_some(T* p, std::int64_t n) const { First<T, Arch>(n).store(p, v); }
 
   friend Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }
   friend Lanes operator-(Lanes a, Lanes b) { return a.v - b.v; }

@@ -9,56 +9,16 @@
 namespace wengert::kernels {
 namespace {
 
-// The first n numbers of a register; those behind read as zero and are not written.
-template <class L, class T = typename L::Scalar>
-struct First {
-  using Batch = typename L::Batch;
-#if defined(WENGERT_SIMD_AVX512)
-  std::uint32_t mask;
-  explicit First(std::int64_t n) : mask((1u << n) - 1) {}
-  Batch load(const float* p) const { return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p); }
-  Batch load(const double* p) const { return _mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p); }
-  void store(float* p, Batch x) const { _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), x); }
-  void store(double* p, Batch x) const { _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), x); }
-#elif defined(WENGERT_SIMD_AVX2)
-  __m256i mask;
-  explicit First(std::int64_t n) {
-    alignas(32) std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t> bits[L::width];
-    for (std::int64_t i = 0; i < L::width; ++i) bits[i] = i < n ? -1 : 0;
-    mask = _mm256_load_si256(reinterpret_cast<const __m256i*>(bits));
-  }
-  Batch load(const float* p) const { return _mm256_maskload_ps(p, mask); }
-  Batch load(const double* p) const { return _mm256_maskload_pd(p, mask); }
-  void store(float* p, Batch x) const { _mm256_maskstore_ps(p, mask, x); }
-  void store(double* p, Batch x) const { _mm256_maskstore_pd(p, mask, x); }
-#else
-  std::int64_t n;
-  explicit First(std::int64_t count) : n(count) {}
-  Batch load(const T* p) const {
-    if (n == L::width) return Batch::load_unaligned(p);
-    alignas(64) T v[L::width];
-#pragma GCC unroll 4
-    for (std::int64_t i = 0; i < L::width; ++i) v[i] = i < n ? p[i] : T(0);
-    return Batch::load_aligned(v);
-  }
-  void store(T* p, Batch x) const {
-    alignas(64) T v[L::width];
-    x.store_aligned(v);
-    for (std::int64_t i = 0; i < n; ++i) p[i] = v[i];
-  }
-#endif
-};
-
 // The sums stay in registers; a step of k loads W registers of b and multiplies them with R numbers of a. Of the last register of
 // each row only `last` numbers are there, unless the rows of b are `padded`.
 template <class L, int R, int W, class T = typename L::Scalar>
 void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row, bool padded,
           T* c, std::int64_t c_row, std::int64_t last, bool add) {
   using Batch = typename L::Batch;
-  const First<L> first(last);
+  const First<T> first(last);
   const bool whole = last == L::width;
   const auto load = [&](const T* p, int w, bool all) {
-    return w < W - 1 || all ? Batch::load_unaligned(p + w * L::width) : first.load(p + w * L::width);
+    return w < W - 1 || all ? Batch::load_unaligned(p + w * L::width) : first.load(p + w * L::width, Batch(T(0)));
   };
   Batch sum[R][W];
 #pragma GCC unroll 8
@@ -110,7 +70,7 @@ void dots(std::int64_t k, const T* a, std::int64_t a_row, const T* b, std::int64
   };
   std::int64_t p = 0;
   for (; p + L::width <= k; p += L::width) step([](const T* q) { return Batch::load_unaligned(q); }, p);
-  if (p < k) step([first = First<L>(k - p)](const T* q) { return first.load(q); }, p);
+  if (p < k) step([first = First<T>(k - p)](const T* q) { return first.load(q, Batch(T(0))); }, p);
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 8
@@ -135,8 +95,8 @@ void sweep_rows(std::int64_t n, const T* a, std::int64_t a_step, const T* b, std
   std::int64_t j = 0;
   for (; j + L::width <= n; j += L::width) step([](const T* q) { return Batch::load_unaligned(q); }, j).store_unaligned(c + j);
   if (j == n) return;
-  const First<L> first(n - j);
-  first.store(c + j, step([first](const T* q) { return first.load(q); }, j));
+  const First<T> first(n - j);
+  first.store(c + j, step([first](const T* q) { return first.load(q, Batch(T(0))); }, j));
 }
 
 template <class L, class T = typename L::Scalar>

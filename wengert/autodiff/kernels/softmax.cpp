@@ -5,6 +5,7 @@
 #include "wengert/autodiff/simd.h"
 
 #include <limits>
+#include <utility>
 
 namespace wengert::kernels {
 namespace {
@@ -12,59 +13,56 @@ namespace {
 template <class T>
 constexpr T infinity = std::numeric_limits<T>::infinity();
 
-// The last, partial register of a row, filled up with a number that the reduction does not see.
-template <class L, class T>
-L load_tail(const T* p, std::int64_t n, T fill) {
-  alignas(64) T buffer[L::width];
-  for (std::int64_t i = 0; i < L::width; ++i) buffer[i] = i < n ? p[i] : fill;
-  return L::Batch::load_aligned(buffer);
+// Every number joined with every other, the result in all of the register.
+template <int step, class L, class Join, std::size_t... I>
+L fold_from(L x, Join&& join, std::index_sequence<I...> all) {
+  if constexpr (step == 0) {
+    return x;
+  } else {
+    const typename L::Batch::register_type v = x.v;
+    const L turned = typename L::Batch(__builtin_shufflevector(v, v, ((I + step) % sizeof...(I))...));
+    return fold_from<step / 2>(join(x, turned), join, all);
+  }
 }
-
-template <class L, class T = typename L::Scalar>
-T add_up(L x) {
-  alignas(64) T v[L::width];
-  x.v.store_aligned(v);
-  for (std::int64_t w = L::width / 2; w; w /= 2)
-    for (std::int64_t i = 0; i < w; ++i) v[i] += v[i + w];
-  return v[0];
+template <class L, class Join>
+L fold(L x, Join&& join) {
+  return fold_from<L::width / 2>(x, join, std::make_index_sequence<L::width>());
 }
 
 // Entries that are NaN may be missed here: they turn the sum, and with it the whole row, into NaN anyway.
 template <class L, class T>
-T largest(const T* x, std::int64_t n) {
-  L most[4] = {-infinity<T>, -infinity<T>, -infinity<T>, -infinity<T>};
+L largest(const T* x, std::int64_t n) {
+  const auto larger = [](L a, L b) -> L { return xsimd::max(a.v, b.v); };
+  const L least(-infinity<T>);
+  L most[4] = {least, least, least, least};
   std::int64_t i = 0;
   for (; i + 4 * L::width <= n; i += 4 * L::width)
-    for (int k = 0; k < 4; ++k) most[k].v = xsimd::max(most[k].v, L::load(x + i + k * L::width).v);
-  for (; i + L::width <= n; i += L::width) most[0].v = xsimd::max(most[0].v, L::load(x + i).v);
-  if (i < n) most[0].v = xsimd::max(most[0].v, load_tail<L>(x + i, n - i, -infinity<T>).v);
-  alignas(64) T v[L::width];
-  xsimd::max(xsimd::max(most[0].v, most[1].v), xsimd::max(most[2].v, most[3].v)).store_aligned(v);
-  T r = v[0];
-  for (int k = 1; k < L::width; ++k) r = v[k] > r ? v[k] : r;
-  return r;
+    for (int k = 0; k < 4; ++k) most[k] = larger(most[k], L::load(x + i + k * L::width));
+  for (; i + L::width <= n; i += L::width) most[0] = larger(most[0], L::load(x + i));
+  if (i < n) most[1] = larger(most[1], L(First<T>(n - i).load(x + i, least.v)));
+  return fold(larger(larger(most[0], most[1]), larger(most[2], most[3])), larger);
 }
 
 // exp(89) is infinite in float32 already, so the largest entry is subtracted; but inf - inf would be NaN.
 template <class L, class T>
-T shift_of(const T* x, std::int64_t n) {
-  const T m = largest<L>(x, n);
-  return m == infinity<T> || m == -infinity<T> ? T(0) : m;
+L shift_of(const T* x, std::int64_t n) {
+  const L m = largest<L>(x, n);
+  return select(abs(m) == L(infinity<T>), L(T(0)), m);
 }
 
-// The sum of term(i, registers...) over a row, in pieces, so that the error does not grow with all of its length. Registers beyond the
-// end of the row are filled with `fill`, and `keep` sees only what is inside.
+// The sum of term(begin, register, how many of it) over a row, in pieces, so that the error does not grow with all of its length.
+// A register that reaches beyond the end of the row is filled up with `fill`, of which the term must be 0.
 constexpr std::int64_t piece = 4096;
 template <class L, class T, class Term>
-T sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
-  T total = 0;
+L sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
+  L total = T(0);
   for (std::int64_t begin = 0; begin < n; begin += piece) {
     const std::int64_t end = begin + piece < n ? begin + piece : n;
     L sum = T(0);
     std::int64_t i = begin;
     for (; i + L::width <= end; i += L::width) sum = sum + term(i, L::load(x + i), L::width);
-    if (i < end) sum = sum + term(i, load_tail<L>(x + i, end - i, fill), end - i);
-    total += add_up(sum);
+    if (i < end) sum = sum + term(i, L(First<T>(end - i).load(x + i, typename L::Batch(fill))), end - i);
+    total = total + fold(sum, [](L a, L b) { return a + b; });
   }
   return total;
 }
@@ -83,8 +81,8 @@ void map(const T* x0, const T* x1, T* y, std::int64_t n, F&& f) {
 }
 
 template <class L, class T>
-T log_sum_of(const T* x, std::int64_t n, T shift) {
-  return std::log(sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp(v - L(shift)); }));
+L sum_of_exp(const T* x, std::int64_t n, L shift) {
+  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp(v - shift); });
 }
 
 template <class L, class T = typename L::Scalar>
@@ -95,37 +93,38 @@ struct Rows {
   static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T* x = row(in[0], i, n);
-      const T shift = shift_of<L>(x, n);
-      *row(out[0], i, 1) = shift;
-      *row(out[1], i, 1) = log_sum_of<L>(x, n, shift);
+      const L shift = shift_of<L>(x, n);
+      shift.store_some(row(out[0], i, 1), 1);
+      sum_of_exp<L>(x, n, shift).store_some(row(out[1], i, 1), 1);
     }
+    map<L>(row(out[1], begin, 1), row(out[1], begin, 1), end - begin, [](L sum) { return log(sum); });
   }
   static void softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T* x = row(in[0], i, n);
       T* y = row(out[0], i, n);
       const L shift = shift_of<L>(x, n);
-      const T sum = sum_over<L>(x, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t some) {
+      const L sum = sum_over<L>(x, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t some) {
         const L e = exp(v - shift);
         if (some == L::width) e.store(y + j);
         else e.store_some(y + j, some);
         return e;
       });
-      map<L>(y, y, n, [r = L(T(1) / sum)](L e) { return e * r; });
+      map<L>(y, y, n, [r = L(T(1)) / sum](L e) { return e * r; });
     }
   }
   static void log_softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T* x = row(in[0], i, n);
-      const T shift = shift_of<L>(x, n), log_sum = log_sum_of<L>(x, n, shift);
-      map<L>(x, row(out[0], i, n), n, [s = L(shift), l = L(log_sum)](L v) { return v - s - l; });
+      const L shift = shift_of<L>(x, n), log_sum = log(sum_of_exp<L>(x, n, shift));
+      map<L>(x, row(out[0], i, n), n, [=](L v) { return v - shift - log_sum; });
     }
   }
   // sum(f(x0, x1)) over a row; f(0, 0) must be 0.
   template <class F>
-  static T sum_of(const T* x0, const T* x1, std::int64_t n, F&& f) {
+  static L sum_of(const T* x0, const T* x1, std::int64_t n, F&& f) {
     return sum_over<L>(x0, n, T(0), [&](std::int64_t j, L v, std::int64_t some) {
-      return f(v, some == L::width ? L::load(x1 + j) : load_tail<L>(x1 + j, some, T(0)));
+      return f(v, some == L::width ? L::load(x1 + j) : First<T>(some).load(x1 + j, typename L::Batch(T(0))));
     });
   }
   static void softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
