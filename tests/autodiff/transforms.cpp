@@ -278,3 +278,30 @@ TEST_CASE("jacobian: nests inside grad") {
   const Tensor g = grad([](const Tensor& s) { return sum(jacobian([](const Tensor& u) { return u * u * u; }, s)); }, t);
   check_close(g, 6.0 * t, 1e-12);
 }
+
+TEST_CASE("value_and_grad: a shared part receives the cotangents of all its places, once") {
+  struct Twice {
+    Shared<Layer> first, second;
+    Tensor operator()(const Tensor& t) const { return second(tanh(first(t))); }
+  };
+  struct Separate {
+    Layer first, second;
+    Tensor operator()(const Tensor& t) const { return second(tanh(first(t))); }
+  };
+  Rng rng{3};
+  const Layer layer(3, 3, rng);
+  Shared<Layer> one(layer);
+  auto other = share(one);
+  const Twice tied{std::move(one), std::move(other)};
+  const Separate apart{layer, layer};
+  auto f = [](const auto& m) { return mean(square(m(x))); };
+  const Twice g = grad(f, tied);
+  const Separate h = grad(f, apart);
+  check_close(g.first->weight, h.first.weight + h.second.weight);
+  CHECK(&*g.first == &*g.second);
+  CHECK(count(g) == 12);
+}
+
+TEST_CASE("track: a variable made of a tensor that is on the tape stays connected") {
+  test::check_rule([](const std::vector<Tensor>& v) { return sin(exp(v[0]).track()); }, {test::random({3, 2})});
+}
