@@ -3,6 +3,8 @@
 // What the benchmarks share: a command line, timing, one JSON line per measured case.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -16,9 +18,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace bench {
 
@@ -37,7 +36,8 @@ struct Options {
 };
 
 [[noreturn]] inline void usage(const char* program) {
-  fmt::print(stderr, "usage: {} --list | [--case NAME or 'BEGINNING*'] [--threads N] [--samples N] [--ms N]\n", program);
+  fmt::print(stderr, "usage: {} --list | [--case NAME or 'BEGINNING*'] [--threads N] [--samples N] [--ms N]\n",
+             program);
   std::exit(2);
 }
 
@@ -71,7 +71,9 @@ inline Stat summarize(std::vector<double> ns) {
   return {ns.front(), ns[ns.size() / 2], static_cast<int>(ns.size())};
 }
 
-inline double now_ns() { return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+inline double now_ns() {
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 /// Nanoseconds per call over n calls.
 template <class F>
@@ -87,7 +89,8 @@ Stat measure(const Options& o, F&& f, int warm_up = 3) {
   sample(f, warm_up);
   long n = 1;
   for (double ns; (ns = sample(f, n) * static_cast<double>(n)) < o.ms * 1e6;)
-    n = std::max(n + 1, static_cast<long>(static_cast<double>(n) * std::min(10.0, 1.1 * o.ms * 1e6 / std::max(ns, 1.0))));
+    n = std::max(n + 1,
+                 static_cast<long>(static_cast<double>(n) * std::min(10.0, 1.1 * o.ms * 1e6 / std::max(ns, 1.0))));
   std::vector<double> ns;
   for (int s = 0; s < o.samples; ++s) ns.push_back(sample(f, n));
   return summarize(std::move(ns));
@@ -110,8 +113,10 @@ inline double rss_bytes() {
 
 /// `extra` is a formatted list of further members, or empty.
 inline void emit(const Options& o, std::string_view name, const Stat& s, std::string_view extra = "") {
-  fmt::print("{{\"lib\":\"wengert\",\"case\":\"{}\",\"threads\":{},\"min_ns\":{:.1f},\"median_ns\":{:.1f},\"samples\":{}{}{}}}\n", name, o.threads,
-             s.min_ns, s.median_ns, s.samples, extra.empty() ? "" : ",", extra);
+  fmt::print(
+      "{{\"lib\":\"wengert\",\"case\":\"{}\",\"threads\":{},\"min_ns\":{:.1f},\"median_ns\":{:.1f},\"samples\":{}{}{}}}"
+      "\n",
+      name, o.threads, s.min_ns, s.median_ns, s.samples, extra.empty() ? "" : ",", extra);
   std::fflush(stdout);
 }
 

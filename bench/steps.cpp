@@ -5,7 +5,6 @@
 // A training step is forward + loss + backward + the optimizer's step on one fixed random batch.
 
 #include "bench/harness.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/parallel.h"
@@ -55,7 +54,8 @@ void train(const Options& o, const std::string& name, Model& model, Optimizer op
   });
 }
 
-void mlp_case(const Options& o, const std::string& name, const std::vector<std::int64_t>& sizes, std::int64_t batch, bool adam) {
+void mlp_case(const Options& o, const std::string& name, const std::vector<std::int64_t>& sizes, std::int64_t batch,
+              bool adam) {
   Mlp model(sizes);
   const Tensor x = randn({batch, sizes.front()}, rng);
   if (adam) train(o, name, model, optim::Adam(model, {.lr = 1e-3}), x);
@@ -69,14 +69,16 @@ void lenet_case(const Options& o, const std::string& name, std::int64_t kernel, 
 
 // The optimizer alone. Bytes are what has to move at least: reads of w, g and the moments, writes of w and the moments.
 template <class Optimizer>
-void optimizer_case(const Options& o, const std::string& kind, std::int64_t n, int tensors, double bytes, auto options) {
+void optimizer_case(const Options& o, const std::string& kind, std::int64_t n, int tensors, double bytes,
+                    auto options) {
   std::vector<Param> model;
   for (int i = 0; i < tensors; ++i) model.push_back(randn({n / tensors}, rng));
   std::vector<Param> grads = zeros_like(model);
   for (Param& g : grads) g.assign(randn(g.shape(), rng));
   Optimizer optimizer(model, options);
   const Stat s = measure(o, [&] { optimizer.step(model, grads); });
-  emit(o, fmt::format("opt_{}_{}_t{}", kind, n, tensors), s, fmt::format("\"ideal_GBps\":{:.2f}", bytes * static_cast<double>(n) / s.min_ns));
+  emit(o, fmt::format("opt_{}_{}_t{}", kind, n, tensors), s,
+       fmt::format("\"ideal_GBps\":{:.2f}", bytes * static_cast<double>(n) / s.min_ns));
 }
 
 // ---------------------------------------------------------------- elementwise functions and reductions
@@ -144,7 +146,8 @@ Tensor chain(const std::string& op, const Tensor& x, const Tensor& c, int length
   return y;
 }
 
-// Nanoseconds per operator to record, to go back, to release, and all three; backward drops much of the graph as it passes.
+// Nanoseconds per operator to record, to go back, to release, and all three; backward drops much of the graph as it
+// passes.
 void chain_case(const Options& o, const std::string& op, std::int64_t n, bool record) {
   constexpr int length = 1000;
   const std::string name = fmt::format("chain_{}_e{}", op, n);
@@ -188,10 +191,12 @@ void deep_case(const Options& o, const std::string& what) {
   const double t3 = now_ns();
   y = Tensor();
   const double t4 = now_ns();
-  fmt::print("{{\"lib\":\"wengert\",\"case\":\"deep_{}_1e6\",\"threads\":{},\"survived\":true,\"fwd_ns_per_op\":{:.1f},\"bwd_ns_per_op\":{:.1f},"
-             "\"free_ns_per_op\":{:.1f},\"heap_bytes_per_op\":{:.1f},\"rss_bytes_per_op\":{:.1f}}}\n",
-             what, o.threads, (t1 - t0) / length, (t3 - t2) / length, (t4 - t3) / length, static_cast<double>(holds - held) / length,
-             (resides - resident) / length);
+  fmt::print(
+      "{{\"lib\":\"wengert\",\"case\":\"deep_{}_1e6\",\"threads\":{},\"survived\":true,\"fwd_ns_per_op\":{:.1f},\"bwd_"
+      "ns_per_op\":{:.1f},"
+      "\"free_ns_per_op\":{:.1f},\"heap_bytes_per_op\":{:.1f},\"rss_bytes_per_op\":{:.1f}}}\n",
+      what, o.threads, (t1 - t0) / length, (t3 - t2) / length, (t4 - t3) / length,
+      static_cast<double>(holds - held) / length, (resides - resident) / length);
   std::fflush(stdout);
 }
 
@@ -209,9 +214,11 @@ const std::vector<Convolution> convolutions{
 };
 
 void convolution_case(const Options& o, const Convolution& c) {
-  Inputs x{randn({c.n, c.in, c.size, c.size}, rng), randn({c.out, c.in / c.groups, c.kernel, c.kernel}, rng), randn({c.out}, rng)};
+  Inputs x{randn({c.n, c.in, c.size, c.size}, rng), randn({c.out, c.in / c.groups, c.kernel, c.kernel}, rng),
+           randn({c.out}, rng)};
   auto y = [&] { return conv2d(x[0], x[1], x[2], {.padding = c.padding, .groups = c.groups}); };
-  const double flops = 2.0 * static_cast<double>(c.n * c.out * c.size * c.size * (c.in / c.groups) * c.kernel * c.kernel);
+  const double flops =
+      2.0 * static_cast<double>(c.n * c.out * c.size * c.size * (c.in / c.groups) * c.kernel * c.kernel);
   auto gflops = [](double work, const Stat& s) { return fmt::format("\"gflops\":{:.1f}", work / s.min_ns); };
   const Stat forward = measure(o, [&] { (void)y(); });
   emit(o, "conv_" + c.name + "_fwd", forward, gflops(flops, forward));
@@ -244,10 +251,12 @@ std::vector<Case> all_cases() {
                          optimizer_case<optim::Adam<Params>>(o, "adam", n, tensors, 28, optim::AdamOptions{.lr = 1e-3});
                        }});
       cases.push_back({fmt::format("opt_sgdm_{}_t{}", n, tensors), [=](const Options& o) {
-                         optimizer_case<optim::Sgd<Params>>(o, "sgdm", n, tensors, 20, optim::SgdOptions{.lr = 1e-2, .momentum = 0.9});
+                         optimizer_case<optim::Sgd<Params>>(o, "sgdm", n, tensors, 20,
+                                                            optim::SgdOptions{.lr = 1e-2, .momentum = 0.9});
                        }});
     }
-  for (const Convolution& c : convolutions) cases.push_back({"conv_" + c.name, [=](const Options& o) { convolution_case(o, c); }});
+  for (const Convolution& c : convolutions)
+    cases.push_back({"conv_" + c.name, [=](const Options& o) { convolution_case(o, c); }});
   for (const std::string op : {"add", "mul", "tanh"})
     for (const std::int64_t n : {1, 16})
       cases.push_back({fmt::format("chain_{}_e{}", op, n), [=](const Options& o) {

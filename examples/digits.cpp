@@ -162,10 +162,8 @@ void plot(std::vector<Record> records, const std::string& path) {
     loss.low = std::min(loss.low, *std::min_element(r.loss.y.begin(), r.loss.y.end()) / 5);
   for (const common::Curve& c : accuracy.curves)
     accuracy.low = std::min({accuracy.low, std::floor(c.y[c.y.size() / 8]), 99.});
-  if (common::plot(path, {loss, accuracy}))
-    fmt::print("  {} shows loss and accuracy\n", path);
-  else
-    fmt::print("  {} was not drawn: it needs gnuplot (Debian: apt-get install gnuplot-nox)\n", path);
+  if (common::plot(path, {loss, accuracy})) fmt::print("  {} shows loss and accuracy\n", path);
+  else fmt::print("  {} was not drawn: it needs gnuplot (Debian: apt-get install gnuplot-nox)\n", path);
 }
 
 template <class Model>

@@ -1,7 +1,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT
-#include <doctest/doctest.h>
-
 #include "support.h"
+
+#include <doctest/doctest.h>
 
 #include <cstdlib>
 #include <fstream>

@@ -1,5 +1,5 @@
-// Whole training steps: they ask the system for no memory once they are warm, and do not depend on the number of threads. A program of its
-// own, since it counts every allocation of the process.
+// Whole training steps: they ask the system for no memory once they are warm, and do not depend on the number of
+// threads. A program of its own, since it counts every allocation of the process.
 
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
@@ -144,7 +144,9 @@ TEST_CASE("a training step of a CNN allocates nothing once it is warm") {
   check_flat<Cnn>({16, 1, 8, 8}, true);
 }
 
-TEST_CASE("a step on a large batch, where sums are split, allocates nothing either") { check_flat<Mlp>({1000, 64}, false); }
+TEST_CASE("a step on a large batch, where sums are split, allocates nothing either") {
+  check_flat<Mlp>({1000, 64}, false);
+}
 
 TEST_CASE("losses are the same bits for 1, 2, 3 and 8 threads") {
   check_threads<Mlp>({500, 64});

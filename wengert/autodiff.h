@@ -1,6 +1,7 @@
 #pragma once
 
-// Tensors, operators, derivatives, models. Opt-in, since they bring xsimd along: autodiff/fuse.h and autodiff/functions.h.
+// Tensors, operators, derivatives, models. Opt-in, since they bring xsimd along: autodiff/fuse.h and
+// autodiff/functions.h.
 
 #include "wengert/autodiff/check.h"
 #include "wengert/autodiff/draw.h"

@@ -1,7 +1,6 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "../support.h"
 
 using namespace wengert;
 using test::check_rule;
@@ -28,7 +27,8 @@ TEST_CASE("pad: each mode, and cutting") {
   CHECK(pad(x, {{2, 1}}, PadMode::reflect).to_vector<float>() == Floats{3, 2, 1, 2, 3, 2});
   CHECK(pad(x, {{2, 1}}, PadMode::replicate).to_vector<float>() == Floats{1, 1, 1, 2, 3, 3});
   CHECK(pad(x, {{2, 1}}, PadMode::circular).to_vector<float>() == Floats{2, 3, 1, 2, 3, 1});
-  CHECK(test::contains(test::message<ShapeError>([&] { (void)pad(x, {{3, 0}}, PadMode::reflect); }), "too few entries"));
+  CHECK(
+      test::contains(test::message<ShapeError>([&] { (void)pad(x, {{3, 0}}, PadMode::reflect); }), "too few entries"));
   CHECK(test::contains(test::message<ShapeError>([&] { (void)pad(x, {{-2, -2}}); }), "take more"));
 }
 

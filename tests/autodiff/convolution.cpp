@@ -173,11 +173,8 @@ TEST_CASE("conv: operands of any strides and single images are taken") {
   check_close(conv(select(turned, 0, 1), turned_w, Tensor()), select(conv(turned, turned_w, Tensor()), 0, 1), 0);
   CHECK(conv_transpose(random({3, 4}, 1), random({3, 2, 3}, 2), Tensor()).shape() == Shape{2, 6});
   const Tensor spread = expand(random({1, 3, 1, 1}, 3), {2, 3, 5, 5});
-  test::check_rule(
-      [&](const std::vector<Tensor>& t) {
-        return conv2d(expand(t[0], {2, 3, 5, 5}), t[1], Tensor());
-      },
-      {random({1, 3, 1, 1}, 3), random({2, 3, 2, 2}, 4)});
+  test::check_rule([&](const std::vector<Tensor>& t) { return conv2d(expand(t[0], {2, 3, 5, 5}), t[1], Tensor()); },
+                   {random({1, 3, 1, 1}, 3), random({2, 3, 2, 2}, 4)});
 }
 
 TEST_CASE("conv: an empty batch gives an empty result and zero for the weight") {

@@ -3,7 +3,6 @@
 // Small things that tests of kernels share.
 
 #include "../support.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
 
@@ -36,7 +35,9 @@ inline void check_close(const Tensor& x, const Tensor& y, double tolerance) {
   REQUIRE(x.shape() == y.shape());
   const auto a = to(x, float64).to_vector<double>(), b = to(y, float64).to_vector<double>();
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])) || std::abs(a[i] - b[i]) <= tolerance * (1 + std::abs(b[i]))) continue;
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])) ||
+        std::abs(a[i] - b[i]) <= tolerance * (1 + std::abs(b[i])))
+      continue;
     CAPTURE(i);
     CHECK(a[i] == b[i]);
     return;

@@ -90,7 +90,8 @@ struct Halves {
 
 }  // namespace
 
-TEST_CASE("write_dot: an operator shows its name, the shape, dtype and bytes of its result and the line that called it") {
+TEST_CASE(
+    "write_dot: an operator shows its name, the shape, dtype and bytes of its result and the line that called it") {
   const Tensor x = zeros({64, 128}).track();
   const Tensor y = tanh(x);
   const int line = __LINE__ - 1;
@@ -128,10 +129,12 @@ TEST_CASE("write_dot: a layer is a cluster of its parameters and the operators t
   const Tensor x = ones({4, 3});
   const Tensor w = ones({3}).track(), b = ones({3}).track(), gain = ones({1}).track();
   const Tensor hidden = x * w + b;
-  const std::string dot = dot_of(sum(relu(hidden) * gain), {{"net.hidden.weight", w}, {"net.hidden.bias", b}, {"gain", gain}});
+  const std::string dot =
+      dot_of(sum(relu(hidden) * gain), {{"net.hidden.weight", w}, {"net.hidden.bias", b}, {"gain", gain}});
   CHECK(count(dot, "subgraph") == 1);
   const std::string layer = cluster(dot, "net.hidden");
-  for (const char* title : {"net.hidden.weight", "net.hidden.bias", "mul", "add"}) CHECK(has(layer, "<B>" + std::string(title) + "</B>"));
+  for (const char* title : {"net.hidden.weight", "net.hidden.bias", "mul", "add"})
+    CHECK(has(layer, "<B>" + std::string(title) + "</B>"));
   for (const char* title : {"relu", "sum", "gain"}) CHECK(!has(layer, "<B>" + std::string(title) + "</B>"));
 }
 
@@ -170,13 +173,16 @@ TEST_CASE("write_dot: inside a transform the model has its names, as the argumen
   const TemporaryFolder folder;
   const Model model;
   const Tensor x = ones({4, 3});
-  (void)value_and_grad([&](const Model& m) {
-    const Tensor loss = sum(m(x));
-    write_dot(loss, folder / "argument.dot", m);
-    write_dot(loss, folder / "original.dot", model);
-    return loss;
-  }, model);
-  for (const char* file : {"argument.dot", "original.dot"}) CHECK(has(read_bytes(folder / file), "<B>blocks.1.gain</B>"));
+  (void)value_and_grad(
+      [&](const Model& m) {
+        const Tensor loss = sum(m(x));
+        write_dot(loss, folder / "argument.dot", m);
+        write_dot(loss, folder / "original.dot", model);
+        return loss;
+      },
+      model);
+  for (const char* file : {"argument.dot", "original.dot"})
+    CHECK(has(read_bytes(folder / file), "<B>blocks.1.gain</B>"));
 }
 
 TEST_CASE("write_dot: what reads a transposed weight belongs to the weight's layer") {
@@ -345,7 +351,8 @@ void make_dot(const TemporaryFolder& folder, const std::string& lines) {
 bool built_without_graphviz() {
   const TemporaryFolder folder;
   const Path path(folder / "");
-  return has(message_of<FileError>([&] { write_svg(tanh(ones({2}).track()), folder / "graph.svg"); }), "-Dgraphviz=disabled");
+  return has(message_of<FileError>([&] { write_svg(tanh(ones({2}).track()), folder / "graph.svg"); }),
+             "-Dgraphviz=disabled");
 }
 
 }  // namespace
@@ -391,7 +398,8 @@ TEST_CASE("write_svg: Graphviz takes every label that write_dot writes") {
   const TemporaryFolder folder;
   const Tensor x = ones({4, 3}), w = ones({3}).track();
   const Tensor y = sum(tanh(x * w)) / 2;
-  detail::draw(y, folder / "graph.svg", {{"<hid \"den\"&>.we\\ight\xff", w, true}}, {.names = {{"", x}}}, detail::Drawing::svg, Where::current());
+  detail::draw(y, folder / "graph.svg", {{"<hid \"den\"&>.we\\ight\xff", w, true}}, {.names = {{"", x}}},
+               detail::Drawing::svg, Where::current());
   const std::string svg = read_bytes(folder / "graph.svg");
   CHECK(has(svg, "</svg>"));
   CHECK(has(svg, "we\\ight?"));

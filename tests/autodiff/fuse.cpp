@@ -24,14 +24,16 @@ void same_as_operators(F f, const X&... x) {
 TEST_CASE("fuse: the value is that of the operators, broadcast or not") {
   const double b = 1.5;
   auto f = [b](auto x, auto w) { return tanh(x * w) / b + max(x, 0) - sigmoid(w) * exp(-x * x); };
-  for (auto& [s, t] : {std::pair<Shape, Shape>{{7}, {7}}, {{3, 4}, {4}}, {{}, {5}}, {{2, 1}, {1, 3}}, {{0}, {0}}, {{70, 30}, {1}}})
+  for (auto& [s, t] :
+       {std::pair<Shape, Shape>{{7}, {7}}, {{3, 4}, {4}}, {{}, {5}}, {{2, 1}, {1, 3}}, {{0}, {0}}, {{70, 30}, {1}}})
     same_as_operators(f, random(s), random(t, -1, 1, 2));
 }
 
 TEST_CASE("fuse: every derivative agrees with differences") {
   const double b = 1.5;
   auto f = [b](const Tensors& x) -> Tensor {
-    return fuse([b](auto p, auto q, auto r) { return tanh(p * q + r) * q / b + pow(r * r + 1, p) + select(p < q, p * p, softplus(r)); },
+    return fuse([b](auto p, auto q,
+                    auto r) { return tanh(p * q + r) * q / b + pow(r * r + 1, p) + select(p < q, p * p, softplus(r)); },
                 x[0], x[1], x[2]);
   };
   check_rule(f, {random({7}), random({7}, -1, 1, 2), random({7}, -1, 1, 3)});
@@ -40,13 +42,15 @@ TEST_CASE("fuse: every derivative agrees with differences") {
 }
 
 TEST_CASE("fuse: one operand, six operands") {
-  check_rule([](const Tensors& x) -> Tensor { return fuse([](auto p) { return p * sin(p) - cos(2 * p); }, x[0]); }, {random({5})});
+  check_rule([](const Tensors& x) -> Tensor { return fuse([](auto p) { return p * sin(p) - cos(2 * p); }, x[0]); },
+             {random({5})});
   check_rule(
       [](const Tensors& x) -> Tensor {
-        return fuse([](auto p, auto q, auto r, auto s, auto t, auto u) { return p * q + r * s - t / (u * u + 1); }, x[0], x[1], x[2], x[3],
-                    x[4], x[5]);
+        return fuse([](auto p, auto q, auto r, auto s, auto t, auto u) { return p * q + r * s - t / (u * u + 1); },
+                    x[0], x[1], x[2], x[3], x[4], x[5]);
       },
-      {random({3, 4}), random({4}, -1, 1, 2), random({3, 1}, -1, 1, 3), random({}, -1, 1, 4), random({1, 4}, -1, 1, 5), random({3, 4}, -1, 1, 6)});
+      {random({3, 4}), random({4}, -1, 1, 2), random({3, 1}, -1, 1, 3), random({}, -1, 1, 4), random({1, 4}, -1, 1, 5),
+       random({3, 4}, -1, 1, 6)});
 }
 
 TEST_CASE("fuse: a third derivative") {

@@ -1,11 +1,11 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/rule.h"
 
-#include "../support.h"
+#include <pthread.h>
 
 #include <cmath>
-#include <pthread.h>
 #include <thread>
 
 using namespace wengert;
@@ -170,7 +170,8 @@ TEST_CASE("a value that a derivative needs must not be changed meanwhile; the er
   const int changed = __LINE__ + 1;
   w.write<double>()[0] = 7;
   const std::string text = message<GraphError>([&] { backward(y); });
-  CHECK(contains(text, "mul: a value that its derivative needs was changed in place at graph.cpp:" + std::to_string(changed)));
+  CHECK(contains(
+      text, "mul: a value that its derivative needs was changed in place at graph.cpp:" + std::to_string(changed)));
   CHECK(contains(text, "graph.cpp:" + std::to_string(made)));
 }
 
@@ -199,7 +200,8 @@ TEST_CASE("backward: mistakes are named") {
   CHECK(contains(message<GraphError>([&] { backward(scalar(1)); }), "not on the tape"));
   CHECK(contains(message<TypeError>([&] { backward(scalar(1, int64)); }), "int64"));
   CHECK(contains(message<TypeError>([&] { (void)scalar(1, int64).track(); }), "int64 has no derivative"));
-  CHECK(contains(message<ShapeError>([&] { backward(exp(x), zeros({3}, float64)); }), "cotangent must be float64 [4] like y, got float64 [3]"));
+  CHECK(contains(message<ShapeError>([&] { backward(exp(x), zeros({3}, float64)); }),
+                 "cotangent must be float64 [4] like y, got float64 [3]"));
   CHECK(contains(message<GraphError>([&] { (void)grad(sum(exp(x)), random({4})); }), "track()"));
   CHECK(contains(message<ValueError>([&] { (void)exp(Tensor()); }), "undefined"));
 }
@@ -243,7 +245,8 @@ TEST_CASE("jvp of a vjp and vjp of a jvp agree") {
   const Tensor s = sum(mul(push_forward({&z, 1}, {&x, 1}, {&u, 1}, true)[0], v));
   const Tensor reverse_over_forward = grad(s, x);
   for (int i = 0; i < 3; ++i)
-    CHECK(forward_over_reverse.to_vector<double>()[i] == doctest::Approx(reverse_over_forward.to_vector<double>()[i]).epsilon(1e-13));
+    CHECK(forward_over_reverse.to_vector<double>()[i] ==
+          doctest::Approx(reverse_over_forward.to_vector<double>()[i]).epsilon(1e-13));
 }
 
 namespace {
@@ -287,7 +290,8 @@ TEST_CASE("mistakes in a rule are named") {
   CHECK(contains(message<GraphError>([&] { backward(sum(run(WrongShape{}, x))); }),
                  "wrong_shape: its vjp returned float64 [7] for operand 0, which is float64 [3]"));
   const Tensor y = run(WrongShape{}, x), u = random({3});
-  CHECK(contains(message<GraphError>([&] { (void)push_forward({&y, 1}, {&x, 1}, {&u, 1}); }), "wrong_shape: has no jvp for operand 0"));
+  CHECK(contains(message<GraphError>([&] { (void)push_forward({&y, 1}, {&x, 1}, {&u, 1}); }),
+                 "wrong_shape: has no jvp for operand 0"));
   CHECK(contains(message<GraphError>([&] { (void)grad(sum(run(KeepsIntermediate{}, x)), x, {.create_graph = true}); }),
                  "neither operand nor result"));
   (void)grad(sum(run(KeepsIntermediate{}, x)), x);  // a first derivative is fine

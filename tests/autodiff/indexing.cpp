@@ -1,6 +1,5 @@
-#include "derivatives.h"
-
 #include "../support.h"
+#include "derivatives.h"
 
 using namespace wengert;
 using namespace wengert::testing;
@@ -30,7 +29,8 @@ TEST_CASE("index_select: all dtypes, strided operands and strided indices") {
   for (int i = 0; i < 5; ++i)
     for (int j = 0; j < 3; ++j)
       for (int k = 0; k < 3; ++k)
-        CHECK(select(select(select(r, 0, i), 0, j), 0, k).item() == 20 * k + 5 * std::vector{1, 0, 3}[std::size_t(j)] + i);
+        CHECK(select(select(select(r, 0, i), 0, j), 0, k).item() ==
+              20 * k + 5 * std::vector{1, 0, 3}[std::size_t(j)] + i);
 }
 
 TEST_CASE("index_add: adds entries that meet") {
@@ -50,14 +50,16 @@ TEST_CASE("index_add: many rows onto few, against a plain loop") {
   std::vector<double> expected(std::size_t(n * inner));
   const auto v = x.to_vector<double>();
   for (std::size_t i = 0; i < std::size_t(m); ++i)
-    for (std::size_t j = 0; j < std::size_t(inner); ++j) expected[std::size_t(at[i] * inner) + j] += v[i * std::size_t(inner) + j];
+    for (std::size_t j = 0; j < std::size_t(inner); ++j)
+      expected[std::size_t(at[i] * inner) + j] += v[i * std::size_t(inner) + j];
   CHECK(index_add({n, inner}, 0, index(at), x).to_vector<double>() == expected);
 }
 
 TEST_CASE("pick and unpick: one entry of each row") {
   const Tensor x = tensor({{1, 2, 3}, {4, 5, 6}});
   CHECK(pick(x, index({2, 0})).to_vector<float>() == std::vector<float>{3, 4});
-  CHECK(pick(transpose(x), slice(index({1, 5, 0, 5, 1}), 0, 0, 5, 2)).to_vector<float>() == std::vector<float>{4, 2, 6});
+  CHECK(pick(transpose(x), slice(index({1, 5, 0, 5, 1}), 0, 0, 5, 2)).to_vector<float>() ==
+        std::vector<float>{4, 2, 6});
   CHECK(unpick(tensor({7, 8}), index({2, 0}), 3).to_vector<float>() == std::vector<float>{0, 0, 7, 8, 0, 0});
   CHECK(pick(zeros({0, 3}), index({})).shape() == Shape{0});
   CHECK(unpick(zeros({0}), index({}), 3).shape() == Shape{0, 3});
@@ -67,15 +69,18 @@ TEST_CASE("pick and unpick: one entry of each row") {
 TEST_CASE("indexing: derivatives") {
   for (int axis : {0, 1, 2})
     for (const auto& at : {index({0, 1, 1}), index({1}), index({})}) {
-      check_derivatives([&](std::span<const Tensor> x) { return index_select(x[0] * x[0], axis, at); }, {random({2, 2, 3}, 1)});
+      check_derivatives([&](std::span<const Tensor> x) { return index_select(x[0] * x[0], axis, at); },
+                        {random({2, 2, 3}, 1)});
       Shape shape{2, 2, 3};
       shape[axis] = at.shape()[0];
       check_derivatives([&](std::span<const Tensor> x) { return index_add({2, 2, 3}, axis, at, x[0]) * x[1]; },
                         {random(shape, 1), random({2, 2, 3}, 2)});
     }
   check_derivatives([](std::span<const Tensor> x) { return pick(x[0] * x[0], index({2, 0, 1})); }, {random({3, 4}, 1)});
-  check_derivatives([](std::span<const Tensor> x) { return unpick(x[0] * x[0], index({2, 0, 1}), 4); }, {random({3}, 1)});
-  check_derivatives([](std::span<const Tensor> x) { return pick(transpose(x[0]), index({2, 0})); }, {random({3, 2}, 1)});
+  check_derivatives([](std::span<const Tensor> x) { return unpick(x[0] * x[0], index({2, 0, 1}), 4); },
+                    {random({3}, 1)});
+  check_derivatives([](std::span<const Tensor> x) { return pick(transpose(x[0]), index({2, 0})); },
+                    {random({3, 2}, 1)});
 }
 
 TEST_CASE("indexing: mistakes name the index, its position and the size") {
@@ -88,26 +93,31 @@ TEST_CASE("indexing: mistakes name the index, its position and the size") {
         "index_select: the index must be int64, got float32; convert with to(index, int64)");
   CHECK(message_of<ShapeError>([&] { index_select(x, 0, from(std::vector<std::int64_t>{0}, {1, 1})); }) ==
         "index_select: the index must have one axis, got [1, 1]");
-  CHECK(message_of<ValueError>([&] { index_select(x, 2, index({0})); }) == "index_select: axis 2 of a tensor with shape [2, 3]");
+  CHECK(message_of<ValueError>([&] { index_select(x, 2, index({0})); }) ==
+        "index_select: axis 2 of a tensor with shape [2, 3]");
   CHECK(message_of<ValueError>([&] { index_add({2, 3}, 0, index({0, 5}), x); }) ==
         "index_add: index 5 at position 1 is outside of an axis of size 2");
-  CHECK(message_of<ShapeError>([&] { index_add({2, 4}, 0, index({0, 1}), x); }) == "index_add: [2, 3] and [2, 4] differ beside axis 0");
+  CHECK(message_of<ShapeError>([&] { index_add({2, 4}, 0, index({0, 1}), x); }) ==
+        "index_add: [2, 3] and [2, 4] differ beside axis 0");
   CHECK(message_of<ShapeError>([&] { index_add({2, 3}, 0, index({0}), x); }) ==
         "index_add: axis 0 of [2, 3] needs as many indices, got 1");
   CHECK(message_of<TypeError>([&] { index_add({2, 3}, 0, index({0, 1}), to(x, boolean)); }) ==
         "index_add: not defined for bool; convert with to(x, int64)");
-  CHECK(message_of<ValueError>([&] { pick(x, index({0, 3})); }) == "pick: index 3 at position 1 is outside of an axis of size 3");
+  CHECK(message_of<ValueError>([&] { pick(x, index({0, 3})); }) ==
+        "pick: index 3 at position 1 is outside of an axis of size 3");
   CHECK(message_of<ShapeError>([&] { pick(x, index({0})); }) == "pick: x is [2, 3], so 2 indices are needed, got 1");
   CHECK(message_of<ShapeError>([&] { pick(ones({2}), index({0})); }) == "pick: x must be [n, k], got [2]");
   CHECK(message_of<ValueError>([&] { unpick(ones({2}), index({0, 3}), 3); }) ==
         "unpick: index 3 at position 1 is outside of an axis of size 3");
-  CHECK(message_of<ShapeError>([&] { unpick(ones({2}), index({0}), 3); }) == "unpick: x is [2], so 2 indices are needed, got 1");
+  CHECK(message_of<ShapeError>([&] { unpick(ones({2}), index({0}), 3); }) ==
+        "unpick: x is [2], so 2 indices are needed, got 1");
 }
 
 TEST_CASE("indexing: every derivative agrees with differences, through the harness") {
   using Tensors = std::vector<Tensor>;
   using test::check_rule;
-  const Tensor index = from(std::vector<std::int64_t>{2, 0, 2, 1}, {4}), row = from(std::vector<std::int64_t>{1, 0, 2}, {3});
+  const Tensor index = from(std::vector<std::int64_t>{2, 0, 2, 1}, {4}),
+               row = from(std::vector<std::int64_t>{1, 0, 2}, {3});
   for (int axis : {0, 1}) {
     check_rule([&](const Tensors& x) { return index_select(x[0], axis, index); }, {test::random({3, 3})});
     check_rule([&](const Tensors& x) { return index_add({3, 4}, 0, index, x[0]); }, {test::random({4, 4})});

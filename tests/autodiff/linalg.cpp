@@ -1,8 +1,6 @@
-#include "derivatives.h"
-
-#include "wengert/autodiff/parallel.h"
-
 #include "../support.h"
+#include "derivatives.h"
+#include "wengert/autodiff/parallel.h"
 
 using namespace wengert;
 using namespace wengert::testing;
@@ -49,9 +47,10 @@ TEST_CASE("matmul: vectors are rows on the left and columns on the right, and di
 }
 
 TEST_CASE("matmul: equals plain loops for all sizes around the blocks, in both dtypes and any layout") {
-  const Shape sizes[] = {{1, 1, 1},  {1, 7, 1},   {5, 1, 9},    {3, 3, 3},     {4, 16, 10},   {16, 17, 15},   {32, 64, 10},
-                         {1, 64, 33}, {64, 33, 1}, {33, 5, 129}, {128, 40, 256}, {129, 30, 257}, {300, 300, 70}, {70, 700, 300},
-                         {9, 385, 49}, {1, 900, 200}, {200, 900, 1}, {2, 1500, 3},  {600, 20, 100}};
+  const Shape sizes[] = {{1, 1, 1},      {1, 7, 1},      {5, 1, 9},      {3, 3, 3},      {4, 16, 10},
+                         {16, 17, 15},   {32, 64, 10},   {1, 64, 33},    {64, 33, 1},    {33, 5, 129},
+                         {128, 40, 256}, {129, 30, 257}, {300, 300, 70}, {70, 700, 300}, {9, 385, 49},
+                         {1, 900, 200},  {200, 900, 1},  {2, 1500, 3},   {600, 20, 100}};
   for (DType dtype : {float32, float64})
     for (const Shape& s : sizes) {
       const Tensor x = random({s[0], s[1]}, 1, dtype), w = random({s[1], s[2]}, 2, dtype);
@@ -91,10 +90,20 @@ TEST_CASE("matmul: leading axes broadcast, and each entry is the product of its 
 
 TEST_CASE("matmul: derivatives for vectors, matrices, batches and repeated leading axes") {
   auto f = [](std::span<const Tensor> x) { return matmul(x[0], x[1]); };
-  const Shape shapes[][2] = {{{3}, {3}},          {{2, 3}, {3}},       {{3}, {3, 2}},          {{2, 3}, {3, 4}},
-                             {{1, 3}, {3, 1}},    {{2, 1}, {1, 2}},    {{2, 2, 3}, {3, 2}},    {{2, 3}, {2, 3, 2}},
-                             {{2, 2, 3}, {3}},    {{3}, {2, 3, 2}},    {{2, 1, 2, 3}, {3, 3, 2}}, {{2, 2, 3}, {1, 3, 2}},
-                             {{2, 0, 3}, {3, 2}}, {{2, 2, 3}, {2, 3, 2}}};
+  const Shape shapes[][2] = {{{3}, {3}},
+                             {{2, 3}, {3}},
+                             {{3}, {3, 2}},
+                             {{2, 3}, {3, 4}},
+                             {{1, 3}, {3, 1}},
+                             {{2, 1}, {1, 2}},
+                             {{2, 2, 3}, {3, 2}},
+                             {{2, 3}, {2, 3, 2}},
+                             {{2, 2, 3}, {3}},
+                             {{3}, {2, 3, 2}},
+                             {{2, 1, 2, 3}, {3, 3, 2}},
+                             {{2, 2, 3}, {1, 3, 2}},
+                             {{2, 0, 3}, {3, 2}},
+                             {{2, 2, 3}, {2, 3, 2}}};
   for (const auto& s : shapes) check_derivatives(f, {random(s[0], 1), random(s[1], 2)});
 }
 
@@ -110,9 +119,11 @@ TEST_CASE("linear: is x W^T + bias on the last axis") {
   check_close(linear(x, w, Tensor()), matmul(x, transpose(w)), 1e-15);
   check_close(linear(reshape(slice(x, 0, 0, 1), {5, 4}), w, b), select(linear(x, w, b), 0, 0), 1e-15);
   CHECK(linear(ones({4}), ones({3, 4}), Tensor()).to_vector<float>() == std::vector<float>{4, 4, 4});
-  CHECK(linear(ones({2, 0}), ones({3, 0}), tensor({1, 2, 3})).to_vector<float>() == std::vector<float>{1, 2, 3, 1, 2, 3});
+  CHECK(linear(ones({2, 0}), ones({3, 0}), tensor({1, 2, 3})).to_vector<float>() ==
+        std::vector<float>{1, 2, 3, 1, 2, 3});
   for (const Shape& s : {Shape{32, 64, 10}, Shape{200, 30, 300}, Shape{1, 784, 128}}) {
-    const Tensor xs = random({s[0], s[1]}, 1, float32), ws = random({s[2], s[1]}, 2, float32), bs = random({s[2]}, 3, float32);
+    const Tensor xs = random({s[0], s[1]}, 1, float32), ws = random({s[2], s[1]}, 2, float32),
+                 bs = random({s[2]}, 3, float32);
     check_close(linear(xs, ws, bs), plain(xs, transpose(ws)) + to(bs, float64), tolerance(float32, s[1]));
   }
 }
@@ -123,12 +134,14 @@ TEST_CASE("linear: derivatives with and without bias") {
     check_derivatives(f, {random(s, 1), random({3, 4}, 2), random({3}, 3)});
     check_derivatives(f, {random(s, 1), random({3, 4}, 2)});
   }
-  check_derivatives([](std::span<const Tensor> x) { return linear(transpose(x[0]), transpose(x[1]), slice(x[2], 0, 0, 6, 2)); },
-                    {random({4, 2}, 1), random({4, 3}, 2), random({6}, 3)});
+  check_derivatives(
+      [](std::span<const Tensor> x) { return linear(transpose(x[0]), transpose(x[1]), slice(x[2], 0, 0, 6, 2)); },
+      {random({4, 2}, 1), random({4, 3}, 2), random({6}, 3)});
 }
 
 TEST_CASE("matmul: the same bits for any number of threads") {
-  const Tensor x = random({300, 500}, 1, float32), w = random({500, 700}, 2, float32), z = random({40, 30, 50}, 3, float32);
+  const Tensor x = random({300, 500}, 1, float32), w = random({500, 700}, 2, float32),
+               z = random({40, 30, 50}, 3, float32);
   const int before = threads();
   std::vector<std::vector<float>> seen;
   for (int n : {1, 2, 3, 8}) {
@@ -155,7 +168,8 @@ TEST_CASE("matmul and linear: mistakes name the shapes and the cure") {
         "matmul: dtypes differ: float32 and float64; convert one with to()");
   CHECK(message_of<TypeError>([] { matmul(ones({2, 2}, int64), ones({2, 2}, int64)); }) ==
         "matmul: not defined for int64; convert with to(x, float32)");
-  CHECK(message_of<ShapeError>([] { linear(ones({2, 3}), ones({4}), Tensor()); }) == "linear: weight must be [out, in], got [4]");
+  CHECK(message_of<ShapeError>([] { linear(ones({2, 3}), ones({4}), Tensor()); }) ==
+        "linear: weight must be [out, in], got [4]");
   CHECK(message_of<ShapeError>([] { linear(ones({2, 3}), ones({5, 4}), Tensor()); }) ==
         "linear: x must be [.., 4] for a weight [out, in] = [5, 4], got [2, 3]");
   CHECK(message_of<ShapeError>([] { linear(ones({2, 4}), ones({5, 4}), ones({4})); }) ==
@@ -167,9 +181,10 @@ TEST_CASE("matmul and linear: mistakes name the shapes and the cure") {
 TEST_CASE("matmul, linear: every derivative agrees with differences, through the harness") {
   using Tensors = std::vector<Tensor>;
   using test::check_rule;
-  const std::pair<Shape, Shape> shapes[] = {{{3, 4}, {4, 2}}, {{4}, {4, 2}},       {{3, 4}, {4}},          {{4}, {4}},
-                                            {{0, 4}, {4, 2}}, {{3, 0}, {0, 2}},    {{2, 3, 4}, {4, 2}},    {{2, 1, 3, 4}, {5, 4, 2}},
-                                            {{1, 1}, {1, 1}}, {{20, 33}, {33, 18}}, {{2, 3, 4}, {2, 4, 1}}};
+  const std::pair<Shape, Shape> shapes[] = {
+      {{3, 4}, {4, 2}}, {{4}, {4, 2}},        {{3, 4}, {4}},         {{4}, {4}},
+      {{0, 4}, {4, 2}}, {{3, 0}, {0, 2}},     {{2, 3, 4}, {4, 2}},   {{2, 1, 3, 4}, {5, 4, 2}},
+      {{1, 1}, {1, 1}}, {{20, 33}, {33, 18}}, {{2, 3, 4}, {2, 4, 1}}};
   for (auto& [s, t] : shapes) {
     INFO(to_string(s), " x ", to_string(t));
     check_rule([](const Tensors& x) { return matmul(x[0], x[1]); }, {test::random(s), test::random(t, -1, 1, 2)});
@@ -178,6 +193,7 @@ TEST_CASE("matmul, linear: every derivative agrees with differences, through the
     INFO(to_string(s));
     check_rule([](const Tensors& x) { return linear(x[0], x[1], x[2]); },
                {test::random(s), test::random({5, 4}, -1, 1, 2), test::random({5}, -1, 1, 3)});
-    check_rule([](const Tensors& x) { return linear(x[0], x[1], Tensor()); }, {test::random(s), test::random({5, 4}, -1, 1, 2)});
+    check_rule([](const Tensors& x) { return linear(x[0], x[1], Tensor()); },
+               {test::random(s), test::random({5, 4}, -1, 1, 2)});
   }
 }

@@ -1,9 +1,8 @@
 #include "wengert/autodiff/model.h"
 
+#include "support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "support.h"
 
 #include <doctest/doctest.h>
 
@@ -55,20 +54,19 @@ struct Everything {
 };
 
 struct Wide {
-  Param a0 = zeros({}), a1 = zeros({}), a2 = zeros({}), a3 = zeros({}), a4 = zeros({}), a5 = zeros({}), a6 = zeros({}), a7 = zeros({}),
-        a8 = zeros({}), a9 = zeros({}), b0 = zeros({}), b1 = zeros({}), b2 = zeros({}), b3 = zeros({}), b4 = zeros({}), b5 = zeros({}), b6 = zeros({}),
-        b7 = zeros({}), b8 = zeros({}), b9 = zeros({}), c0 = zeros({}), c1 = zeros({}), c2 = zeros({}), c3 = zeros({}), c4 = zeros({}),
-        c5 = zeros({}), c6 = zeros({}), c7 = zeros({}), c8 = zeros({}), c9 = zeros({}), d0 = zeros({}), d1 = zeros({}), d2 = zeros({}),
-        d3 = zeros({}), d4 = zeros({}), d5 = zeros({});
+  Param a0 = zeros({}), a1 = zeros({}), a2 = zeros({}), a3 = zeros({}), a4 = zeros({}), a5 = zeros({}), a6 = zeros({}),
+        a7 = zeros({}), a8 = zeros({}), a9 = zeros({}), b0 = zeros({}), b1 = zeros({}), b2 = zeros({}), b3 = zeros({}),
+        b4 = zeros({}), b5 = zeros({}), b6 = zeros({}), b7 = zeros({}), b8 = zeros({}), b9 = zeros({}), c0 = zeros({}),
+        c1 = zeros({}), c2 = zeros({}), c3 = zeros({}), c4 = zeros({}), c5 = zeros({}), c6 = zeros({}), c7 = zeros({}),
+        c8 = zeros({}), c9 = zeros({}), d0 = zeros({}), d1 = zeros({}), d2 = zeros({}), d3 = zeros({}), d4 = zeros({}),
+        d5 = zeros({});
 };
 
 struct Foreign {
   explicit Foreign(int n) : inner(ones({n})) {}
   Param inner;
 };
-auto members(auto& f)
-  requires std::same_as<std::remove_const_t<std::remove_reference_t<decltype(f)>>, Foreign>
-{
+auto members(auto& f) requires std::same_as<std::remove_const_t<std::remove_reference_t<decltype(f)>>, Foreign> {
   return fields(field("inner", f.inner));
 }
 
@@ -102,8 +100,9 @@ TEST_CASE("model: names are the paths to the members, in order") {
 TEST_CASE("model: containers, optionals, tuples and variants are followed, undefined Params are not there") {
   Everything e;
   e.extra = Dense(2, 2);
-  CHECK(names(e) == Names{"blocks.0.weight", "blocks.0.bias", "blocks.1.weight", "blocks.1.bias", "pair.0", "pair.1", "extra.weight",
-                          "extra.bias", "mixed.0.weight", "mixed.0.bias", "mixed.2", "scale.0", "choice", "nested.0.0", "running"});
+  CHECK(names(e) == Names{"blocks.0.weight", "blocks.0.bias", "blocks.1.weight", "blocks.1.bias", "pair.0", "pair.1",
+                          "extra.weight", "extra.bias", "mixed.0.weight", "mixed.0.bias", "mixed.2", "scale.0",
+                          "choice", "nested.0.0", "running"});
   CHECK(count(e) == 4 + 3 + 3 + 6 + 2 + 1 + 1 + 5 + 7);
 }
 
@@ -112,8 +111,9 @@ TEST_CASE("model: a local struct, a struct of structs, a tree and thirty-six mem
     Param first_ = ones({1}), value2 = ones({2});
     Mlp inner;
   };
-  const Names expected{"first_", "value2", "inner.hidden.weight", "inner.hidden.bias", "inner.output.weight", "inner.output.bias", "inner.gain",
-                       "inner.mask"};
+  const Names expected{
+      "first_",     "value2",    "inner.hidden.weight", "inner.hidden.bias", "inner.output.weight", "inner.output.bias",
+      "inner.gain", "inner.mask"};
   CHECK(names(Local()) == expected);
   Tree t;
   t.children.resize(2);
@@ -213,10 +213,12 @@ TEST_CASE("model: two models are walked in step") {
 TEST_CASE("model: walking two that differ in length or in an optional is an error that names the place") {
   Everything a, b;
   b.blocks.pop_back();
-  CHECK(contains(message<ValueError>([&] { for_each_param(a, b, [](std::string_view, Param&, Param&) {}); }), "'blocks'"));
+  CHECK(contains(message<ValueError>([&] { for_each_param(a, b, [](std::string_view, Param&, Param&) {}); }),
+                 "'blocks'"));
   Everything c;
   c.extra = Dense(1, 1);
-  CHECK(contains(message<ValueError>([&] { for_each_param(a, c, [](std::string_view, Param&, Param&) {}); }), "'extra'"));
+  CHECK(
+      contains(message<ValueError>([&] { for_each_param(a, c, [](std::string_view, Param&, Param&) {}); }), "'extra'"));
   Everything d;
   d.choice = Dense(1, 1);
   CHECK_THROWS_AS(for_each_param(a, d, [](Param&, Param&) {}), ValueError);

@@ -1,7 +1,6 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "../support.h"
 
 #include <numeric>
 
@@ -30,7 +29,12 @@ TEST_CASE("views share their numbers; reshape copies only what is out of order")
 }
 
 TEST_CASE("reshape: a view of strided numbers or a copy, never other numbers") {
-  const Tensor views[] = {count, transpose(count), slice(count, 2, 1, 3), slice(count, 1, 0, 3, 2), permute(count, {1, 0, 2}), expand(slice(count, 0, 0, 1), {3, 3, 4}),
+  const Tensor views[] = {count,
+                          transpose(count),
+                          slice(count, 2, 1, 3),
+                          slice(count, 1, 0, 3, 2),
+                          permute(count, {1, 0, 2}),
+                          expand(slice(count, 0, 0, 1), {3, 3, 4}),
                           select(count, 1, 1)};
   for (const Tensor& v : views)
     for (Shape shape : {Shape{-1}, Shape{2, -1}, Shape{-1, 2}, Shape{1, 2, 1, -1}, Shape{-1, 1, 4}}) {
@@ -70,12 +74,14 @@ TEST_CASE("movement: every derivative agrees with differences") {
 
 TEST_CASE("to, track: every derivative agrees with differences") {
   // float32 in between: all holds to its rounding of 6e-8 only; the map is linear, so the step may be large.
-  check_rule([](const Tensors& t) { return to(to(t[0], float32), float64); }, {random({6})}, {.step = 0.1, .identity = 1e-6});
+  check_rule([](const Tensors& t) { return to(to(t[0], float32), float64); }, {random({6})},
+             {.step = 0.1, .identity = 1e-6});
   check_rule([](const Tensors& t) { return exp(t[0].track()); }, {random({6})});
 }
 
 TEST_CASE("to: the cotangent comes back in the dtype that went in") {
-  const Tensor x = tensor({0.5, 0.25}, float64).track(), y = to(x, float32), y_bar = tensor({3, 4}), x_dot = tensor({5, 6}, float64);
+  const Tensor x = tensor({0.5, 0.25}, float64).track(), y = to(x, float32), y_bar = tensor({3, 4}),
+               x_dot = tensor({5, 6}, float64);
   CHECK(grad({&y, 1}, {&x, 1}, {&y_bar, 1}, {.keep_graph = true})[0].to_vector<double>() == std::vector<double>{3, 4});
   CHECK(push_forward({&y, 1}, {&x, 1}, {&x_dot, 1})[0].to_vector<float>() == std::vector<float>{5, 6});
   CHECK(!to(x, int64).tracked());
@@ -122,12 +128,14 @@ TEST_CASE("amax: ties share the cotangent") {
 TEST_CASE("movement and reduction: mistakes are named") {
   CHECK(contains(message<ValueError>([] { (void)sum(count, {3}); }), "sum: axis 3 of a tensor with shape [2, 3, 4]"));
   CHECK(contains(message<ValueError>([] { (void)sum(count, {1, -2}); }), "named twice"));
-  CHECK(contains(message<ShapeError>([] { (void)reshape(count, {5, -1}); }), "reshape: [2, 3, 4] has 24 elements and cannot become [5, -1]"));
+  CHECK(contains(message<ShapeError>([] { (void)reshape(count, {5, -1}); }),
+                 "reshape: [2, 3, 4] has 24 elements and cannot become [5, -1]"));
   CHECK(contains(message<ShapeError>([] { (void)reshape(count, {-1, -1}); }), "only one"));
   CHECK(contains(message<ValueError>([] { (void)permute(count, {0, 1}); }), "every axis"));
   CHECK(contains(message<ValueError>([] { (void)select(count, 0, 2); }), "select: entry 2 of axis 0 of [2, 3, 4]"));
   CHECK(contains(message<ValueError>([] { (void)narrow(count, 0, 1, 2); }), "narrow"));
-  CHECK(contains(message<ShapeError>([] { (void)expand(count, {2, 3, 5}); }), "expand: [2, 3, 4] does not repeat to [2, 3, 5]"));
+  CHECK(contains(message<ShapeError>([] { (void)expand(count, {2, 3, 5}); }),
+                 "expand: [2, 3, 4] does not repeat to [2, 3, 5]"));
   CHECK(contains(message<ShapeError>([] { (void)cat({zeros({2, 3}), zeros({3, 2})}); }), "cat: [2, 3] and [3, 2]"));
   CHECK(contains(message<TypeError>([] { (void)cat({zeros({2}), zeros({2}, float64)}); }), "cat: dtypes differ"));
   CHECK(contains(message<ShapeError>([] { (void)amax(zeros({0})); }), "no entries"));

@@ -1,7 +1,6 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "../support.h"
 
 #include <cmath>
 
@@ -61,8 +60,10 @@ TEST_CASE("one_hot: one at the index") {
 
 TEST_CASE("indices outside of the axis are errors with the number") {
   const Tensor x = zeros({2, 3});
-  CHECK(test::contains(test::message<ValueError>([&] { (void)gather(x, 1, index({0, 3}, {2, 1})); }), "gather: index 3 is outside of an axis of size 3"));
+  CHECK(test::contains(test::message<ValueError>([&] { (void)gather(x, 1, index({0, 3}, {2, 1})); }),
+                       "gather: index 3 is outside of an axis of size 3"));
   CHECK(test::contains(test::message<TypeError>([&] { (void)gather(x, 1, x); }), "gather: the index must be int64"));
-  CHECK(test::contains(test::message<ShapeError>([&] { (void)gather(x, 1, index({0}, {1})); }), "must have the axes of [2, 3]"));
+  CHECK(test::contains(test::message<ShapeError>([&] { (void)gather(x, 1, index({0}, {1})); }),
+                       "must have the axes of [2, 3]"));
   CHECK(test::contains(test::message<ValueError>([&] { (void)topk(x, 4); }), "topk: 4 entries of axis 1"));
 }

@@ -1,7 +1,6 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "../support.h"
 
 #include <cmath>
 
@@ -41,7 +40,8 @@ const Unary unary[] = {
     {"silu", silu, [](double x) { return x / (1 + std::exp(-x)); }},
     {"gelu", gelu, [](double x) { return x / 2 * (1 + std::erf(x / std::sqrt(2.0))); }},
     {"elu", [](Operand x) { return elu(x, 1.5); }, [](double x) { return x > 0 ? x : 1.5 * (std::exp(x) - 1); }},
-    {"clamp", [](Operand x) { return clamp(x, -1.05, 1.05); }, [](double x) { return std::fmin(std::fmax(x, -1.05), 1.05); }},
+    {"clamp", [](Operand x) { return clamp(x, -1.05, 1.05); },
+     [](double x) { return std::fmin(std::fmax(x, -1.05), 1.05); }},
     {"pow 3", [](Operand x) { return pow(x, 3); }, [](double x) { return x * x * x; }},
     {"pow 2.5", [](Operand x) { return pow(x, 2.5); }, [](double x) { return std::pow(x, 2.5); }, 0.1, 2},
     {"sign", sign, [](double x) { return double((x > 0) - (x < 0)); }},
@@ -66,31 +66,43 @@ const Unary unary[] = {
     {"lgamma", lgamma, [](double x) { return std::lgamma(x); }, 0.3, 5},
     {"lgamma below 0", lgamma, [](double x) { return std::lgamma(x); }, -1.8, -1.2},
     {"digamma", digamma, [](double x) { return (std::lgamma(x + 1e-4) - std::lgamma(x - 1e-4)) / 2e-4; }, 1.5, 2, 1e-8},
-    {"digamma below 0", digamma, [](double x) { return (std::lgamma(x + 1e-4) - std::lgamma(x - 1e-4)) / 2e-4; }, -1.8, -1.3, 1e-6},
-    {"polygamma", [](Operand x) { return polygamma(2, x); }, [](double x) {
+    {"digamma below 0", digamma, [](double x) { return (std::lgamma(x + 1e-4) - std::lgamma(x - 1e-4)) / 2e-4; }, -1.8,
+     -1.3, 1e-6},
+    {"polygamma", [](Operand x) { return polygamma(2, x); },
+     [](double x) {
        double s = 0.5 / std::pow(x + 1000, 2);  // -2 sum 1 / (x + k)^3, the rest by its integral
        s += 0.5 / std::pow(x + 1000, 3);
        for (int k = 999; k >= 0; --k) s += 1 / std::pow(x + k, 3);
        return -2 * s;
-     }, 0.5, 3, 1e-10},
-    {"polygamma below 0", [](Operand x) { return polygamma(1, x); }, [](double x) {
+     },
+     0.5, 3, 1e-10},
+    {"polygamma below 0", [](Operand x) { return polygamma(1, x); },
+     [](double x) {
        double s = 1 / (x + 1000) + 0.5 / std::pow(x + 1000, 2);
        for (int k = 999; k >= 0; --k) s += 1 / std::pow(x + k, 2);
        return s;
-     }, -1.8, -1.2, 1e-8},
+     },
+     -1.8, -1.2, 1e-8},
     {"relu6", relu6, [](double x) { return std::fmin(std::fmax(x, 0), 6); }, 4.1, 7.9},
     {"log_sigmoid", log_sigmoid, [](double x) { return -std::log(1 + std::exp(-x)); }},
-    {"softplus, beta", [](Operand x) { return softplus(x, 2, 1.1); }, [](double x) { return 2 * x > 1.1 ? x : std::log(1 + std::exp(2 * x)) / 2; }},
+    {"softplus, beta", [](Operand x) { return softplus(x, 2, 1.1); },
+     [](double x) { return 2 * x > 1.1 ? x : std::log(1 + std::exp(2 * x)) / 2; }},
     {"mish", mish, [](double x) { return x * std::tanh(std::log(1 + std::exp(x))); }},
-    {"gelu_tanh", gelu_tanh, [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
-    {"celu", [](Operand x) { return celu(x, 0.5); }, [](double x) { return x > 0 ? x : 0.5 * (std::exp(x / 0.5) - 1); }},
+    {"gelu_tanh", gelu_tanh,
+     [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
+    {"celu", [](Operand x) { return celu(x, 0.5); },
+     [](double x) { return x > 0 ? x : 0.5 * (std::exp(x / 0.5) - 1); }},
     {"selu", selu, [](double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * (std::exp(x) - 1)); }},
     {"softsign", softsign, [](double x) { return x / (1 + std::fabs(x)); }},
     {"tanhshrink", tanhshrink, [](double x) { return x - std::tanh(x); }},
-    {"hardtanh", [](Operand x) { return hardtanh(x, -1.05, 0.95); }, [](double x) { return std::fmin(std::fmax(x, -1.05), 0.95); }},
+    {"hardtanh", [](Operand x) { return hardtanh(x, -1.05, 0.95); },
+     [](double x) { return std::fmin(std::fmax(x, -1.05), 0.95); }},
     {"hardsigmoid", hardsigmoid, [](double x) { return std::fmin(std::fmax(x / 6 + 0.5, 0), 1); }, -4, 4},
     {"hardswish", hardswish, [](double x) { return x * std::fmin(std::fmax(x / 6 + 0.5, 0), 1); }, -4, 4},
-    {"softshrink", [](Operand x) { return softshrink(x); }, [](double x) { return x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : 0; }},
+    {"softshrink", [](Operand x) { return softshrink(x); },
+     [](double x) { return x > 0.5    ? x - 0.5
+                           : x < -0.5 ? x + 0.5
+                                      : 0; }},
     {"hardshrink", [](Operand x) { return hardshrink(x); }, [](double x) { return std::fabs(x) > 0.5 ? x : 0; }},
     {"2^x", [](Operand x) { return pow(2.5, x); }, [](double x) { return std::pow(2.5, x); }},
     {"affine", [](Operand x) { return 3 - 2 * x; }, [](double x) { return 3 - 2 * x; }},
@@ -107,7 +119,8 @@ TEST_CASE("unary operators: values are those of plain doubles, for every length 
       const auto got = u.f(x).to_vector<double>(), from = x.to_vector<double>();
       for (std::size_t i = 0; i < got.size(); ++i) {
         const double want = u.plain(from[i]);
-        CHECK_MESSAGE(std::abs(got[i] - want) <= u.tolerance * (1 + std::abs(want)), u.name, " at ", from[i], ": ", got[i], " instead of ", want);
+        CHECK_MESSAGE(std::abs(got[i] - want) <= u.tolerance * (1 + std::abs(want)), u.name, " at ", from[i], ": ",
+                      got[i], " instead of ", want);
       }
     }
 }
@@ -126,17 +139,28 @@ TEST_CASE("binary operators: every derivative agrees with differences, broadcast
     Tensor (*f)(Operand, Operand);
     double low;
   };
-  const Binary binary[] = {{"add", add, -1},     {"sub", sub, -1},         {"mul", mul, -1},         {"div", div, 0.5},
-                           {"pow", pow, 0.3},    {"maximum", maximum, -1}, {"minimum", minimum, -1}, {"scale", scale, 0.1},
-                           {"atan2", atan2, 0.3},   {"hypot", hypot, 0.3}, {"fmod", fmod, 0.6},       {"remainder", remainder, 0.6},
-                           {"logaddexp", logaddexp, -1}, {"xlogy", xlogy, 0.3}};
-  const std::pair<Shape, Shape> shapes[] = {{{5}, {5}},          {{}, {}},           {{3, 4}, {4}},    {{4}, {3, 4}},   {{3, 1}, {1, 4}},
-                                            {{2, 3, 4}, {3, 1}}, {{0, 3}, {3}},      {{1}, {1}},       {{40, 30}, {1}}, {{}, {2, 2}},
-                                            {{1, 1}, {5}},       {{2, 1, 2}, {2, 2}}};
+  const Binary binary[] = {{"add", add, -1},
+                           {"sub", sub, -1},
+                           {"mul", mul, -1},
+                           {"div", div, 0.5},
+                           {"pow", pow, 0.3},
+                           {"maximum", maximum, -1},
+                           {"minimum", minimum, -1},
+                           {"scale", scale, 0.1},
+                           {"atan2", atan2, 0.3},
+                           {"hypot", hypot, 0.3},
+                           {"fmod", fmod, 0.6},
+                           {"remainder", remainder, 0.6},
+                           {"logaddexp", logaddexp, -1},
+                           {"xlogy", xlogy, 0.3}};
+  const std::pair<Shape, Shape> shapes[] = {
+      {{5}, {5}},    {{}, {}},   {{3, 4}, {4}},   {{4}, {3, 4}}, {{3, 1}, {1, 4}}, {{2, 3, 4}, {3, 1}},
+      {{0, 3}, {3}}, {{1}, {1}}, {{40, 30}, {1}}, {{}, {2, 2}},  {{1, 1}, {5}},    {{2, 1, 2}, {2, 2}}};
   for (const Binary& b : binary)
     for (auto& [s, t] : shapes) {
       INFO(b.name, " ", to_string(s), " ", to_string(t));
-      check_rule([&](const Tensors& x) { return b.f(x[0], x[1]); }, {random(s, b.low, 1.7, 5), random(t, b.low, 1.7, 6)});
+      check_rule([&](const Tensors& x) { return b.f(x[0], x[1]); },
+                 {random(s, b.low, 1.7, 5), random(t, b.low, 1.7, 6)});
     }
 }
 
@@ -170,7 +194,8 @@ TEST_CASE("poles: a cotangent of zero stays zero, and so does its slope") {
   const Tensor x = tensor({0, 4}, float64).track();
   const Tensor y = sqrt(x);
   const Tensor y_bar = tensor({0, 1}, float64);
-  CHECK(grad({&y, 1}, {&x, 1}, {&y_bar, 1}, {.keep_graph = true})[0].to_vector<double>() == std::vector<double>{0, 0.25});
+  CHECK(grad({&y, 1}, {&x, 1}, {&y_bar, 1}, {.keep_graph = true})[0].to_vector<double>() ==
+        std::vector<double>{0, 0.25});
   CHECK(push_forward({&y, 1}, {&x, 1}, {&y_bar, 1})[0].to_vector<double>() == std::vector<double>{0, 0.25});
 }
 
@@ -195,7 +220,9 @@ TEST_CASE("errors name the operator, both shapes and the line of the call") {
   const std::string text = test::message<ShapeError>([&] { (void)(a + b); });
   CHECK(test::contains(text, "add: shapes [2, 3] and [4, 3] do not broadcast"));
   CHECK(test::contains(text, "pointwise.cpp:" + std::to_string(line)));
-  CHECK(test::contains(test::message<TypeError>([&] { (void)mul(a, zeros({3}, float64)); }), "mul: dtypes differ: float32 and float64"));
-  CHECK(test::contains(test::message<TypeError>([&] { (void)tanh(zeros({3}, int64)); }), "tanh: not defined for int64"));
+  CHECK(test::contains(test::message<TypeError>([&] { (void)mul(a, zeros({3}, float64)); }),
+                       "mul: dtypes differ: float32 and float64"));
+  CHECK(
+      test::contains(test::message<TypeError>([&] { (void)tanh(zeros({3}, int64)); }), "tanh: not defined for int64"));
   CHECK(test::contains(test::message<TypeError>([&] { (void)where(a, a, a); }), "condition must be bool"));
 }

@@ -57,17 +57,11 @@ TEST_CASE("interpolate: all derivatives, for growing and shrinking axes of any n
       if (align && !may_align(mode)) continue;
       for (Shape size : {Shape{3}, {9}, {1}, {2, 11}, {8, 3}, {5, 3, 9}}) {
         CAPTURE(to_string(size));
-        test::check_rule(
-            [&](const std::vector<Tensor>& t) {
-              return interpolate(t[0], size, {mode, align});
-            },
-            {random({2, 3, 4, 5}, 2)});
+        test::check_rule([&](const std::vector<Tensor>& t) { return interpolate(t[0], size, {mode, align}); },
+                         {random({2, 3, 4, 5}, 2)});
       }
-      test::check_rule(
-          [&](const std::vector<Tensor>& t) {
-            return interpolate_by(t[0], {1.7, 0.6}, {mode, align});
-          },
-          {random({2, 4, 5}, 3)});
+      test::check_rule([&](const std::vector<Tensor>& t) { return interpolate_by(t[0], {1.7, 0.6}, {mode, align}); },
+                       {random({2, 4, 5}, 3)});
     }
 }
 

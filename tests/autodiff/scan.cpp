@@ -1,7 +1,6 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "../support.h"
 
 #include <cmath>
 
@@ -30,7 +29,8 @@ TEST_CASE("running operators: every derivative agrees with differences") {
       for (bool reverse : {false, true}) {
         check_rule([&](const Tensors& t) { return cumsum(t[0], axis, reverse); }, {x});
         check_rule([&](const Tensors& t) { return cumprod(t[0], axis, reverse); }, {x});
-        check_rule([&](const Tensors& t) { return recurrence(t[0], t[1], axis, reverse); }, {x, random(shape, -1, 1, 4)});
+        check_rule([&](const Tensors& t) { return recurrence(t[0], t[1], axis, reverse); },
+                   {x, random(shape, -1, 1, 4)});
       }
       check_rule([&](const Tensors& t) { return logcumsumexp(t[0], axis); }, {random(shape, -2, 2, 5)});
       check_rule([&](const Tensors& t) { return cummax(t[0], axis).values; }, {x});
@@ -53,7 +53,10 @@ TEST_CASE("cummax: of equal entries the last, and a NaN stays") {
 }
 
 TEST_CASE("running operators name what does not fit") {
-  CHECK(test::contains(test::message<ValueError>([] { (void)cumsum(zeros({2}), 1); }), "cumsum: axis 1 of a tensor with shape [2]"));
-  CHECK(test::contains(test::message<ShapeError>([] { (void)recurrence(zeros({2}), zeros({3}), 0); }), "recurrence: shapes differ: [2] and [3]"));
-  CHECK(test::contains(test::message<TypeError>([] { (void)logcumsumexp(zeros({2}, int64), 0); }), "logcumsumexp: needs float32 or float64"));
+  CHECK(test::contains(test::message<ValueError>([] { (void)cumsum(zeros({2}), 1); }),
+                       "cumsum: axis 1 of a tensor with shape [2]"));
+  CHECK(test::contains(test::message<ShapeError>([] { (void)recurrence(zeros({2}), zeros({3}), 0); }),
+                       "recurrence: shapes differ: [2] and [3]"));
+  CHECK(test::contains(test::message<TypeError>([] { (void)logcumsumexp(zeros({2}, int64), 0); }),
+                       "logcumsumexp: needs float32 or float64"));
 }

@@ -1,8 +1,6 @@
-#include "derivatives.h"
-
-#include "wengert/autodiff/parallel.h"
-
 #include "../support.h"
+#include "derivatives.h"
+#include "wengert/autodiff/parallel.h"
 
 #include <limits>
 
@@ -37,7 +35,8 @@ TEST_CASE("softmax: rows of every length around the registers, in both dtypes") 
       std::vector<double> p(v.size()), l(v.size()), s(3);
       for (std::size_t i = 0; i < 3; ++i) {
         s[i] = plain_logsumexp(&v[i * std::size_t(n)], n);
-        for (std::size_t j = i * std::size_t(n); j < (i + 1) * std::size_t(n); ++j) l[j] = v[j] - s[i], p[j] = std::exp(l[j]);
+        for (std::size_t j = i * std::size_t(n); j < (i + 1) * std::size_t(n); ++j)
+          l[j] = v[j] - s[i], p[j] = std::exp(l[j]);
       }
       const double t = dtype == float32 ? 1e-6 : 1e-14;
       CAPTURE(n);
@@ -96,7 +95,8 @@ TEST_CASE("logsumexp: a row of -inf is -inf with gradient zero, and +inf is +inf
   const Tensor y = logsumexp(x);
   CHECK(y.to_vector<double>() == std::vector<double>{-inf, 0, inf});
   for (bool create_graph : {false, true}) {
-    const auto g = grad(sum(slice(y, 0, 0, 2)), x, {.create_graph = create_graph, .keep_graph = true}).to_vector<double>();
+    const auto g =
+        grad(sum(slice(y, 0, 0, 2)), x, {.create_graph = create_graph, .keep_graph = true}).to_vector<double>();
     CHECK(g == std::vector<double>{0, 0, 1, 0, 0, 0});
   }
   const Tensor ones_like = ones({3, 2}, float64);
@@ -105,7 +105,8 @@ TEST_CASE("logsumexp: a row of -inf is -inf with gradient zero, and +inf is +inf
 }
 
 TEST_CASE("softmax, log_softmax, logsumexp: derivatives along every axis") {
-  for (const Shape& s : {Shape{4}, Shape{1}, Shape{3, 4}, Shape{2, 3, 2}, Shape{3, 1}, Shape{2, 19}, Shape{0, 3}, Shape{3, 0}})
+  for (const Shape& s :
+       {Shape{4}, Shape{1}, Shape{3, 4}, Shape{2, 3, 2}, Shape{3, 1}, Shape{2, 19}, Shape{0, 3}, Shape{3, 0}})
     for (int axis = 0; axis < s.rank(); ++axis) {
       CAPTURE(to_string(s));
       CAPTURE(axis);
@@ -116,8 +117,9 @@ TEST_CASE("softmax, log_softmax, logsumexp: derivatives along every axis") {
       check_derivatives([&](std::span<const Tensor> t) { return logsumexp(t[0], axis); }, x);
       check_derivatives([&](std::span<const Tensor> t) { return logsumexp(t[0], axis, true); }, x);
     }
-  check_derivatives([](std::span<const Tensor> t) { return softmax(transpose(t[0])) * log_softmax(slice(t[1], 1, 0, 6, 2), 0); },
-                    {random({3, 4}, 1), random({4, 6}, 2)});
+  check_derivatives(
+      [](std::span<const Tensor> t) { return softmax(transpose(t[0])) * log_softmax(slice(t[1], 1, 0, 6, 2), 0); },
+      {random({3, 4}, 1), random({4, 6}, 2)});
 }
 
 TEST_CASE("softmax_cross_entropy: the mean of -log_softmax at the labels") {
@@ -126,15 +128,18 @@ TEST_CASE("softmax_cross_entropy: the mean of -log_softmax at the labels") {
     const double t1 = dtype == float32 ? 1e-6 : 1e-14;
     const Tensor expected = neg(mean(pick(log_softmax(to(x, float64)), t)));
     check_close(softmax_cross_entropy(x, t), expected, t1);
-    check_close(softmax_cross_entropy(transpose(clone(transpose(x))), slice(labels({0, 8, 9, 8, 3, 8, 3, 8, 5, 8, 1, 8, 0}), 0, 0, 13, 2)),
+    check_close(softmax_cross_entropy(transpose(clone(transpose(x))),
+                                      slice(labels({0, 8, 9, 8, 3, 8, 3, 8, 5, 8, 1, 8, 0}), 0, 0, 13, 2)),
                 expected, t1);
     const Tensor v = x.track();
-    check_close(grad(softmax_cross_entropy(v, t) * 3, v), (softmax(to(x, float64)) - unpick(ones({7}, float64), t, 10)) * (3 / 7.), t1);
+    check_close(grad(softmax_cross_entropy(v, t) * 3, v),
+                (softmax(to(x, float64)) - unpick(ones({7}, float64), t, 10)) * (3 / 7.), t1);
   }
 }
 
 TEST_CASE("softmax_cross_entropy: a sure and right answer keeps its small loss") {
-  CHECK(softmax_cross_entropy(tensor({{1000, 990}}), labels({0})).item() == doctest::Approx(std::log1p(std::exp(-10))).epsilon(1e-2));
+  CHECK(softmax_cross_entropy(tensor({{1000, 990}}), labels({0})).item() ==
+        doctest::Approx(std::log1p(std::exp(-10))).epsilon(1e-2));
   CHECK(softmax_cross_entropy(tensor({{0, 1000}}), labels({0})).item() == 1000);
 }
 
@@ -165,7 +170,8 @@ TEST_CASE("softmax_cross_entropy: a million entries, the same bits for any numbe
 TEST_CASE("softmax and cross entropy: mistakes name what came") {
   const Tensor x = ones({2, 3});
   CHECK(message_of<ValueError>([&] { softmax(x, 2); }) == "softmax: axis 2 of a tensor with shape [2, 3]");
-  CHECK(message_of<TypeError>([&] { log_softmax(to(x, int64)); }) == "log_softmax: not defined for int64; convert with to(x, float32)");
+  CHECK(message_of<TypeError>([&] { log_softmax(to(x, int64)); }) ==
+        "log_softmax: not defined for int64; convert with to(x, float32)");
   CHECK(message_of<ValueError>([&] { logsumexp(scalar(1)); }) == "logsumexp: axis -1 of a tensor with shape []");
   CHECK(message_of<ValueError>([&] { softmax_cross_entropy(x, labels({0, 3})); }) ==
         "softmax_cross_entropy: label 3 in row 1 is not among 3 classes");

@@ -1,7 +1,6 @@
+#include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-
-#include "../support.h"
 
 #include <cmath>
 

@@ -1,6 +1,5 @@
-#include "wengert/autodiff/ops.h"
-
 #include "../support.h"
+#include "wengert/autodiff/ops.h"
 
 using namespace wengert;
 using test::contains;
@@ -13,7 +12,8 @@ TEST_CASE("tensors are made from numbers, rows and vectors") {
   CHECK(arange(3).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 2});
   CHECK(eye(2, float64).to_vector<double>() == std::vector<double>{1, 0, 0, 1});
   CHECK(full({2}, 7, int64).to_vector<std::int64_t>() == std::vector<std::int64_t>{7, 7});
-  CHECK(contains(message<ShapeError>([] { (void)from(std::vector<double>{1, 2}, {3}); }), "shape [3] has 3 elements, got 2 values"));
+  CHECK(contains(message<ShapeError>([] { (void)from(std::vector<double>{1, 2}, {3}); }),
+                 "shape [3] has 3 elements, got 2 values"));
   CHECK_THROWS_AS((void)tensor({{1, 2}, {3}}), ShapeError);
 }
 

@@ -1,9 +1,8 @@
 #include "wengert/autodiff/transforms.h"
 
+#include "support.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/random.h"
-
-#include "support.h"
 
 #include <doctest/doctest.h>
 
@@ -19,7 +18,8 @@ namespace {
 struct Layer {
   Param weight, bias;
   Layer() = default;
-  Layer(std::int64_t in, std::int64_t out, Rng& rng) : weight(rng.normal({out, in}, 0, 0.5, float64)), bias(rng.normal({out}, 0, 0.5, float64)) {}
+  Layer(std::int64_t in, std::int64_t out, Rng& rng)
+      : weight(rng.normal({out, in}, 0, 0.5, float64)), bias(rng.normal({out}, 0, 0.5, float64)) {}
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
   Tensor operator()(Operand x) const { return linear(x, weight, bias); }
 };
@@ -87,7 +87,8 @@ TEST_CASE("value_and_grad: takes a tensor, a vector, a tuple, and calls f with t
   const auto from_tuple = grad([](const Tensor& s, const Tensor& t) { return sum(s * t); }, std::tuple(a, b));
   check_close(std::get<0>(from_tuple), b), check_close(std::get<1>(from_tuple), a);
   const Mlp model = make();
-  auto [value, grads] = value_and_grad([](const Mlp& m, const Tensor& t) { return mean(square(m(t))); }, std::pair(model, x));
+  auto [value, grads] =
+      value_and_grad([](const Mlp& m, const Tensor& t) { return mean(square(m(t))); }, std::pair(model, x));
   CHECK(grads.second.shape() == x.shape());
   check_close(grads.first.output.bias, grad(loss_of, model).output.bias);
   const auto shared = grad([](const auto& v) { return sum(v[0] * v[1]); }, std::array{a, a});
@@ -119,8 +120,15 @@ TEST_CASE("value_and_grad: a loss of several numbers or of integers is an error 
   CHECK(contains(what, "transforms.cpp"));
   CHECK_THROWS_AS(value_and_grad([](const Tensor&) { return arange(1); }, t), TypeError);
   CHECK_THROWS_AS(grad([](const Tensor& s) { return sum(s); }, arange(3)), TypeError);
-  CHECK_THROWS_AS(grad([](const Tensor& s) -> Tensor { throw ValueError("mine", Where()); return s; }, t), ValueError);
-  check_close(grad([](const Tensor& s) { return sum(s); }, t), ones({3}, float64));  // an exception leaves nothing behind
+  CHECK_THROWS_AS(grad(
+                      [](const Tensor& s) -> Tensor {
+                        throw ValueError("mine", Where());
+                        return s;
+                      },
+                      t),
+                  ValueError);
+  check_close(grad([](const Tensor& s) { return sum(s); }, t),
+              ones({3}, float64));  // an exception leaves nothing behind
 }
 
 TEST_CASE("value_and_grad: several threads differentiate one const model") {
@@ -268,7 +276,8 @@ TEST_CASE("jacobian and hessian: of closed forms, in shapes [y..., x...]") {
   const Tensor h = hessian([](const Tensor& s) { return sum(exp(s)) + square(sum(s)); }, a);
   CHECK(h.shape() == Shape{3, 3});
   for (std::size_t i = 0; i < 3; ++i)
-    for (std::size_t k = 0; k < 3; ++k) CHECK(at(h, i * 3 + k) == doctest::Approx(2 + (i == k ? std::exp(at(a, i)) : 0)));
+    for (std::size_t k = 0; k < 3; ++k)
+      CHECK(at(h, i * 3 + k) == doctest::Approx(2 + (i == k ? std::exp(at(a, i)) : 0)));
   CHECK(jacobian([](const Tensor& s) { return slice(s, 0, 0, 0); }, a).shape() == Shape{0, 3});
 }
 

@@ -75,10 +75,13 @@ TEST_CASE("csv: NaN and infinity are read only where they are written and allowe
   const auto x = csv("nan,NaN,inf,-Infinity", {.allow_nonfinite = true}).to_vector<float>();
   CHECK((std::isnan(x[0]) && std::isnan(x[1])));
   CHECK((std::isinf(x[2]) && x[3] < 0));
-  CHECK(complaint("1\nNaN") == "line 2, column 1: \"NaN\" is no finite number; pass {.allow_nonfinite = true} if it is meant");
+  CHECK(complaint("1\nNaN") ==
+        "line 2, column 1: \"NaN\" is no finite number; pass {.allow_nonfinite = true} if it is meant");
   CHECK(complaint("1,-inf").starts_with("line 1, column 2: \"-inf\" is no finite number"));
-  CHECK(complaint("1,,3") == "line 1, column 2: is empty; write nan for a missing value, and pass {.allow_nonfinite = true}");
-  CHECK(complaint("1,2\n3,") == "line 2, column 2: is empty; write nan for a missing value, and pass {.allow_nonfinite = true}");
+  CHECK(complaint("1,,3") ==
+        "line 1, column 2: is empty; write nan for a missing value, and pass {.allow_nonfinite = true}");
+  CHECK(complaint("1,2\n3,") ==
+        "line 2, column 2: is empty; write nan for a missing value, and pass {.allow_nonfinite = true}");
 }
 
 TEST_CASE("csv: mistakes are named by line and column") {

@@ -2,8 +2,7 @@
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 #define SAME(name) ROW(name, name(a.input(), a.other()))
 
 void add_binary(Table& t) {

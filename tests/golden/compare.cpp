@@ -17,8 +17,9 @@ struct Rule {
   bool zero_for_nan;  // at a kink where we document a slope of zero and PyTorch has none
 };
 
-// Where the reference is less exact than its own tolerance. PyTorch's trigamma ends its series too early (found with 50 digits), and its
-// second derivative of binary_cross_entropy adds 1e-12 to (p (1 - p))^2; where p is 0 or 1 its vjp divides by the float32 number 1e-12f.
+// Where the reference is less exact than its own tolerance. PyTorch's trigamma ends its series too early (found with 50
+// digits), and its second derivative of binary_cross_entropy adds 1e-12 to (p (1 - p))^2; where p is 0 or 1 its vjp
+// divides by the float32 number 1e-12f.
 double reference_error(const Json& one, const std::string& what) {
   const std::string op = one.value("op", "");
   if (op == "digamma" || op == "lgamma") return 3e-9;
@@ -41,7 +42,8 @@ class Report {
     }
   }
   void compare(const std::string& what, const Tensor& got, const Tensor& want) {
-    if (!(got.shape() == want.shape())) return say(fmt::format("{}: shape {}, wanted {}", what, to_string(got.shape()), to_string(want.shape())));
+    if (!(got.shape() == want.shape()))
+      return say(fmt::format("{}: shape {}, wanted {}", what, to_string(got.shape()), to_string(want.shape())));
     const double rtol = std::max(rule_.rtol, reference_error(one_, what));
     const std::vector<double> g = numbers(got), w = numbers(want);
     double largest = 1e-3;
@@ -59,8 +61,8 @@ class Report {
       if (excess > worst_excess) worst_excess = excess, worst = i;
     }
     if (wrong)
-      say(fmt::format("{}: {} of {} differ; worst at {}: {:.17g}, wanted {:.17g} ({:.3g} times the tolerance)", what, wrong, w.size(), worst,
-                      g[worst], w[worst], worst_excess));
+      say(fmt::format("{}: {} of {} differ; worst at {}: {:.17g}, wanted {:.17g} ({:.3g} times the tolerance)", what,
+                      wrong, w.size(), worst, g[worst], w[worst], worst_excess));
   }
   /// Runs a part of the case; what it throws is a sentence, too.
   template <class F>
@@ -99,24 +101,29 @@ Tensor inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return total;
 }
 
-constexpr BackwardOptions keep{.create_graph = false, .keep_graph = true}, record{.create_graph = true, .keep_graph = true};
+constexpr BackwardOptions keep{.create_graph = false, .keep_graph = true},
+    record{.create_graph = true, .keep_graph = true};
 
 // A case with its tensors at hand, and the comparisons of every mode.
 struct Case {
   Report report;
   const Json& one;
   const Data& data;
-  std::vector<Tensor> x, y, u, v;               // differentiable operands and results, tangents, cotangents
-  std::vector<const Json*> in, out;             // their entries
+  std::vector<Tensor> x, y, u, v;    // differentiable operands and results, tangents, cotangents
+  std::vector<const Json*> in, out;  // their entries
   bool symmetric = false, tangents = true;
 
   // The results of one mode against the tensors named `key` in the entries.
-  void compare(const std::string& what, const char* key, const std::vector<const Json*>& entries, const std::vector<Tensor>& got) {
+  void compare(const std::string& what, const char* key, const std::vector<const Json*>& entries,
+               const std::vector<Tensor>& got) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (!entries[i]->contains(key)) continue;
       Tensor g = got[i], w = find(data, (*entries[i])[key]);
       if (symmetric && &entries == &in && g.rank() >= 2) g = 0.5 * (g + transpose(g)), w = 0.5 * (w + transpose(w));
-      report.compare(fmt::format("{} {}", what, entries[i]->contains("arg") ? (*entries[i])["arg"].get<std::string>() : std::to_string(i)), g, w);
+      report.compare(
+          fmt::format("{} {}", what,
+                      entries[i]->contains("arg") ? (*entries[i])["arg"].get<std::string>() : std::to_string(i)),
+          g, w);
     }
   }
   bool has(const char* key, const std::vector<const Json*>& entries) const {
@@ -131,9 +138,8 @@ void check_second_order(Case& c, const std::vector<Tensor>& x_bar, const std::ve
     c.compare("g2 (reverse over reverse)", "g2", c.in, grad(std::span(&s, 1), c.x, {}, keep));
   });
   if (!c.symmetric)
-    c.report.attempt("g2 (forward over reverse)", [&] {
-      c.compare("g2 (forward over reverse)", "g2", c.in, push_forward(x_bar, c.x, c.u));
-    });
+    c.report.attempt("g2 (forward over reverse)",
+                     [&] { c.compare("g2 (forward over reverse)", "g2", c.in, push_forward(x_bar, c.x, c.u)); });
   c.report.attempt("g2 (reverse over forward)", [&] {
     const Tensor s = inner(y_dot, c.v);
     c.compare("g2 (reverse over forward)", "g2", c.in, grad(std::span(&s, 1), c.x, {}, keep));
@@ -143,11 +149,13 @@ void check_second_order(Case& c, const std::vector<Tensor>& x_bar, const std::ve
 void check_derivatives(Case& c) {
   std::vector<Tensor> x_bar(c.x), y_dot;
   c.report.attempt("vjp", [&] { c.compare("vjp", "vjp", c.in, grad(c.y, c.x, c.v, keep)); });
-  c.report.attempt("vjp (recorded)", [&] { c.compare("vjp (recorded)", "vjp", c.in, x_bar = grad(c.y, c.x, c.v, record)); });
+  c.report.attempt("vjp (recorded)",
+                   [&] { c.compare("vjp (recorded)", "vjp", c.in, x_bar = grad(c.y, c.x, c.v, record)); });
   if (!c.tangents) return;
   if (c.has("jvp", c.out)) {
     c.report.attempt("jvp", [&] { c.compare("jvp", "jvp", c.out, push_forward(c.y, c.x, c.u)); });
-    c.report.attempt("jvp (recorded)", [&] { c.compare("jvp (recorded)", "jvp", c.out, y_dot = push_forward(c.y, c.x, c.u, true)); });
+    c.report.attempt("jvp (recorded)",
+                     [&] { c.compare("jvp (recorded)", "jvp", c.out, y_dot = push_forward(c.y, c.x, c.u, true)); });
   }
   if (c.has("g2", c.in)) {
     if (y_dot.empty()) c.report.attempt("jvp (recorded)", [&] { y_dot = push_forward(c.y, c.x, c.u, true); });
@@ -176,7 +184,8 @@ std::vector<std::string> run_operator(const Json& one, const Data& data, Call ca
   c.report.attempt("value", [&] {
     const Results y = call(args);
     const Json& outputs = one.at("outputs");
-    if (y.size() != outputs.size()) return c.report.say(fmt::format("value: {} results, wanted {}", y.size(), outputs.size()));
+    if (y.size() != outputs.size())
+      return c.report.say(fmt::format("value: {} results, wanted {}", y.size(), outputs.size()));
     for (std::size_t k = 0; k < y.size(); ++k) {
       c.report.compare(fmt::format("value {}", k), y[k], find(data, outputs[k].at("tensor")));
       if (!outputs[k].value("diff", false)) continue;
@@ -236,7 +245,8 @@ std::vector<std::string> run_function(const Json& one, const Data& data, Call ca
     x.push_back(find(data, entry.at("tensor")).track());
     tensors.emplace_back(entry.at("arg").get<std::string>(), x.back());
   }
-  for (const Json& entry : one.at("const")) tensors.emplace_back(entry.at("arg").get<std::string>(), find(data, entry.at("tensor")));
+  for (const Json& entry : one.at("const"))
+    tensors.emplace_back(entry.at("arg").get<std::string>(), find(data, entry.at("tensor")));
   const Json none = Json::object();
   const Args args(none, std::move(tensors));
   auto want = [&](const char* key) { return find(data, one.at(key)); };
@@ -244,14 +254,18 @@ std::vector<std::string> run_function(const Json& one, const Data& data, Call ca
     const Tensor y = call(args).at(0);
     report.compare("value", y, want("value"));
     if (one.contains("jacobian")) {
-      report.attempt("jacobian by vjp", [&] { report.compare("jacobian by vjp", jacobian_by_rows(y, x), want("jacobian")); });
-      report.attempt("jacobian by jvp", [&] { report.compare("jacobian by jvp", jacobian_by_columns(y, x), want("jacobian")); });
+      report.attempt("jacobian by vjp",
+                     [&] { report.compare("jacobian by vjp", jacobian_by_rows(y, x), want("jacobian")); });
+      report.attempt("jacobian by jvp",
+                     [&] { report.compare("jacobian by jvp", jacobian_by_columns(y, x), want("jacobian")); });
       return;
     }
     const Tensor gradient = flat(grad(std::span(&y, 1), x, {}, record)), u = reshape(want("u"), {-1});
     report.compare("grad", gradient, reshape(want("grad"), {-1}));
-    report.attempt("hessian by vjp", [&] { report.compare("hessian by vjp", jacobian_by_rows(gradient, x), want("hessian")); });
-    report.attempt("hessian by jvp", [&] { report.compare("hessian by jvp", jacobian_by_columns(gradient, x), want("hessian")); });
+    report.attempt("hessian by vjp",
+                   [&] { report.compare("hessian by vjp", jacobian_by_rows(gradient, x), want("hessian")); });
+    report.attempt("hessian by jvp",
+                   [&] { report.compare("hessian by jvp", jacobian_by_columns(gradient, x), want("hessian")); });
     report.attempt("third", [&] {
       const Tensor slope = sum(gradient * u);
       const Tensor curvature = sum(flat(grad(std::span(&slope, 1), x, {}, record)) * u);

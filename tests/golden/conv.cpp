@@ -2,31 +2,43 @@
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 
 namespace {
 
 // The library finds the number of spatial axes in the attributes' or the weight's shape, so one call serves 1d to 3d.
 Tensor convolved(const Args& a) {
   return conv(a.input(), a["weight"], a.maybe("bias"),
-              {.stride = a.shape("stride"), .padding = a.shape("padding"), .dilation = a.shape("dilation"), .groups = a.integer("groups")});
+              {.stride = a.shape("stride"),
+               .padding = a.shape("padding"),
+               .dilation = a.shape("dilation"),
+               .groups = a.integer("groups")});
 }
 Tensor transposed(const Args& a) {
   return conv_transpose(a.input(), a["weight"], a.maybe("bias"),
-                        {.stride = a.shape("stride"), .padding = a.shape("padding"), .output_padding = a.shape("output_padding"),
-                         .dilation = a.shape("dilation"), .groups = a.integer("groups")});
+                        {.stride = a.shape("stride"),
+                         .padding = a.shape("padding"),
+                         .output_padding = a.shape("output_padding"),
+                         .dilation = a.shape("dilation"),
+                         .groups = a.integer("groups")});
 }
 Tensor largest(const Args& a) {
   return max_pool(a.input(), a.shape("kernel_size"),
-                  {.stride = a.shape("stride"), .padding = a.shape("padding"), .dilation = a.shape("dilation"), .ceil_mode = a.flag("ceil_mode")});
+                  {.stride = a.shape("stride"),
+                   .padding = a.shape("padding"),
+                   .dilation = a.shape("dilation"),
+                   .ceil_mode = a.flag("ceil_mode")});
 }
 Tensor averaged(const Args& a) {
   return avg_pool(a.input(), a.shape("kernel_size"),
-                  {.stride = a.shape("stride"), .padding = a.shape("padding"), .ceil_mode = a.flag("ceil_mode"),
+                  {.stride = a.shape("stride"),
+                   .padding = a.shape("padding"),
+                   .ceil_mode = a.flag("ceil_mode"),
                    .count_padding = a.flag("count_include_pad")});
 }
-UnfoldOptions windows(const Args& a) { return {.stride = a.shape("stride"), .padding = a.shape("padding"), .dilation = a.shape("dilation")}; }
+UnfoldOptions windows(const Args& a) {
+  return {.stride = a.shape("stride"), .padding = a.shape("padding"), .dilation = a.shape("dilation")};
+}
 
 Tensor interpolated(const Args& a) {
   const std::string mode = a.text("mode");
@@ -52,8 +64,10 @@ void add_conv(Table& t) {
     set("conv_transpose", [](const Args& a) -> Results { return transposed(a); });
     set("max_pool", [](const Args& a) -> Results { return largest(a); });
     set("avg_pool", [](const Args& a) -> Results { return averaged(a); });
-    set("adaptive_avg_pool", [](const Args& a) -> Results { return adaptive_avg_pool(a.input(), a.shape("output_size")); });
-    set("adaptive_max_pool", [](const Args& a) -> Results { return adaptive_max_pool(a.input(), a.shape("output_size")); });
+    set("adaptive_avg_pool",
+        [](const Args& a) -> Results { return adaptive_avg_pool(a.input(), a.shape("output_size")); });
+    set("adaptive_max_pool",
+        [](const Args& a) -> Results { return adaptive_max_pool(a.input(), a.shape("output_size")); });
   }
   ROW(unfold, unfold(a.input(), a.shape("kernel_size"), windows(a)));
   ROW(fold, fold(a.input(), a.shape("output_size"), a.shape("kernel_size"), windows(a)));

@@ -1,7 +1,7 @@
 #pragma once
 
-// The golden runner: reads a folder of reference cases (README.md) and executes them through the vocabulary. One table for each
-// family maps the names used there to calls of ours.
+// The golden runner: reads a folder of reference cases (README.md) and executes them through the vocabulary. One table
+// for each family maps the names used there to calls of ours.
 
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
@@ -28,10 +28,12 @@ struct Unsupported : std::runtime_error {
 Data read_data(const std::string& path);
 Json read_json(const std::string& path);
 
-/// What a call receives: tensors by the names of their arguments, and attributes. An absent one is an error of the case.
+/// What a call receives: tensors by the names of their arguments, and attributes. An absent one is an error of the
+/// case.
 class Args {
  public:
-  Args(const Json& attrs, std::vector<std::pair<std::string, Tensor>> tensors) : attrs_(attrs), tensors_(std::move(tensors)) {}
+  Args(const Json& attrs, std::vector<std::pair<std::string, Tensor>> tensors)
+      : attrs_(attrs), tensors_(std::move(tensors)) {}
 
   const Tensor& operator[](const std::string& name) const;
   const Tensor& input() const { return (*this)["input"]; }

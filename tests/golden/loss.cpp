@@ -1,17 +1,18 @@
 #include "golden.h"
-
 #include "wengert/nn/nn.h"
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 
 namespace {
 
 nn::Reduction how(const Args& a) {
   const std::string r = a.text("reduction");
-  return r == "sum" ? nn::Reduction::sum : r == "none" ? nn::Reduction::none : r == "batchmean" ? nn::Reduction::batch_mean : nn::Reduction::mean;
+  return r == "sum"         ? nn::Reduction::sum
+         : r == "none"      ? nn::Reduction::none
+         : r == "batchmean" ? nn::Reduction::batch_mean
+                            : nn::Reduction::mean;
 }
 
 nn::CrossEntropyOptions classes(const Args& a, double smoothing) {
@@ -20,7 +21,9 @@ nn::CrossEntropyOptions classes(const Args& a, double smoothing) {
   return o;
 }
 
-nn::BinaryOptions binary(const Args& a) { return {.weight = a.maybe("weight"), .pos_weight = a.maybe("pos_weight"), .reduction = how(a)}; }
+nn::BinaryOptions binary(const Args& a) {
+  return {.weight = a.maybe("weight"), .pos_weight = a.maybe("pos_weight"), .reduction = how(a)};
+}
 
 }  // namespace
 
@@ -39,14 +42,21 @@ void add_loss(Table& t) {
   ROW(margin_ranking_loss, nn::margin_ranking(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));
   ROW(cosine_embedding_loss, nn::cosine_embedding(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));
   ROW(triplet_margin_loss, nn::triplet_margin(a["anchor"], a["positive"], a["negative"],
-                                              {.margin = a.number("margin"), .p = a.number("p"), .eps = a.number("eps"), .swap = a.flag("swap"),
+                                              {.margin = a.number("margin"),
+                                               .p = a.number("p"),
+                                               .eps = a.number("eps"),
+                                               .swap = a.flag("swap"),
                                                .reduction = how(a)}));
-  ROW(poisson_nll_loss, nn::poisson_nll(a.input(), a["target"],
-                                        {.log_input = a.flag("log_input"), .full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
-  ROW(gaussian_nll_loss, nn::gaussian_nll(a.input(), a["target"], a["var"], {.full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
+  ROW(poisson_nll_loss,
+      nn::poisson_nll(
+          a.input(), a["target"],
+          {.log_input = a.flag("log_input"), .full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
+  ROW(gaussian_nll_loss, nn::gaussian_nll(a.input(), a["target"], a["var"],
+                                          {.full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
   ROW(soft_margin_loss, nn::soft_margin(a.input(), a["target"], how(a)));
   ROW(multi_margin_loss, nn::multi_margin(a.input(), a["target"], a.number("p"), a.number("margin"), how(a)));
-  ROW(ctc_loss, nn::ctc(a["logits"], a["targets"], a["input_lengths"], a["target_lengths"], a.integer("blank"), how(a)));
+  ROW(ctc_loss,
+      nn::ctc(a["logits"], a["targets"], a["input_lengths"], a["target_lengths"], a.integer("blank"), how(a)));
 }
 
 }  // namespace golden

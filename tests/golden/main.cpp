@@ -1,5 +1,5 @@
-// golden [DIR] [OPERATOR...]: runs every operator case and composite function of a golden folder, or only those of the named
-// operators. Ends with "golden: P passed, F failed, U unsupported, of T"; the status is non-zero when F > 0.
+// golden [DIR] [OPERATOR...]: runs every operator case and composite function of a golden folder, or only those of the
+// named operators. Ends with "golden: P passed, F failed, U unsupported, of T"; the status is non-zero when F > 0.
 
 #include "golden.h"
 
@@ -29,7 +29,8 @@ struct Runner {
   void run_folder(const fs::path& folder) {
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(folder))
-      if (entry.path().extension() == ".json" && entry.path().filename() != "manifest.json") files.push_back(entry.path());
+      if (entry.path().extension() == ".json" && entry.path().filename() != "manifest.json")
+        files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     std::vector<std::string> others;
     for (const fs::path& file : files) {
@@ -58,7 +59,8 @@ struct Runner {
     Count sum;
     auto line = [](const std::string& name, const Count& c) {
       auto shown = [](int n) { return n ? std::to_string(n) : std::string("."); };
-      fmt::print("{:<34}{:>8}{:>8}{:>8}{:>13}\n", name, c.cases, shown(c.passed), shown(c.failed), shown(c.unsupported));
+      fmt::print("{:<34}{:>8}{:>8}{:>8}{:>13}\n", name, c.cases, shown(c.passed), shown(c.failed),
+                 shown(c.unsupported));
     };
     for (const std::string& name : order) line("  " + name, counts[name]), sum.add(counts[name]);
     line("  = " + file.stem().string(), sum);
@@ -66,8 +68,8 @@ struct Runner {
     total.add(sum);
   }
 
-  void run_case(const Json& one, const Data& data, const Table& table, const std::string& name, bool is_operator, Count& count,
-                std::vector<std::string>& messages) {
+  void run_case(const Json& one, const Data& data, const Table& table, const std::string& name, bool is_operator,
+                Count& count, std::vector<std::string>& messages) {
     const std::string id = one.at("id");
     try {
       const auto row = table.find(name);
@@ -100,7 +102,8 @@ int main(int argc, char** argv) try {
     else runner.only.insert(argv[i]);
   }
   if (folder.empty()) folder = default_folder();
-  for (auto add : {add_unary, add_binary, add_reduce, add_shape, add_linalg, add_nn, add_conv, add_loss}) add(runner.operators);
+  for (auto add : {add_unary, add_binary, add_reduce, add_shape, add_linalg, add_nn, add_conv, add_loss})
+    add(runner.operators);
   add_functions(runner.functions);
   runner.run_folder(folder);
 

@@ -2,8 +2,7 @@
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 
 namespace {
 
@@ -17,7 +16,8 @@ Tensor layer_normed(const Args& a) {
 
 Results batch_normed(const Args& a) {
   const bool vector = a.input().rank() == 1;  // PyTorch takes an empty one
-  const Tensor x = vector ? unsqueeze(a.input(), 1) : a.input(), mean = a.maybe("running_mean"), var = a.maybe("running_var"), gain = a.maybe("weight"), bias = a.maybe("bias");
+  const Tensor x = vector ? unsqueeze(a.input(), 1) : a.input(), mean = a.maybe("running_mean"),
+               var = a.maybe("running_var"), gain = a.maybe("weight"), bias = a.maybe("bias");
   const double eps = a.number("eps");
   if (!a.flag("training")) return batch_norm(x, gain, bias, mean, var, eps);
   Tensor y = batch_norm(x, gain, bias, eps);
@@ -26,13 +26,16 @@ Results batch_normed(const Args& a) {
   const double m = a.number("momentum");
   Shape axes{0};
   for (int i = 2; i < x.rank(); ++i) axes.push_back(i);
-  return {y, (1 - m) * mean + m * wengert::mean(x.detach(), axes), (1 - m) * var + m * wengert::var(x.detach(), axes, 1)};
+  return {y, (1 - m) * mean + m * wengert::mean(x.detach(), axes),
+          (1 - m) * var + m * wengert::var(x.detach(), axes, 1)};
 }
 
 // x1 W x2 + b for each of the weight's matrices.
 Tensor bilinear(const Args& a) {
   const Tensor x1 = a["input1"], x2 = a["input2"];
-  const Tensor y = sum(unsqueeze(matmul(unsqueeze(unsqueeze(x1, -2), -2), a["weight"]), -2) * unsqueeze(unsqueeze(unsqueeze(x2, -2), -2), -2), {-1});
+  const Tensor y = sum(unsqueeze(matmul(unsqueeze(unsqueeze(x1, -2), -2), a["weight"]), -2) *
+                           unsqueeze(unsqueeze(unsqueeze(x2, -2), -2), -2),
+                       {-1});
   const Tensor flat = reshape(y, {x1.size(0), a["weight"].size(0)});
   return a.maybe("bias").defined() ? flat + a["bias"] : flat;
 }
@@ -62,7 +65,8 @@ void add_nn(Table& t) {
   ROW(group_norm, group_norm(a.input(), a.integer("num_groups"), a.maybe("weight"), a.maybe("bias"), a.number("eps")));
   ROW(instance_norm, instance_norm(a.input(), a.maybe("weight"), a.maybe("bias"), a.number("eps")));
   ROW(rms_norm, rms_norm(a.input(), a.maybe("weight"), a.number("eps")));
-  ROW(local_response_norm, local_response_norm(a.input(), a.integer("size"), a.number("alpha"), a.number("beta"), a.number("k")));
+  ROW(local_response_norm,
+      local_response_norm(a.input(), a.integer("size"), a.number("alpha"), a.number("beta"), a.number("k")));
   ROW(embedding, embedding(a["weight"], a.input(), padding(a)));
   ROW(linear, linear(a.input(), a["weight"], a.maybe("bias")));
   ROW(bilinear, bilinear(a));

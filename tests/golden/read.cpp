@@ -17,7 +17,8 @@ namespace {
 
 template <Element T>
 Tensor take(const std::vector<char>& bytes, std::size_t begin, std::size_t end, const Shape& shape) {
-  if (begin > end || end > bytes.size() || (end - begin) % sizeof(T)) throw std::runtime_error("data_offsets outside the file");
+  if (begin > end || end > bytes.size() || (end - begin) % sizeof(T))
+    throw std::runtime_error("data_offsets outside the file");
   std::vector<T> numbers((end - begin) / sizeof(T));
   std::memcpy(numbers.data(), bytes.data() + begin, end - begin);
   return from(numbers, shape);

@@ -2,8 +2,7 @@
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 // `dim` is a list, or null for all axes.
 #define AXES(name) ROW(name, name(a.input(), a.axes(), a.flag("keepdim")))
 
@@ -25,11 +24,11 @@ Tensor along_or_flat(Tensor (*f)(Operand, int, bool), const Args& a) {
 }  // namespace
 
 // A running function of the lines along `dim`.
-#define ALONG(name, call)                                                          \
-  t[#name] = [](const Args& a) -> Results {                                        \
-    const Tensor x = lifted(a.input());                                            \
-    const int dim = a.integer("dim");                                              \
-    return call;                                                                   \
+#define ALONG(name, call)                   \
+  t[#name] = [](const Args& a) -> Results { \
+    const Tensor x = lifted(a.input());     \
+    const int dim = a.integer("dim");       \
+    return call;                            \
   }
 
 void add_reduce(Table& t) {

@@ -2,8 +2,7 @@
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 
 namespace {
 
@@ -32,7 +31,9 @@ Tensor sliced(Tensor x, const Json& slices) {
     if (s.is_number()) {
       x = select(x, axis, s.get<std::int64_t>());
     } else {
-      auto part = [&](std::size_t i, std::int64_t otherwise) { return s[i].is_null() ? otherwise : s[i].get<std::int64_t>(); };
+      auto part = [&](std::size_t i, std::int64_t otherwise) {
+        return s[i].is_null() ? otherwise : s[i].get<std::int64_t>();
+      };
       if (!s.is_null()) x = slice(x, axis, part(0, 0), part(1, x.size(axis)), part(2, 1));
       ++axis;
     }
@@ -54,7 +55,11 @@ Tensor padded(const Args& a) {
   std::vector<Padding> widths;
   for (std::size_t i = flat.size(); i >= 2; i -= 2) widths.push_back({flat[i - 2], flat[i - 1]});
   const std::string mode = a.text("mode");
-  return pad(a.input(), widths, mode == "reflect" ? PadMode::reflect : mode == "replicate" ? PadMode::replicate : mode == "circular" ? PadMode::circular : PadMode::constant,
+  return pad(a.input(), widths,
+             mode == "reflect"     ? PadMode::reflect
+             : mode == "replicate" ? PadMode::replicate
+             : mode == "circular"  ? PadMode::circular
+                                   : PadMode::constant,
              a.given("value") ? a.number("value") : 0);
 }
 
@@ -69,7 +74,9 @@ void add_shape(Table& t) {
   ROW(reshape, reshape(a.input(), a.shape("shape")));
   ROW(permute, permute(a.input(), a.shape("dims")));
   ROW(transpose, a.input().rank() < 2 ? a.input() : transpose(a.input(), a.integer("dim0"), a.integer("dim1")));
-  ROW(squeeze, !a.given("dim") ? squeeze_all(a.input()) : a.input().rank() == 0 || a.input().size(a.integer("dim")) != 1 ? a.input() : squeeze(a.input(), a.integer("dim")));
+  ROW(squeeze, !a.given("dim")                                                  ? squeeze_all(a.input())
+               : a.input().rank() == 0 || a.input().size(a.integer("dim")) != 1 ? a.input()
+                                                                                : squeeze(a.input(), a.integer("dim")));
   ROW(unsqueeze, unsqueeze(a.input(), a.integer("dim")));
   ROW(expand, expand_to(a.input(), a.shape("shape")));
   ROW(flatten, flatten(a.input(), a.integer("start_dim"), a.integer("end_dim")));
@@ -86,9 +93,12 @@ void add_shape(Table& t) {
   ROW(gather, lowered(gather(lifted(a.input()), a.integer("dim"), lifted(a["index"])), a["index"]));
   ROW(take_along_dim, a.given("dim") ? take_along(a.input(), a.integer("dim"), a["index"])
                                      : take_along(reshape(a.input(), {-1}), 0, reshape(a["index"], {-1})));
-  ROW(scatter_add, lowered(scatter_add(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
+  ROW(scatter_add,
+      lowered(scatter_add(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
   ROW(scatter, scatter(a.input(), a.integer("dim"), a["index"], a["src"]));
-  ROW(index_add, a.input() + a.number("alpha") * lowered(index_add(lifted(a.input()).shape(), a.integer("dim"), lifted(a["index"]), lifted(a["source"])), a.input()));
+  ROW(index_add, a.input() + a.number("alpha") * lowered(index_add(lifted(a.input()).shape(), a.integer("dim"),
+                                                                   lifted(a["index"]), lifted(a["source"])),
+                                                         a.input()));
   ROW(flip, flip(a.input(), a.shape("dims")));
   ROW(roll, rolled(a.input(), a));
   ROW(pad, padded(a));

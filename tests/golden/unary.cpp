@@ -4,8 +4,7 @@
 
 namespace golden {
 
-#define ROW(name, call) \
-  t[#name] = [](const Args& a) -> Results { return call; }
+#define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
 #define SAME(name) ROW(name, name(a.input()))
 
 void add_unary(Table& t) {

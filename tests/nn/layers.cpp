@@ -1,5 +1,4 @@
 #include "support.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/transforms.h"
 #include "wengert/nn/nn.h"
@@ -99,7 +98,8 @@ TEST_CASE("init: bounds and spreads are those of the papers") {
   CHECK(largest(nn::init::xavier_uniform(shape, rng)) == doctest::Approx(std::sqrt(6.0 / 1500)).epsilon(0.001));
   CHECK(spread(nn::init::xavier_normal(shape, rng, 2)) == doctest::Approx(2 * std::sqrt(2.0 / 1500)).epsilon(0.02));
   CHECK(largest(nn::init::kaiming_uniform(shape, rng)) == doctest::Approx(std::sqrt(6.0 / 300)).epsilon(0.001));
-  CHECK(spread(nn::init::kaiming_normal(shape, rng, nn::init::gain_tanh)) == doctest::Approx(5.0 / 3 / std::sqrt(300.0)).epsilon(0.02));
+  CHECK(spread(nn::init::kaiming_normal(shape, rng, nn::init::gain_tanh)) ==
+        doctest::Approx(5.0 / 3 / std::sqrt(300.0)).epsilon(0.02));
   CHECK(nn::init::gain_leaky_relu(std::sqrt(5.0)) == doctest::Approx(1 / std::sqrt(3.0)));
   CHECK_THROWS_AS(nn::init::xavier_uniform({3}, rng), ShapeError);
 }

@@ -1,5 +1,4 @@
 #include "support.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/nn/nn.h"
 
@@ -40,7 +39,8 @@ TEST_CASE("cross_entropy: wrong shapes, dtypes and labels are errors at the call
 
 TEST_CASE("mse: is the mean over all elements, and its rules agree with differences") {
   CHECK(nn::mse(tensor({1, 2, 3}), tensor({1, 0, 0})).item() == doctest::Approx(13.0 / 3));
-  test::check_rule([](const std::vector<Tensor>& x) { return nn::mse(x[0], x[1]); }, {test::random({3, 4}), test::random({3, 4}, -1, 1, 2)});
+  test::check_rule([](const std::vector<Tensor>& x) { return nn::mse(x[0], x[1]); },
+                   {test::random({3, 4}), test::random({3, 4}, -1, 1, 2)});
 }
 
 TEST_CASE("mse: shapes must be equal; it never broadcasts") {
@@ -67,7 +67,8 @@ const Tensor signs = tensor({1, -1, -1, 1}, float64);
 }  // namespace
 
 TEST_CASE("losses of numbers: every derivative agrees with differences, for each reduction") {
-  const Tensor x = test::random({4, 3}, -2, 2), t = test::random({4, 3}, -2, 2, 2), positive = test::random({4, 3}, 0.5, 2, 3);
+  const Tensor x = test::random({4, 3}, -2, 2), t = test::random({4, 3}, -2, 2, 2),
+               positive = test::random({4, 3}, 0.5, 2, 3);
   for (Reduction how : {Reduction::mean, Reduction::batch_mean, Reduction::sum, Reduction::none}) {
     test::check_rule([&](const Tensors& v) { return nn::mse(v[0], v[1], how); }, {x, t});
     test::check_rule([&](const Tensors& v) { return nn::l1(v[0], v[1], how); }, {x, t});
@@ -75,16 +76,27 @@ TEST_CASE("losses of numbers: every derivative agrees with differences, for each
     test::check_rule([&](const Tensors& v) { return nn::huber(v[0], v[1], 0.7, how); }, {x, t});
     test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], how); }, {x, positive});
     test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], how, true); }, {x, t});
-    test::check_rule([&](const Tensors& v) { return nn::poisson_nll(v[0], v[1], {.log_input = false, .full = true, .reduction = how}); },
-                     {positive, positive * 2});
-    test::check_rule([&](const Tensors& v) { return nn::gaussian_nll(v[0], v[1], v[2], {.full = true, .reduction = how}); },
-                     {x, t, test::random({4, 1}, 0.5, 2, 4)});
-    test::check_rule([&](const Tensors& v) { return nn::cosine_embedding(v[0], v[1], to(signs, v[0].dtype()), -0.9, how); }, {x, t});
-    test::check_rule([&](const Tensors& v) { return nn::triplet_margin(v[0], v[1], v[2], {.margin = 5, .swap = true, .reduction = how}); },
-                     {x, t, positive});
-    test::check_rule([&](const Tensors& v) { return nn::hinge_embedding(v[0], to(signs, v[0].dtype()), 3, how); }, {test::random({4})});
-    test::check_rule([&](const Tensors& v) { return nn::margin_ranking(v[0], v[1], to(signs, v[0].dtype()), 3, how); }, {test::random({4}), test::random({4}, -1, 1, 2)});
-    test::check_rule([&](const Tensors& v) { return nn::soft_margin(v[0], to(signs, v[0].dtype()), how); }, {test::random({4})});
+    test::check_rule(
+        [&](const Tensors& v) {
+          return nn::poisson_nll(v[0], v[1], {.log_input = false, .full = true, .reduction = how});
+        },
+        {positive, positive * 2});
+    test::check_rule(
+        [&](const Tensors& v) { return nn::gaussian_nll(v[0], v[1], v[2], {.full = true, .reduction = how}); },
+        {x, t, test::random({4, 1}, 0.5, 2, 4)});
+    test::check_rule(
+        [&](const Tensors& v) { return nn::cosine_embedding(v[0], v[1], to(signs, v[0].dtype()), -0.9, how); }, {x, t});
+    test::check_rule(
+        [&](const Tensors& v) {
+          return nn::triplet_margin(v[0], v[1], v[2], {.margin = 5, .swap = true, .reduction = how});
+        },
+        {x, t, positive});
+    test::check_rule([&](const Tensors& v) { return nn::hinge_embedding(v[0], to(signs, v[0].dtype()), 3, how); },
+                     {test::random({4})});
+    test::check_rule([&](const Tensors& v) { return nn::margin_ranking(v[0], v[1], to(signs, v[0].dtype()), 3, how); },
+                     {test::random({4}), test::random({4}, -1, 1, 2)});
+    test::check_rule([&](const Tensors& v) { return nn::soft_margin(v[0], to(signs, v[0].dtype()), how); },
+                     {test::random({4})});
   }
 }
 
@@ -93,15 +105,36 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
   const Tensor labels = from(std::vector<std::int64_t>{2, 0, 1, 1}, {4}), weight = tensor({0.5, 2, 1}, float64);
   const Tensor p = softmax(test::random({4, 3}, -1, 1, 5), 1);
   for (Reduction how : {Reduction::mean, Reduction::batch_mean, Reduction::sum, Reduction::none}) {
-    test::check_rule([&](const Tensors& v) { return nn::cross_entropy(v[0], labels, {.weight = to(weight, v[0].dtype()), .ignore = 0, .smoothing = 0.1, .reduction = how}); }, {x});
-    test::check_rule([&](const Tensors& v) { return nn::cross_entropy(v[0], reshape(labels, {2, 2}), {.reduction = how}); }, {image});
-    test::check_rule([&](const Tensors& v) { return nn::cross_entropy(v[0], v[1], {.weight = to(weight, v[0].dtype()), .smoothing = 0.1, .reduction = how}); }, {x, p});
-    test::check_rule([&](const Tensors& v) { return nn::nll(v[0], labels, {.weight = to(weight, v[0].dtype()), .reduction = how}); }, {x});
+    test::check_rule(
+        [&](const Tensors& v) {
+          return nn::cross_entropy(
+              v[0], labels, {.weight = to(weight, v[0].dtype()), .ignore = 0, .smoothing = 0.1, .reduction = how});
+        },
+        {x});
+    test::check_rule(
+        [&](const Tensors& v) { return nn::cross_entropy(v[0], reshape(labels, {2, 2}), {.reduction = how}); },
+        {image});
+    test::check_rule(
+        [&](const Tensors& v) {
+          return nn::cross_entropy(v[0], v[1],
+                                   {.weight = to(weight, v[0].dtype()), .smoothing = 0.1, .reduction = how});
+        },
+        {x, p});
+    test::check_rule(
+        [&](const Tensors& v) { return nn::nll(v[0], labels, {.weight = to(weight, v[0].dtype()), .reduction = how}); },
+        {x});
     test::check_rule([&](const Tensors& v) { return nn::multi_margin(v[0], labels, 2, 1, how); }, {x});
-    test::check_rule([&](const Tensors& v) { return nn::binary_cross_entropy(v[0], v[1], {.weight = to(weight, v[0].dtype()), .reduction = how}); },
-                     {test::random({4, 3}, 0.2, 0.8), test::random({4, 3}, 0, 1, 2)});
-    test::check_rule([&](const Tensors& v) { return nn::binary_cross_entropy_with_logits(v[0], v[1], {.pos_weight = to(weight, v[0].dtype()), .reduction = how}); },
-                     {x, test::random({4, 3}, 0, 1, 2)});
+    test::check_rule(
+        [&](const Tensors& v) {
+          return nn::binary_cross_entropy(v[0], v[1], {.weight = to(weight, v[0].dtype()), .reduction = how});
+        },
+        {test::random({4, 3}, 0.2, 0.8), test::random({4, 3}, 0, 1, 2)});
+    test::check_rule(
+        [&](const Tensors& v) {
+          return nn::binary_cross_entropy_with_logits(v[0], v[1],
+                                                      {.pos_weight = to(weight, v[0].dtype()), .reduction = how});
+        },
+        {x, test::random({4, 3}, 0, 1, 2)});
   }
 }
 
@@ -110,13 +143,16 @@ TEST_CASE("cross_entropy: a batch of ignored rows costs nothing; options that ma
   const Tensor loss = nn::cross_entropy(x, labels, {.ignore = 0});
   CHECK(loss.item() == 0);
   CHECK(grad(loss, x).to_vector<double>() == std::vector<double>(6, 0.0));
-  CHECK(contains(message<ValueError>([&] { nn::cross_entropy(x, labels, {.smoothing = 1.5}); }), "smoothing must be in [0, 1], got 1.5"));
-  CHECK(contains(message<ShapeError>([&] { nn::cross_entropy(x, labels, {.weight = ones({2}, float64)}); }), "the weight must be [3]"));
+  CHECK(contains(message<ValueError>([&] { nn::cross_entropy(x, labels, {.smoothing = 1.5}); }),
+                 "smoothing must be in [0, 1], got 1.5"));
+  CHECK(contains(message<ShapeError>([&] { nn::cross_entropy(x, labels, {.weight = ones({2}, float64)}); }),
+                 "the weight must be [3]"));
 }
 
 TEST_CASE("binary_cross_entropy_with_logits: exact where the sigmoid is one") {
   const Tensor x = tensor({800, -800}, float64), t = tensor({0, 0}, float64);
-  CHECK(nn::binary_cross_entropy_with_logits(x, t, {.reduction = Reduction::none}).to_vector<double>() == std::vector<double>{800, 0});
+  CHECK(nn::binary_cross_entropy_with_logits(x, t, {.reduction = Reduction::none}).to_vector<double>() ==
+        std::vector<double>{800, 0});
 }
 
 TEST_CASE("ctc: is the sum over all paths, and every derivative agrees with differences") {
@@ -128,8 +164,10 @@ TEST_CASE("ctc: is the sum over all paths, and every derivative agrees with diff
   const double all = at(0, 1) * at(1, 1) * at(2, 2) + at(0, 1) * at(1, 2) * at(2, 2) + at(0, 0) * at(1, 1) * at(2, 2) +
                      at(0, 1) * at(1, 0) * at(2, 2) + at(0, 1) * at(1, 2) * at(2, 0);
   CHECK(nn::ctc(x, targets, three, two, 0, Reduction::sum).item() == doctest::Approx(-std::log(all)).epsilon(1e-12));
-  const Tensor lengths = from(std::vector<std::int64_t>{5, 4}, {2}), targets2 = from(std::vector<std::int64_t>{1, 1, 2, 0}, {2, 2});
+  const Tensor lengths = from(std::vector<std::int64_t>{5, 4}, {2}),
+               targets2 = from(std::vector<std::int64_t>{1, 1, 2, 0}, {2, 2});
   const Tensor target_lengths = from(std::vector<std::int64_t>{2, 1}, {2});
-  test::check_rule([&](const Tensors& v) { return nn::ctc(v[0], targets2, lengths, target_lengths); }, {test::random({5, 2, 3})});
+  test::check_rule([&](const Tensors& v) { return nn::ctc(v[0], targets2, lengths, target_lengths); },
+                   {test::random({5, 2, 3})});
   CHECK(contains(message<ValueError>([&] { nn::ctc(x, zeros({1, 2}, int64), three, two); }), "label 0 in row 0"));
 }

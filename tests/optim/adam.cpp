@@ -1,6 +1,5 @@
 #include "models.h"
 #include "support.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/optim/optim.h"
@@ -24,7 +23,8 @@ void check_adam(const optim::AdamOptions& o, DType dtype = float64, double toler
     m[i] = o.beta1 * m[i] + (1 - o.beta1) * g;
     v[i] = o.beta2 * v[i] + (1 - o.beta2) * g * g;
     v_max[i] = std::max(v_max[i], v[i]);
-    const double m_hat = m[i] / (1 - std::pow(o.beta1, t)), v_hat = (o.amsgrad ? v_max[i] : v[i]) / (1 - std::pow(o.beta2, t));
+    const double m_hat = m[i] / (1 - std::pow(o.beta1, t)),
+                 v_hat = (o.amsgrad ? v_max[i] : v[i]) / (1 - std::pow(o.beta2, t));
     w -= o.lr * m_hat / (std::sqrt(v_hat) + o.eps);
   });
   CHECK(adam.t == 100);
@@ -39,7 +39,9 @@ TEST_CASE("adam: follows Algorithm 1 for 100 steps, with every option") {
   check_adam({.lr = 0.01, .beta1 = 0, .eps = 1e-3, .maximize = true});
 }
 
-TEST_CASE("adam: in float32 stays within rounding of plain numbers for 100 steps") { check_adam({.lr = 0.01}, float32, 1e-4); }
+TEST_CASE("adam: in float32 stays within rounding of plain numbers for 100 steps") {
+  check_adam({.lr = 0.01}, float32, 1e-4);
+}
 
 TEST_CASE("adam: its moments have the model's type and can be looked at before the first step") {
   Pair model = make_pair(float32);
@@ -112,7 +114,8 @@ TEST_CASE("adam: steps are the same bits for 1, 2, 3 and 8 threads") {
 
 TEST_CASE("adam: options outside their range are ValueErrors that name them") {
   Pair model = make_pair(float32);
-  CHECK(contains(message<ValueError>([&] { optim::Adam(model, {.beta2 = 1.2}); }), "adam: beta2 must be in [0, 1), got 1.2"));
+  CHECK(contains(message<ValueError>([&] { optim::Adam(model, {.beta2 = 1.2}); }),
+                 "adam: beta2 must be in [0, 1), got 1.2"));
   CHECK(contains(message<ValueError>([&] { optim::Adam(model, {.beta1 = -0.1}); }), "beta1"));
   CHECK(contains(message<ValueError>([&] { optim::Adam(model, {.lr = -1e-3}); }), "lr"));
   CHECK(contains(message<ValueError>([&] { optim::Adam(model, {.eps = -1}); }), "eps"));

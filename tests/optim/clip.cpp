@@ -1,6 +1,5 @@
 #include "models.h"
 #include "support.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/optim/optim.h"
@@ -37,7 +36,8 @@ TEST_CASE("clip_norm: returns the norm before, and scales all by one factor") {
     const double n = norm(before, p);
     CHECK(optim::clip_norm(g, 0.5, {.norm_type = p}) == doctest::Approx(n).epsilon(1e-13));
     const auto after = test::numbers(g);
-    for (std::size_t i = 0; i < before.size(); ++i) CHECK(after[i] == doctest::Approx(before[i] * 0.5 / (n + 1e-6)).epsilon(1e-13));
+    for (std::size_t i = 0; i < before.size(); ++i)
+      CHECK(after[i] == doctest::Approx(before[i] * 0.5 / (n + 1e-6)).epsilon(1e-13));
   }
 }
 

@@ -29,8 +29,8 @@ inline std::vector<double> numbers(const Pair& p) {
   return all;
 }
 
-/// Takes `steps` steps of `optimizer` and of `reference`, which changes one number w given its gradient g at step t from 1, and compares.
-/// Gradients depend on the parameters, so that an error grows.
+/// Takes `steps` steps of `optimizer` and of `reference`, which changes one number w given its gradient g at step t
+/// from 1, and compares. Gradients depend on the parameters, so that an error grows.
 template <class Optimizer>
 void follow(Optimizer& optimizer, Pair& model, int steps, double tolerance,
             const std::function<void(std::size_t i, int t, double& w, double g)>& reference) {
@@ -39,7 +39,8 @@ void follow(Optimizer& optimizer, Pair& model, int steps, double tolerance,
     Pair grads = zeros_like(model);
     auto slope = [t](const Tensor& x) { return sin(3.0 * x) + 0.1 * x + std::cos(0.7 * t) * 0.2; };
     grads.a = slope(model.a.detach()), grads.b = slope(model.b.detach());
-    for (std::size_t i = 0; i < w.size(); ++i) reference(i, t, w[i], std::sin(3 * w[i]) + 0.1 * w[i] + std::cos(0.7 * t) * 0.2);
+    for (std::size_t i = 0; i < w.size(); ++i)
+      reference(i, t, w[i], std::sin(3 * w[i]) + 0.1 * w[i] + std::cos(0.7 * t) * 0.2);
     optimizer.step(model, grads);
     const auto got = numbers(model);
     double worst = 0;

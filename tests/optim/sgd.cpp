@@ -1,6 +1,5 @@
 #include "models.h"
 #include "support.h"
-
 #include "wengert/autodiff/gradient.h"
 #include "wengert/optim/optim.h"
 
@@ -47,7 +46,8 @@ TEST_CASE("sgd: follows plain numbers for 100 steps, with every option") {
 }
 
 TEST_CASE("sgd: in float32 stays within rounding of plain numbers for 100 steps") {
-  check_sgd({.lr = 0.02, .momentum = 0.9}, float32, 1e-4);  // near the minima the map contracts: rounding of 1e-7 does not grow beyond this
+  check_sgd({.lr = 0.02, .momentum = 0.9}, float32,
+            1e-4);  // near the minima the map contracts: rounding of 1e-7 does not grow beyond this
 }
 
 TEST_CASE("sgd: momentum 0 keeps no velocity, and a velocity begun later starts with the gradient") {
@@ -91,7 +91,8 @@ TEST_CASE("step: uses what backward left, once, and skips what received nothing"
   CHECK(model.b.to_vector<double>()[0] == doctest::Approx(b[0] - 0.5));
 }
 
-TEST_CASE("step: leaves gradients alone, and a derivative that needs the numbers before it is an error naming the step") {
+TEST_CASE(
+    "step: leaves gradients alone, and a derivative that needs the numbers before it is an error naming the step") {
   Pair model = make_pair(float32);
   optim::Sgd sgd{model, {.lr = 0.5, .momentum = 0.5, .weight_decay = 0.1}};
   const Tensor y = sum(model.a * model.a);
@@ -101,7 +102,9 @@ TEST_CASE("step: leaves gradients alone, and a derivative that needs the numbers
   CHECK(contains(message<GraphError>([&] { backward(y); }), "sgd.cpp"));
 }
 
-TEST_CASE("step: a gradient of another shape, a computed parameter and a model that changed are errors naming the parameter") {
+TEST_CASE(
+    "step: a gradient of another shape, a computed parameter and a model that changed are errors naming the "
+    "parameter") {
   Pair model = make_pair(float32);
   optim::Sgd sgd{model, {.lr = 0.5, .momentum = 0.5}};
   Pair grads = ones_like(model);

@@ -5,10 +5,11 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/parallel.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <cxxabi.h>
 #include <set>
 
 namespace wengert {
@@ -48,7 +49,8 @@ double size(const Tensors& a) { return std::sqrt(dot(a, a)); }
 bool same_bits(const Tensor& a, const Tensor& b) {
   const Tensor x = contiguous(a.detach()), y = contiguous(b.detach());
   return x.shape() == y.shape() && x.dtype() == y.dtype() &&
-         (!x.numel() || !std::memcmp(Access::body(x)->data, Access::body(y)->data, static_cast<std::size_t>(x.numel()) * size_of(x.dtype())));
+         (!x.numel() || !std::memcmp(Access::body(x)->data, Access::body(y)->data,
+                                     static_cast<std::size_t>(x.numel()) * size_of(x.dtype())));
 }
 
 // The same numbers with a stride of two along the last axis.
@@ -56,10 +58,12 @@ Tensor strided(const Tensor& x) { return select(stack({x, x}, x.rank()), -1, 0);
 
 class Checker {
  public:
-  Checker(CheckFunction f, const Tensors& x, const CheckOptions& o, Where where) : f_(f), x_(x), o_(o), where_(where), random_{o.seed} {
+  Checker(CheckFunction f, const Tensors& x, const CheckOptions& o, Where where)
+      : f_(f), x_(x), o_(o), where_(where), random_{o.seed} {
     for (std::size_t i = 0; i < x.size(); ++i)
       if (x[i].dtype() == float64) variables_.push_back(i);
-    if (variables_.empty()) fail<TypeError>(where, "check: no operand is float64, so there is nothing to differentiate");
+    if (variables_.empty())
+      fail<TypeError>(where, "check: no operand is float64, so there is nothing to differentiate");
   }
 
   CheckReport run() {
@@ -82,7 +86,8 @@ class Checker {
     report_.problems.push_back(fmt::format(text, std::forward<A>(a)...));
   }
   void compare(std::string_view what, double got, double want, double tolerance) {
-    if (!(std::abs(got - want) <= tolerance)) problem("{}: {:.12g}, expected {:.12g} within {:.2g}", what, got, want, tolerance);
+    if (!(std::abs(got - want) <= tolerance))
+      problem("{}: {:.12g}, expected {:.12g} within {:.2g}", what, got, want, tolerance);
   }
 
   // x with the variables (or some of them) on the tape; `leaves` receives them.
@@ -131,14 +136,17 @@ class Checker {
       const auto a = up[k].to_vector<double>(), b = down[k].to_vector<double>(), got = y_dot[k].to_vector<double>();
       for (std::size_t i = 0; i < a.size(); ++i) {
         const double want = (a[i] - b[i]) / (2 * h);
-        compare(fmt::format("jvp, result {} element {}", k, i), got[i], want, o_.absolute + o_.relative * std::abs(want));
+        compare(fmt::format("jvp, result {} element {}", k, i), got[i], want,
+                o_.absolute + o_.relative * std::abs(want));
       }
     }
     const double left = dot(y_bar, y_dot), right = dot(x_bar_, u_);
-    compare("adjoint identity <y_bar, J u> = <J^T y_bar, u>", right, left, o_.identity * (1 + size(y_bar) * size(y_dot) + size(x_bar_) * size(u_)));
+    compare("adjoint identity <y_bar, J u> = <J^T y_bar, u>", right, left,
+            o_.identity * (1 + size(y_bar) * size(y_dot) + size(x_bar_) * size(u_)));
   }
 
-  // s(x, v) = <J(x)^T v, u>: its slope in x along w by differences and through the jvp, its slope in v as J u, and symmetry.
+  // s(x, v) = <J(x)^T v, u>: its slope in x along w by differences and through the jvp, its slope in v as J u, and
+  // symmetry.
   void second_order() {
     auto along = [&](const Tensors& u, const Tensors& w, Tensors* in_v) {
       Tensors leaves, y_bar;
@@ -172,7 +180,8 @@ class Checker {
     for (std::size_t k = 0; k < y_dot.size(); ++k) t = add(t, sum(wengert::mul(y_dot[k], y_bar[k])));
     if (t.tracked()) {
       note_rules({t});
-      compare("vjp of the jvp against jvp of the vjp", dot(grad({&t, 1}, leaves, {}, {}, where_), w_), uw, 1e-10 * scale);
+      compare("vjp of the jvp against jvp of the vjp", dot(grad({&t, 1}, leaves, {}, {}, where_), w_), uw,
+              1e-10 * scale);
     }
     if (!in_v.empty()) {
       Tensors difference;
@@ -186,18 +195,21 @@ class Checker {
     for (std::uint32_t which = 1; which + 1 < (1u << variables_.size()); ++which) {
       const Tensors part = vjp(x_, which);
       for (std::size_t k = 0, at = 0; k < variables_.size(); ++k)
-        if (which >> k & 1 && !same_bits(part[at++], x_bar_[k])) problem("gradient of operand {} changes when only operands {:#b} are tracked", k, which);
+        if (which >> k & 1 && !same_bits(part[at++], x_bar_[k]))
+          problem("gradient of operand {} changes when only operands {:#b} are tracked", k, which);
     }
   }
 
   void near(std::string_view what, const Tensors& got, const Tensors& want, double tolerance) {
     for (std::size_t k = 0; k < want.size(); ++k) {
-      const auto a = to(got[k].detach(), float64).to_vector<double>(), b = to(want[k].detach(), float64).to_vector<double>();
+      const auto a = to(got[k].detach(), float64).to_vector<double>(),
+                 b = to(want[k].detach(), float64).to_vector<double>();
       double largest = 1e-3;
       for (double v : b)
         if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
       for (std::size_t i = 0; i < b.size(); ++i)
-        if (!(std::abs(a[i] - b[i]) <= tolerance * (std::abs(b[i]) + largest)) && !(std::isnan(a[i]) && std::isnan(b[i])) && a[i] != b[i])
+        if (!(std::abs(a[i] - b[i]) <= tolerance * (std::abs(b[i]) + largest)) &&
+            !(std::isnan(a[i]) && std::isnan(b[i])) && a[i] != b[i])
           return problem("{}: tensor {} element {} is {:.12g}, expected {:.12g}", what, k, i, a[i], b[i]);
     }
   }

@@ -42,13 +42,15 @@ struct CheckFunction {
 WENGERT_API CheckReport check(CheckFunction, const std::vector<Tensor>& x, const CheckOptions&, Where);
 }  // namespace detail
 
-/// Checks all derivatives of f at x, where f maps a std::vector<Tensor> to a Tensor or a std::vector of them. The float64 tensors of x are
-/// variables, others are data (indices, masks). Compared are: jvp with central differences along random directions; vjp with jvp through
-/// <y_bar, J x_dot> = <J^T y_bar, x_dot>, to rounding; second order with differences of the gradient, and its symmetry; every subset of
-/// variables; operands that are strided views; two runs and different numbers of threads (equal bits); float32.
-/// x must stay a step away from kinks.  TypeError when no tensor of x is float64.
+/// Checks all derivatives of f at x, where f maps a std::vector<Tensor> to a Tensor or a std::vector of them. The
+/// float64 tensors of x are variables, others are data (indices, masks). Compared are: jvp with central differences
+/// along random directions; vjp with jvp through <y_bar, J x_dot> = <J^T y_bar, x_dot>, to rounding; second order with
+/// differences of the gradient, and its symmetry; every subset of variables; operands that are strided views; two runs
+/// and different numbers of threads (equal bits); float32. x must stay a step away from kinks.  TypeError when no
+/// tensor of x is float64.
 template <class F>
-CheckReport check(const F& f, const std::vector<Tensor>& x, const CheckOptions& options = {}, Where where = Where::current()) {
+CheckReport check(const F& f, const std::vector<Tensor>& x, const CheckOptions& options = {},
+                  Where where = Where::current()) {
   auto call = [](const void* g, const std::vector<Tensor>& operands) {
     const F& function = *static_cast<const F*>(g);
     if constexpr (requires { Tensor(function(operands)); }) return std::vector<Tensor>{function(operands)};

@@ -125,8 +125,9 @@ Box box_of_data(const void* identity, const Names& names) {
   return b;
 }
 
-// A layer holds its parameters and the operators that take them, directly or through operators on nothing else (a transposed
-// weight). What is made of parameters alone and leads to no such operator is a penalty, and no part of the layer.
+// A layer holds its parameters and the operators that take them, directly or through operators on nothing else (a
+// transposed weight). What is made of parameters alone and leads to no such operator is a penalty, and no part of the
+// layer.
 void assign_layers(Picture& p) {
   std::vector<bool> of_parameters(p.boxes.size()), wanted(p.boxes.size());
   auto arrow = p.arrows.begin();
@@ -163,10 +164,12 @@ Picture picture_of(const Tensor& y, const Names& names, detail::Sweep& sweep) {
   sweep.reverse();  // oldest first: boxes come after what they are made of
   for (Node* n = sweep.newest(); n; n = n->next) {
     for (const Edge& e : n->operands())
-      if (!e.node && e.value && !box_of_value.contains(e.value)) box_of_value[e.value] = add(box_of_data(e.value, names));
+      if (!e.node && e.value && !box_of_value.contains(e.value))
+        box_of_value[e.value] = add(box_of_data(e.value, names));
     const int to = box_of_node[n] = add(box_of(*n, names, n == Access::node(y)));
     for (const Edge& e : n->operands())
-      if (e.node || e.value) p.arrows.push_back({e.node ? box_of_node[e.node] : box_of_value[e.value], to, e.output, e.node != nullptr});
+      if (e.node || e.value)
+        p.arrows.push_back({e.node ? box_of_node[e.node] : box_of_value[e.value], to, e.output, e.node != nullptr});
   }
   assign_layers(p);
   return p;
@@ -193,7 +196,11 @@ std::string html(std::string_view text) {
   std::string s;
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    const std::size_t length = c < 0x80                ? 1
+                               : c >= 0xc2 && c < 0xe0 ? 2
+                               : c >= 0xe0 && c < 0xf0 ? 3
+                               : c >= 0xf0 && c < 0xf5 ? 4
+                                                       : 0;
     bool whole = length > 0 && i + length <= text.size();
     for (std::size_t k = 1; whole && k < length; ++k) whole = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
     if (!whole || c < 0x20 || c == 0x7f) s += '?';
@@ -256,8 +263,10 @@ std::string tooltip_of(const Box& b) {
 
 void write_box(std::string& to, const Box& b, std::size_t i, std::string_view indent) {
   const Look& look = look_of(b.role);
-  fmt::format_to(std::back_inserter(to), "{}n{} [shape={}, fillcolor=\"{}\", color=\"{}\"{}, label=<{}>, tooltip={}];\n", indent, i,
-                 look.shape, look.fill, look.line, b.role == Role::result ? ", penwidth=2.4" : "", label_of(b), quoted(tooltip_of(b)));
+  fmt::format_to(std::back_inserter(to),
+                 "{}n{} [shape={}, fillcolor=\"{}\", color=\"{}\"{}, label=<{}>, tooltip={}];\n", indent, i, look.shape,
+                 look.fill, look.line, b.role == Role::result ? ", penwidth=2.4" : "", label_of(b),
+                 quoted(tooltip_of(b)));
 }
 
 void write_boxes(std::string& to, const Picture& p) {
@@ -268,8 +277,11 @@ void write_boxes(std::string& to, const Picture& p) {
   }
   int cluster = 0;
   for (const auto& [layer, members] : layers) {
-    to += fmt::format("  subgraph cluster_{} {{\n    label=<<B>{}</B>>; labelloc=t; labeljust=l; style=\"rounded,filled\"; color=\"#c9ccd3\"; "
-                      "fillcolor=\"#f8f9fb\"; fontcolor=\"#555b66\"; margin=12; tooltip={};\n", cluster++, html(layer), quoted(layer));
+    to += fmt::format(
+        "  subgraph cluster_{} {{\n    label=<<B>{}</B>>; labelloc=t; labeljust=l; style=\"rounded,filled\"; "
+        "color=\"#c9ccd3\"; "
+        "fillcolor=\"#f8f9fb\"; fontcolor=\"#555b66\"; margin=12; tooltip={};\n",
+        cluster++, html(layer), quoted(layer));
     for (const std::size_t i : members) write_box(to, p.boxes[i], i, "    ");
     to += "  }\n";
   }
@@ -289,17 +301,21 @@ std::string legend_of(const Picture& p) {
   std::string cells;
   for (std::size_t r = 0; r < looks.size(); ++r)
     if (count[r])
-      cells += fmt::format("<TD STYLE=\"rounded\" BORDER=\"1\" BGCOLOR=\"{}\" COLOR=\"{}\" CELLPADDING=\"4\" WIDTH=\"74\">{}</TD>", looks[r].fill,
-                           looks[r].line, looks[r].legend);
+      cells += fmt::format(
+          "<TD STYLE=\"rounded\" BORDER=\"1\" BGCOLOR=\"{}\" COLOR=\"{}\" CELLPADDING=\"4\" WIDTH=\"74\">{}</TD>",
+          looks[r].fill, looks[r].line, looks[r].legend);
   std::string sum = counted(count[0] + count[1], "operator") + ", results " + readable_bytes(bytes);
   if (count[2]) sum += fmt::format("  ·  {}, {}", counted(count[2], "parameter"), counted(parameters, "number"));
-  if (std::any_of(p.arrows.begin(), p.arrows.end(), [](const Arrow& a) { return !a.differentiable; })) sum += "  ·  dashed: no derivative";
-  return fmt::format("<TABLE BORDER=\"0\"><TR><TD><TABLE BORDER=\"0\" CELLSPACING=\"6\"><TR>{}</TR></TABLE></TD></TR><TR><TD><FONT "
-                     "COLOR=\"#6b6b6b\">{}</FONT></TD></TR></TABLE>", cells, sum);
+  if (std::any_of(p.arrows.begin(), p.arrows.end(), [](const Arrow& a) { return !a.differentiable; }))
+    sum += "  ·  dashed: no derivative";
+  return fmt::format(
+      "<TABLE BORDER=\"0\"><TR><TD><TABLE BORDER=\"0\" CELLSPACING=\"6\"><TR>{}</TR></TABLE></TD></TR><TR><TD><FONT "
+      "COLOR=\"#6b6b6b\">{}</FONT></TD></TR></TABLE>",
+      cells, sum);
 }
 
-// Data run straight down, from the operand that an operator mainly works on: the newest result among its operands, else the first
-// that is no parameter. Leaves whose first use this is stand beside the operator; the others stay above.
+// Data run straight down, from the operand that an operator mainly works on: the newest result among its operands, else
+// the first that is no parameter. Leaves whose first use this is stand beside the operator; the others stay above.
 struct Row {
   int above = -1, left = -1, right = -1;
 };
@@ -312,7 +328,8 @@ std::vector<Row> rows_of(const Picture& p) {
     Row& row = rows[static_cast<std::size_t>(p.arrows[i].to)];
     for (end = i; end < p.arrows.size() && p.arrows[end].to == p.arrows[i].to; ++end) {
       const int from = p.arrows[end].from;
-      if (is_operator(box(from)) ? row.above < from || !is_operator(box(row.above)) : row.above < 0 && !in_model(box(from).role))
+      if (is_operator(box(from)) ? row.above < from || !is_operator(box(row.above))
+                                 : row.above < 0 && !in_model(box(from).role))
         row.above = from;
     }
     for (std::size_t k = end; k-- > i;) {
@@ -330,7 +347,8 @@ void write_arrow(std::string& to, const Arrow& a, const Box& from, const Row& ro
   const bool right = row.right == a.from;  // dot draws an edge within a row from left to right
   std::string attributes = right ? ", dir=back" : row.above == a.from ? ", weight=8" : "";
   if (!a.differentiable) attributes += ", style=dashed, color=\"#9a9a9a\"";
-  else if (from.values.size() > 1) attributes += fmt::format(", label=\" result {}: {}\"", a.output, from.values[a.output].shape);
+  else if (from.values.size() > 1)
+    attributes += fmt::format(", label=\" result {}: {}\"", a.output, from.values[a.output].shape);
   fmt::format_to(std::back_inserter(to), "  n{} -> n{}", right ? a.to : a.from, right ? a.from : a.to);
   if (!attributes.empty()) fmt::format_to(std::back_inserter(to), " [{}]", attributes.substr(2));
   to += ";\n";
@@ -339,11 +357,14 @@ void write_arrow(std::string& to, const Arrow& a, const Box& from, const Row& ro
 std::string dot_text(const Picture& p) {
   std::string s =
       "digraph wengert {\n"
-      "  graph [rankdir=TB, ranksep=0.34, nodesep=0.3, bgcolor=white, newrank=true, fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, labelloc=b, "
+      "  graph [rankdir=TB, ranksep=0.34, nodesep=0.3, bgcolor=white, newrank=true, "
+      "fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, labelloc=b, "
       "pad=0.25, tooltip=\" \"];\n"
-      "  node [fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, style=\"filled,rounded\", width=2.3, height=0.62, margin=\"0.16,0.07\", "
+      "  node [fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, style=\"filled,rounded\", width=2.3, height=0.62, "
+      "margin=\"0.16,0.07\", "
       "penwidth=1.2];\n"
-      "  edge [color=\"#555555\", arrowsize=0.65, fontname=\"Helvetica,Arial,sans-serif\", fontsize=9, fontcolor=\"#6b6b6b\", tooltip=\" \"];\n";
+      "  edge [color=\"#555555\", arrowsize=0.65, fontname=\"Helvetica,Arial,sans-serif\", fontsize=9, "
+      "fontcolor=\"#6b6b6b\", tooltip=\" \"];\n";
   s += fmt::format("  label=<{}>;\n", legend_of(p));
 
   write_boxes(s, p);
@@ -351,7 +372,8 @@ std::string dot_text(const Picture& p) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (const int leaf : {rows[i].left, rows[i].right})
       if (leaf >= 0) s += fmt::format("  {{ rank=same; n{}; n{}; }}\n", leaf, i);
-  for (const Arrow& a : p.arrows) write_arrow(s, a, p.boxes[static_cast<std::size_t>(a.from)], rows[static_cast<std::size_t>(a.to)]);
+  for (const Arrow& a : p.arrows)
+    write_arrow(s, a, p.boxes[static_cast<std::size_t>(a.from)], rows[static_cast<std::size_t>(a.to)]);
   return s + "}\n";
 }
 
@@ -359,22 +381,32 @@ std::string dot_text(const Picture& p) {
 
 void check_drawable(const Tensor& y, std::string_view who, Where where) {
   if (!y.tracked())
-    fail<GraphError>(where, "{}: this tensor is not on the tape, so there is no graph to draw; was it made under no_grad, detached, or from "
-                     "tensors that are neither Param nor track()ed?", who);
+    fail<GraphError>(where,
+                     "{}: this tensor is not on the tape, so there is no graph to draw; was it made under no_grad, "
+                     "detached, or from "
+                     "tensors that are neither Param nor track()ed?",
+                     who);
 }
 
 void check_nodes(const detail::Sweep& sweep, std::string_view who, const DrawOptions& options, Where where) {
   std::size_t count = 0;
   for (const Node* n = sweep.newest(); n; n = n->next, ++count)
     if (n->is_released())
-      fail<GraphError>(where, "{}: the graph of {} (called at {}) was already released by the backward at {}; draw before backward, or pass "
-                       "{{.keep_graph = true}} there", who, n->name(), short_place(n->where), short_place(n->released));
+      fail<GraphError>(where,
+                       "{}: the graph of {} (called at {}) was already released by the backward at {}; draw before "
+                       "backward, or pass "
+                       "{{.keep_graph = true}} there",
+                       who, n->name(), short_place(n->where), short_place(n->released));
   if (count > options.max_nodes)
-    fail<GraphError>(where, "{}: the graph has {} nodes, and more than {} make no readable picture; draw a smaller model or fewer steps of it, "
-                     "or raise .max_nodes", who, count, options.max_nodes);
+    fail<GraphError>(where,
+                     "{}: the graph has {} nodes, and more than {} make no readable picture; draw a smaller model or "
+                     "fewer steps of it, "
+                     "or raise .max_nodes",
+                     who, count, options.max_nodes);
 }
 
-std::string dot_text(const Tensor& y, const std::vector<Member>& members, const DrawOptions& options, std::string_view who, Where where) {
+std::string dot_text(const Tensor& y, const std::vector<Member>& members, const DrawOptions& options,
+                     std::string_view who, Where where) {
   check_drawable(y, who, where);
   detail::Sweep sweep({&y, 1});
   check_nodes(sweep, who, options, where);
@@ -383,8 +415,8 @@ std::string dot_text(const Tensor& y, const std::vector<Member>& members, const 
 
 }  // namespace
 
-void detail::draw(const Tensor& y, const std::string& path, const std::vector<Member>& members, const DrawOptions& options, Drawing as,
-                  Where where) {
+void detail::draw(const Tensor& y, const std::string& path, const std::vector<Member>& members,
+                  const DrawOptions& options, Drawing as, Where where) {
   const std::string_view who = as == Drawing::dot ? "write_dot" : "write_svg";
   std::string text = dot_text(y, members, options, who, where);
   if (as == Drawing::svg) text = svg_of(text, where);

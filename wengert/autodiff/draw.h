@@ -24,11 +24,13 @@ struct DrawOptions {
   std::size_t max_nodes = 2000;
 };
 
-/// Writes what made y in the language of Graphviz: operators with the shape, dtype and bytes of their results and the line that
-/// called them; parameters, inputs and constants in other shapes and colours; a legend. The file is written whole or not at all.
-/// GraphError when y is not on the tape, was released by backward(), or when there are more than max_nodes; FileError.
+/// Writes what made y in the language of Graphviz: operators with the shape, dtype and bytes of their results and the
+/// line that called them; parameters, inputs and constants in other shapes and colours; a legend. The file is written
+/// whole or not at all. GraphError when y is not on the tape, was released by backward(), or when there are more than
+/// max_nodes; FileError.
 WENGERT_API void write_dot(const Tensor& y, const std::string& path, const DrawOptions& = {}, Where = Where::current());
-/// The same as a picture, by the program `dot` (Debian: graphviz), which is looked for on PATH. FileError when it is not there or fails.
+/// The same as a picture, by the program `dot` (Debian: graphviz), which is looked for on PATH. FileError when it is
+/// not there or fails.
 WENGERT_API void write_svg(const Tensor& y, const std::string& path, const DrawOptions& = {}, Where = Where::current());
 
 namespace detail {
@@ -40,7 +42,8 @@ struct Member {
   bool trained;
 };
 enum class Drawing { dot, svg };
-WENGERT_API void draw(const Tensor& y, const std::string& path, const std::vector<Member>&, const DrawOptions&, Drawing, Where);
+WENGERT_API void draw(const Tensor& y, const std::string& path, const std::vector<Member>&, const DrawOptions&, Drawing,
+                      Where);
 
 template <class Model>
 std::vector<Member> members_by_path(const Model& model) {
@@ -53,14 +56,16 @@ std::vector<Member> members_by_path(const Model& model) {
 
 }  // namespace detail
 
-/// The same with the names that the tensors have in a model ("hidden.weight"). Each layer ("hidden") is a frame around its parameters
-/// and the operators that take them.
+/// The same with the names that the tensors have in a model ("hidden.weight"). Each layer ("hidden") is a frame around
+/// its parameters and the operators that take them.
 template <class Model>
-void write_dot(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {}, Where where = Where::current()) {
+void write_dot(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {},
+               Where where = Where::current()) {
   detail::draw(y, path, detail::members_by_path(model), options, detail::Drawing::dot, where);
 }
 template <class Model>
-void write_svg(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {}, Where where = Where::current()) {
+void write_svg(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {},
+               Where where = Where::current()) {
   detail::draw(y, path, detail::members_by_path(model), options, detail::Drawing::svg, where);
 }
 

@@ -22,10 +22,10 @@ class WENGERT_API Error : public std::runtime_error {
   Where where_;
 };
 
-#define WENGERT_ERROR(Name)             \
+#define WENGERT_ERROR(Name)               \
   class WENGERT_API Name : public Error { \
-   public:                              \
-    using Error::Error;                 \
+   public:                                \
+    using Error::Error;                   \
   }
 WENGERT_ERROR(ShapeError);  ///< sizes or ranks that do not fit
 WENGERT_ERROR(TypeError);   ///< a dtype that the operator does not take

@@ -10,7 +10,9 @@
 
 template <>
 struct fmt::formatter<wengert::Shape> : fmt::formatter<std::string> {
-  auto format(const wengert::Shape& s, format_context& c) const { return formatter<std::string>::format(to_string(s), c); }
+  auto format(const wengert::Shape& s, format_context& c) const {
+    return formatter<std::string>::format(to_string(s), c);
+  }
 };
 template <>
 struct fmt::formatter<wengert::DType> : fmt::formatter<std::string_view> {

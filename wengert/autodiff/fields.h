@@ -38,14 +38,10 @@ consteval bool takes(std::index_sequence<I...>) {
 /// Members of an aggregate: the longest initialiser that it takes. -1 when it takes none of at most max_fields.
 template <class T, int n = 0, bool found = false>
 consteval int count_fields() {
-  if constexpr (n > max_fields + 1)
-    return -1;
-  else if constexpr (takes<T>(std::make_index_sequence<n>()))
-    return count_fields<T, n + 1, true>();
-  else if constexpr (found)
-    return n - 1;
-  else
-    return count_fields<T, n + 1, false>();
+  if constexpr (n > max_fields + 1) return -1;
+  else if constexpr (takes<T>(std::make_index_sequence<n>())) return count_fields<T, n + 1, true>();
+  else if constexpr (found) return n - 1;
+  else return count_fields<T, n + 1, false>();
 }
 
 /// An array member `T x[3]` takes three initialisers without braces of its own, so that counting goes astray: it is one
@@ -56,22 +52,19 @@ consteval bool takes_pair(std::index_sequence<Before...>, std::index_sequence<Af
 }
 template <class T, std::size_t n, std::size_t i>
 consteval bool is_array_at() {
-  if constexpr (!takes_pair<T>(std::make_index_sequence<i>(), std::index_sequence<>()))
-    return false;
-  else
-    return !takes_pair<T>(std::make_index_sequence<i>(), std::make_index_sequence<n - 1 - i>());
+  if constexpr (!takes_pair<T>(std::make_index_sequence<i>(), std::index_sequence<>())) return false;
+  else return !takes_pair<T>(std::make_index_sequence<i>(), std::make_index_sequence<n - 1 - i>());
 }
 template <class T, std::size_t n>
 consteval bool has_array() {
-  return []<std::size_t... I>(std::index_sequence<I...>) { return (is_array_at<T, n, I>() || ...); }
-  (std::make_index_sequence<n>());
+  return []<std::size_t... I>(std::index_sequence<I...>) {
+    return (is_array_at<T, n, I>() || ...);
+  }(std::make_index_sequence<n>());
 }
 template <class T>
 consteval bool has_base() {
-  if constexpr (std::is_empty_v<T>)
-    return false;
-  else
-    return requires { T{AnyBase<T>()}; };
+  if constexpr (std::is_empty_v<T>) return false;
+  else return requires { T{AnyBase<T>()}; };
 }
 
 template <class... T>
@@ -236,8 +229,7 @@ template <class T, int n>
 consteval std::array<std::string_view, n> names_of() {
   return []<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<std::string_view, n>{last_word<&std::get<I>(example_members<T, n>)>()...};
-  }
-  (std::make_index_sequence<n>());
+  }(std::make_index_sequence<n>());
 }
 
 }  // namespace wengert::detail

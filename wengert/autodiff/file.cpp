@@ -132,10 +132,8 @@ std::string in_quotes(std::string_view name) {
   while (cut < name.size() && cut > 0 && (name[cut] & 0xC0) == 0x80) --cut;  // not in the middle of a UTF-8 character
   std::string shown = "\"";
   for (const unsigned char c : name.substr(0, cut)) {
-    if (c < 0x20 || c == 0x7f)
-      shown += fmt::format("\\x{:02x}", c);
-    else
-      shown += static_cast<char>(c);
+    if (c < 0x20 || c == 0x7f) shown += fmt::format("\\x{:02x}", c);
+    else shown += static_cast<char>(c);
   }
   return shown + (cut < name.size() ? "...\"" : "\"");
 }

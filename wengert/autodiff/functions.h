@@ -1,9 +1,10 @@
 #pragma once
 
-// Opt-in, through fuse.h: every pointwise function of the vocabulary, written once for any number type T: SIMD registers (Lanes),
-// numbers with a derivative (Dual), tensors under a lambda (Term). value is the function. The slope tells the memory bill:
-// slope() keeps nothing, slope_x(x) keeps the operand, slope_y(y) keeps the result. With several operands slopes take arg<i> first.
-// `low` and `high` bound where tests draw operands (for those whose domain is not the real line).
+// Opt-in, through fuse.h: every pointwise function of the vocabulary, written once for any number type T: SIMD
+// registers (Lanes), numbers with a derivative (Dual), tensors under a lambda (Term). value is the function. The slope
+// tells the memory bill: slope() keeps nothing, slope_x(x) keeps the operand, slope_y(y) keeps the result. With several
+// operands slopes take arg<i> first. `low` and `high` bound where tests draw operands (for those whose domain is not
+// the real line).
 
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/rule.h"
@@ -53,14 +54,14 @@ inline std::int64_t minimum(std::int64_t x, std::int64_t y) { return x < y ? x :
 inline std::int64_t abs(std::int64_t x) { return x < 0 ? -x : x; }
 
 // Makes function(x) available to lambdas of fuse() for every number type that has no form of its own.
-#define WENGERT_UNARY(function, Rule)                 \
-  template <Number T>                                 \
-  T function(const T& x) {                            \
+#define WENGERT_UNARY(function, Rule)                                         \
+  template <Number T>                                                         \
+  T function(const T& x) {                                                    \
     return T::template unary<Rule>(x, [](Operand t) { return function(t); }); \
   }
-#define WENGERT_BINARY(function, Rule)                \
-  template <Number T>                                 \
-  T function(const T& x, const T& y) {                \
+#define WENGERT_BINARY(function, Rule)                                                          \
+  template <Number T>                                                                           \
+  T function(const T& x, const T& y) {                                                          \
     return T::template binary<Rule>(x, y, [](Operand s, Operand t) { return function(s, t); }); \
   }
 
@@ -97,7 +98,8 @@ struct Div {
   template <class T> static T slope_x(arg<1>, T x, T y) { return -x / (y * y); }
 };
 
-// x^y. The slope in x is 0 at x = 0 for y > 1 and 1 for y = 1; the slope in y is 0 where x = 0 (docs/numerics.md, "Kinks").
+// x^y. The slope in x is 0 at x = 0 for y > 1 and 1 for y = 1; the slope in y is 0 where x = 0 (docs/numerics.md,
+// "Kinks").
 struct Pow {
   static constexpr std::string_view name = "pow";
   static constexpr double low = 0.1;
@@ -179,9 +181,13 @@ template <Number T> T max(const T& x, const T& y) { return maximum(x, y); }
 template <Number T> T min(const T& x, const T& y) { return minimum(x, y); }
 
 // Plain numbers beside a T: max(x, 0), pow(x, 3).
-#define WENGERT_WITH_NUMBER(function)                                                                           \
-  template <Number T, class N> requires std::is_arithmetic_v<N> T function(const T& x, N y) { return function(x, T(y)); } \
-  template <Number T, class N> requires std::is_arithmetic_v<N> T function(N x, const T& y) { return function(T(x), y); }
+#define WENGERT_WITH_NUMBER(function)                                                         \
+  template <Number T, class N> requires std::is_arithmetic_v<N> T function(const T& x, N y) { \
+    return function(x, T(y));                                                                 \
+  }                                                                                           \
+  template <Number T, class N> requires std::is_arithmetic_v<N> T function(N x, const T& y) { \
+    return function(T(x), y);                                                                 \
+  }
 WENGERT_WITH_NUMBER(maximum)
 WENGERT_WITH_NUMBER(minimum)
 WENGERT_WITH_NUMBER(max)
@@ -218,7 +224,9 @@ struct PowScalar {
   static constexpr std::string_view name = "pow_scalar";
   static constexpr double low = 0.1;
   double exponent = 1;
-  template <class T> T value(T x) const { return exponent == 2 ? x * x : exponent == 3 ? x * x * x : pow(x, T(exponent)); }
+  template <class T> T value(T x) const {
+    return exponent == 2 ? x * x : exponent == 3 ? x * x * x : pow(x, T(exponent));
+  }
   template <class T> T slope_x(T x) const {
     if (exponent == 0) return T(0) * x;
     if (exponent == 1) return T(1) + T(0) * x;
@@ -614,8 +622,12 @@ WENGERT_UNARY(tanhshrink, Tanhshrink)
 struct Selu {
   static constexpr std::string_view name = "selu";
   static constexpr double scale = 1.0507009873554805, alpha = 1.6732632423543772;
-  template <class T> static T value(T x) { return select(x > T(0), T(scale) * x, T(scale * alpha) * expm1(minimum(x, T(0)))); }
-  template <class T> static T slope_x(T x) { return select(x > T(0), T(scale), T(scale * alpha) * exp(minimum(x, T(0)))); }
+  template <class T> static T value(T x) {
+    return select(x > T(0), T(scale) * x, T(scale * alpha) * expm1(minimum(x, T(0))));
+  }
+  template <class T> static T slope_x(T x) {
+    return select(x > T(0), T(scale), T(scale * alpha) * exp(minimum(x, T(0))));
+  }
 };
 WENGERT_UNARY(selu, Selu)
 
@@ -623,7 +635,9 @@ WENGERT_UNARY(selu, Selu)
 struct Celu {
   static constexpr std::string_view name = "celu";
   double alpha = 1;
-  template <class T> T value(T x) const { return select(x > T(0), x, T(alpha) * expm1(minimum(x, T(0)) * T(1 / alpha))); }
+  template <class T> T value(T x) const {
+    return select(x > T(0), x, T(alpha) * expm1(minimum(x, T(0)) * T(1 / alpha)));
+  }
   template <class T> T slope_x(T x) const { return exp(minimum(x, T(0)) * T(1 / alpha)); }
 };
 
@@ -639,7 +653,9 @@ struct Clamp {
   static constexpr std::string_view name = "clamp";
   double low_bound = -1, high_bound = 1;
   template <class T> T value(T x) const { return minimum(maximum(x, T(low_bound)), T(high_bound)); }
-  template <class T> T slope_x(T x) const { return select(x >= T(low_bound), select(x <= T(high_bound), T(1), T(0)), T(0)); }
+  template <class T> T slope_x(T x) const {
+    return select(x >= T(low_bound), select(x <= T(high_bound), T(1), T(0)), T(0));
+  }
 };
 
 // The same values, but slope zero already at the bounds.
@@ -647,7 +663,9 @@ struct Hardtanh {
   static constexpr std::string_view name = "hardtanh";
   double low_bound = -1, high_bound = 1;
   template <class T> T value(T x) const { return minimum(maximum(x, T(low_bound)), T(high_bound)); }
-  template <class T> T slope_x(T x) const { return select(x > T(low_bound), select(x < T(high_bound), T(1), T(0)), T(0)); }
+  template <class T> T slope_x(T x) const {
+    return select(x > T(low_bound), select(x < T(high_bound), T(1), T(0)), T(0));
+  }
 };
 
 struct Relu6 {

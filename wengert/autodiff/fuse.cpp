@@ -14,13 +14,14 @@ Shape fused_shape(std::span<const Tensor* const> x, Where where) {
   return shape;
 }
 
-void run_fused(kernels::Loop loop, const void* op, const Shape& shape, std::span<const Tensor* const> in, std::span<Tensor> out) {
+void run_fused(kernels::Loop loop, const void* op, const Shape& shape, std::span<const Tensor* const> in,
+               std::span<Tensor> out) {
   kernels::Operand operands[kernels::max_operands];
   void* to[kernels::max_operands] = {};
   std::size_t size[kernels::max_operands];
   for (std::size_t i = 0; i < in.size(); ++i)
-    operands[i] = {Access::body(*in[i])->data, size_of(in[i]->dtype()), in[i]->is_contiguous() && in[i]->shape() == shape,
-                   strides_over(*in[i], shape)};
+    operands[i] = {Access::body(*in[i])->data, size_of(in[i]->dtype()),
+                   in[i]->is_contiguous() && in[i]->shape() == shape, strides_over(*in[i], shape)};
   if (!out[0].defined() && out.size() == 1) out[0] = empty(shape, in[0]->dtype());
   for (std::size_t k = 0; k < out.size(); ++k) {
     to[k] = out[k].defined() ? Access::body(out[k])->data : nullptr;

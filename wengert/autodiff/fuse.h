@@ -1,7 +1,8 @@
 #pragma once
 
-// Opt-in: your own pointwise function as one SIMD loop forwards and one backwards, with no derivative written. It includes xsimd, and
-// its loops are compiled with the flags of the file that includes it (-march=native, or -mavx2 -mfma, makes them several times faster).
+// Opt-in: your own pointwise function as one SIMD loop forwards and one backwards, with no derivative written. It
+// includes xsimd, and its loops are compiled with the flags of the file that includes it (-march=native, or -mavx2
+// -mfma, makes them several times faster).
 
 #include "wengert/autodiff/functions.h"
 #include "wengert/autodiff/gradient.h"
@@ -23,8 +24,7 @@ struct Dual {
   std::array<L, K> d;
 
   Dual() = default;
-  template <class N> requires std::is_arithmetic_v<N>
-  Dual(N n) : v(n) { d.fill(L(0)); }
+  template <class N> requires std::is_arithmetic_v<N> Dual(N n) : v(n) { d.fill(L(0)); }
   explicit Dual(L value) : v(value) { d.fill(L(0)); }
   /// The variable of direction k.
   Dual(L value, int k) : Dual(value) { d[static_cast<std::size_t>(k)] = L(1); }
@@ -41,7 +41,8 @@ struct Dual {
   static Dual binary(const Dual& a, const Dual& b, F&&) {
     Dual y;
     y.v = Rule::value(a.v, b.v);
-    const L sa = slope_at<0>(Rule{}, std::array<L, 2>{a.v, b.v}, y.v), sb = slope_at<1>(Rule{}, std::array<L, 2>{a.v, b.v}, y.v);
+    const L sa = slope_at<0>(Rule{}, std::array<L, 2>{a.v, b.v}, y.v),
+            sb = slope_at<1>(Rule{}, std::array<L, 2>{a.v, b.v}, y.v);
     for (int k = 0; k < K; ++k) y.d[k] = sa * a.d[k] + sb * b.d[k];
     return y;
   }
@@ -91,7 +92,8 @@ namespace detail {
 /// The common shape of all operands; ShapeError, TypeError (they must be all float32 or all float64).
 WENGERT_API Shape fused_shape(std::span<const Tensor* const> x, Where);
 /// Runs a loop over operands broadcast to `shape`, into fresh row-major results.
-WENGERT_API void run_fused(kernels::Loop, const void* op, const Shape& shape, std::span<const Tensor* const> in, std::span<Tensor> out);
+WENGERT_API void run_fused(kernels::Loop, const void* op, const Shape& shape, std::span<const Tensor* const> in,
+                           std::span<Tensor> out);
 
 template <class L, class F, std::size_t... I>
 L fused_value(const F& f, const void* const* in, std::int64_t at, std::int64_t n, std::index_sequence<I...>) {
@@ -131,7 +133,9 @@ void fused_pull_loop(const void* op, const void* const* in, void* const* out, st
       const T* p = static_cast<const T*>(in[k]) + i;
       return count == L::width ? L::load(p) : L::load_some(p, count);
     };
-    const D y = [&]<std::size_t... I>(std::index_sequence<I...>) { return D(f(D(load(I + 1), int(I))...)); }(std::make_index_sequence<N>());
+    const D y = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return D(f(D(load(I + 1), int(I))...));
+    }(std::make_index_sequence<N>());
     const L g = load(0);
     for (std::size_t k = 0; k < N; ++k)
       if (out[k]) store(select(g == L(0), L(0), g * y.d[k]), out[k], i, count);
@@ -151,8 +155,8 @@ struct Fused {
     const Tensor* in[] = {&x...};
     for (std::size_t i = 0; i < N; ++i) kept[i] = *in[i];
     Tensor y[1];
-    run_fused(in[0]->dtype() == float32 ? fused_value_loop<F, Lanes<float>, N> : fused_value_loop<F, Lanes<double>, N>, &f,
-              fused_shape(in, Where()), in, y);
+    run_fused(in[0]->dtype() == float32 ? fused_value_loop<F, Lanes<float>, N> : fused_value_loop<F, Lanes<double>, N>,
+              &f, fused_shape(in, Where()), in, y);
     return y[0];
   }
 
@@ -180,7 +184,8 @@ struct Fused {
     std::array<Tensor, N> out;
     for (std::size_t i = 0; i < N; ++i)
       if (wanted(int(i))) out[i] = empty(result_shape(), g.dtype());
-    run_fused(g.dtype() == float32 ? fused_pull_loop<F, Lanes<float>, N> : fused_pull_loop<F, Lanes<double>, N>, &f, result_shape(), in, out);
+    run_fused(g.dtype() == float32 ? fused_pull_loop<F, Lanes<float>, N> : fused_pull_loop<F, Lanes<double>, N>, &f,
+              result_shape(), in, out);
     return out;
   }
 
@@ -211,9 +216,10 @@ struct Fused {
 
 }  // namespace detail
 
-/// fuse(f, x...) means f(x...), only faster: f is any lambda of `auto` parameters built from arithmetic, comparisons, select(c, a, b),
-/// max, min and the elementwise functions of the vocabulary. Operands broadcast; all float32 or all float64. Captured numbers are
-/// constants. Derivatives of derivatives run f on tensors.  (A type, so that it can take the place of the call after the operands.)
+/// fuse(f, x...) means f(x...), only faster: f is any lambda of `auto` parameters built from arithmetic, comparisons,
+/// select(c, a, b), max, min and the elementwise functions of the vocabulary. Operands broadcast; all float32 or all
+/// float64. Captured numbers are constants. Derivatives of derivatives run f on tensors.  (A type, so that it can take
+/// the place of the call after the operands.)
 template <class F, class... X>
 class fuse : public Tensor {
  public:

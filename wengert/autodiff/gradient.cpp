@@ -24,8 +24,8 @@ void drop_edges(Node& n) {
     if (Node* to = std::exchange(e.node, nullptr); to && to->drop()) destroy(to);
 }
 
-// Rules may differentiate by themselves, so recording is on while they run, whoever called. Without create_graph nothing comes of it:
-// what they are given is off the tape.
+// Rules may differentiate by themselves, so recording is on while they run, whoever called. Without create_graph
+// nothing comes of it: what they are given is off the tape.
 struct Recording {
   bool before = std::exchange(thread_state().recording, true);
   ~Recording() { thread_state().recording = before; }
@@ -56,8 +56,8 @@ void Sweep::meet(Node* n, Node*& open) {
   open = n;
 }
 
-// Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node follows in the
-// list once all those have been listed.
+// Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node
+// follows in the list once all those have been listed.
 Sweep::Sweep(std::span<const Tensor> roots) : id_(++last_sweep), outer_(oldest_active) {
   if (!outer_) oldest_active = id_;
   Node* open = nullptr;
@@ -93,7 +93,8 @@ Sweep::~Sweep() {
     if (n->drop()) destroy(n);
   }
   for (Stashed& s : stash_) {
-    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep, s.node->next = s.next;
+    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep,
+    s.node->next = s.next;
     for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result_cotangent(k) = std::move(s.cotangents[k]);
   }
   if (oldest_active == id_) oldest_active = 0;
@@ -129,8 +130,8 @@ void Pullback::send(int operand, Tensor x_bar) const {
   const Edge& e = node_.edges[operand];
   const Shape& shape = e.node->result_shape(e.output);
   if (!(x_bar.shape() == shape) || x_bar.dtype() != e.node->result_dtype(e.output)) [[unlikely]]
-    fail<GraphError>(node_.where, "{}: its vjp returned {} {} for operand {}, which is {} {}", node_.name(), x_bar.dtype(),
-                     x_bar.shape(), operand, e.node->result_dtype(e.output), shape);
+    fail<GraphError>(node_.where, "{}: its vjp returned {} {} for operand {}, which is {} {}", node_.name(),
+                     x_bar.dtype(), x_bar.shape(), operand, e.node->result_dtype(e.output), shape);
   accumulate(e.node->result_cotangent(e.output), std::move(x_bar), create_graph_);
 }
 
@@ -138,21 +139,27 @@ namespace {
 
 void check_cotangent(const Tensor& y, const Tensor& y_bar, Where where) {
   if (!(y.shape() == y_bar.shape()) || y.dtype() != y_bar.dtype())
-    fail<ShapeError>(where, "backward: the cotangent must be {} {} like y, got {} {}", y.dtype(), y.shape(), y_bar.dtype(), y_bar.shape());
+    fail<ShapeError>(where, "backward: the cotangent must be {} {} like y, got {} {}", y.dtype(), y.shape(),
+                     y_bar.dtype(), y_bar.shape());
 }
 
 Tensor seed_of(const Tensor& y, Where where) {
-  if (!is_float(y.dtype())) fail<TypeError>(where, "backward: y is {}, and only float32 and float64 have derivatives", y.dtype());
+  if (!is_float(y.dtype()))
+    fail<TypeError>(where, "backward: y is {}, and only float32 and float64 have derivatives", y.dtype());
   if (y.numel() != 1)
-    fail<ShapeError>(where, "backward: y must have one element, got {}; reduce it (sum, mean) or pass its cotangent: backward(y, y_bar)",
-                     y.shape());
+    fail<ShapeError>(
+        where,
+        "backward: y must have one element, got {}; reduce it (sum, mean) or pass its cotangent: backward(y, y_bar)",
+        y.shape());
   return full(y.shape(), 1, y.dtype());
 }
 
 void check_not_released(const Node& n, Where where) {
   if (n.is_released()) [[unlikely]]
-    fail<GraphError>(where, "backward: the graph of {} (called at {}) was already released by the backward at {}; pass "
-                     "{{.keep_graph = true}} there to go through it again", n.name(), short_place(n.where), short_place(n.released));
+    fail<GraphError>(where,
+                     "backward: the graph of {} (called at {}) was already released by the backward at {}; pass "
+                     "{{.keep_graph = true}} there to go through it again",
+                     n.name(), short_place(n.where), short_place(n.released));
 }
 
 // A node may be released only where its rule would have to run again.
@@ -203,8 +210,8 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
 
 }  // namespace
 
-void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs, std::span<Tensor> x_bars,
-               BackwardOptions options, Where where) {
+void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs,
+               std::span<Tensor> x_bars, BackwardOptions options, Where where) {
   for (std::size_t k = 0; k < y_bars.size(); ++k)
     if (y_bars[k].defined()) check_cotangent(ys[k], y_bars[k], where);
   for (const Tensor& y : ys)
@@ -237,9 +244,12 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
   if (!is_float(y.dtype())) (void)seed_of(y, where);
   Node* root = Access::node(y);
   if (!root)
-    fail<GraphError>(where, "backward: this tensor is not on the tape; was it made under no_grad, detached, or from tensors that are "
-                     "neither Param nor track()ed?");
-  if (root->kind == Kind::leaf) fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
+    fail<GraphError>(
+        where,
+        "backward: this tensor is not on the tape; was it made under no_grad, detached, or from tensors that are "
+        "neither Param nor track()ed?");
+  if (root->kind == Kind::leaf)
+    fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
   check_cotangent(y, y_bar, where);
   Sweep sweep({&y, 1});
   check_reachable(sweep, where);
@@ -250,13 +260,14 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
   });
 }
 
-std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> y_bars, BackwardOptions options,
-                         Where where) {
+std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> y_bars,
+                         BackwardOptions options, Where where) {
   if (!y_bars.empty() && y_bars.size() != ys.size())
     fail<ShapeError>(where, "grad: {} results need as many cotangents, got {}", ys.size(), y_bars.size());
   std::vector<const Tensor*> pointers;
   for (const Tensor& x : xs) {
-    if (!x.tracked()) fail<GraphError>(where, "grad: an x is not on the tape; make it a variable with track() before computing y");
+    if (!x.tracked())
+      fail<GraphError>(where, "grad: an x is not on the tape; make it a variable with track() before computing y");
     pointers.push_back(&x);
   }
   std::vector<Tensor> x_bars(xs.size());
@@ -268,13 +279,14 @@ Tensor grad(const Tensor& y, const Tensor& x, BackwardOptions options, Where whe
   return grad({&y, 1}, {&x, 1}, {}, options, where)[0];
 }
 
-std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> x_dots, bool create_graph,
-                                 Where where) {
-  if (xs.size() != x_dots.size()) fail<ShapeError>(where, "jvp: {} operands need as many tangents, got {}", xs.size(), x_dots.size());
+std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> x_dots,
+                                 bool create_graph, Where where) {
+  if (xs.size() != x_dots.size())
+    fail<ShapeError>(where, "jvp: {} operands need as many tangents, got {}", xs.size(), x_dots.size());
   for (std::size_t i = 0; i < xs.size(); ++i)
     if (!(xs[i].shape() == x_dots[i].shape()) || xs[i].dtype() != x_dots[i].dtype())
-      fail<ShapeError>(where, "jvp: the tangent must be {} {} like x, got {} {}", xs[i].dtype(), xs[i].shape(), x_dots[i].dtype(),
-                       x_dots[i].shape());
+      fail<ShapeError>(where, "jvp: the tangent must be {} {} like x, got {} {}", xs[i].dtype(), xs[i].shape(),
+                       x_dots[i].dtype(), x_dots[i].shape());
   Sweep sweep(ys);
   for (std::size_t i = 0; i < xs.size(); ++i)
     if (Node* n = Access::node(xs[i]); n && sweep.met(*n)) n->needed = true;
@@ -286,7 +298,8 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   for (Node* n = sweep.newest(); n; n = n->next) {
     if (!n->needed) continue;
     for (std::size_t i = 0; i < xs.size(); ++i)
-      if (Access::node(xs[i]) == n) n->result_cotangent(Access::output(xs[i])) = create_graph ? x_dots[i] : x_dots[i].detach();
+      if (Access::node(xs[i]) == n)
+        n->result_cotangent(Access::output(xs[i])) = create_graph ? x_dots[i] : x_dots[i].detach();
     bool reached = false;
     x_dot.clear();
     for (const Edge& e : n->operands()) {

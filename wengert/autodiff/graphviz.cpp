@@ -5,11 +5,18 @@
 #ifndef WENGERT_GRAPHVIZ
 
 std::string wengert::svg_of(std::string_view, Where where) {
-  fail<FileError>(where, "write_svg: this wengert was built with -Dgraphviz=disabled; use write_dot(y, \"graph.dot\"), then run "
-                  "dot -Tsvg graph.dot -o graph.svg");
+  fail<FileError>(
+      where,
+      "write_svg: this wengert was built with -Dgraphviz=disabled; use write_dot(y, \"graph.dot\"), then run "
+      "dot -Tsvg graph.dot -o graph.svg");
 }
 
 #else
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -17,11 +24,6 @@ std::string wengert::svg_of(std::string_view, Where where) {
 #include <memory>
 #include <string>
 #include <system_error>
-
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 extern char** environ;
 
@@ -89,10 +91,13 @@ std::string svg_of(std::string_view text, Where where) {
   pid_t child = 0;
   const int error = ::posix_spawnp(&child, program.c_str(), &redirections.actions, nullptr, arguments.data(), environ);
   if (error == ENOENT)
-    fail<FileError>(where, "write_svg: the program dot was not found on PATH; install graphviz (Debian: apt-get install graphviz), or use "
-                    "write_dot");
+    fail<FileError>(
+        where,
+        "write_svg: the program dot was not found on PATH; install graphviz (Debian: apt-get install graphviz), or use "
+        "write_dot");
   if (error) fail<FileError>(where, "write_svg: the program dot could not be started: {}", message(error));
-  if (const int status = status_of(child)) fail<FileError>(where, "write_svg: dot ended with status {}: {}", status, said(err.get()));
+  if (const int status = status_of(child))
+    fail<FileError>(where, "write_svg: dot ended with status {}: {}", status, said(err.get()));
   std::string svg = content(out.get());
   if (svg.find("</svg>") == svg.npos) fail<FileError>(where, "write_svg: dot wrote no picture: {}", said(err.get()));
   return svg;

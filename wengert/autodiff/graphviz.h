@@ -9,7 +9,8 @@
 
 namespace wengert {
 
-/// The picture, as SVG, of a text in the language of Graphviz. FileError when dot is missing, fails, or was left out of the build.
+/// The picture, as SVG, of a text in the language of Graphviz. FileError when dot is missing, fails, or was left out of
+/// the build.
 std::string svg_of(std::string_view dot, Where);
 
 }  // namespace wengert

@@ -30,12 +30,16 @@ std::size_t Path::enter(std::size_t index) {
 }
 
 void models_differ(std::string_view path, Where where) {
-  fail<ValueError>(where, "two models that are walked in step differ at '{}': in the length of a vector, or in what an optional or variant holds; "
-                   "was the model changed after its optimizer was made?", path);
+  fail<ValueError>(where,
+                   "two models that are walked in step differ at '{}': in the length of a vector, or in what an "
+                   "optional or variant holds; "
+                   "was the model changed after its optimizer was made?",
+                   path);
 }
 
 void Table::add(std::string_view name, const Tensor& t, bool trained) {
-  rows_.push_back({std::string(name), fmt::format("{} {}", t.dtype(), t.shape()), fmt::format("{}{}", t.numel(), trained ? "" : " (not trained)")});
+  rows_.push_back({std::string(name), fmt::format("{} {}", t.dtype(), t.shape()),
+                   fmt::format("{}{}", t.numel(), trained ? "" : " (not trained)")});
   if (trained) total_ += t.numel();
 }
 

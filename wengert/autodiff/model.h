@@ -8,10 +8,10 @@
 //     Tensor operator()(const Tensor& x) const { return output(gain * relu(hidden(x))); }
 //   };
 //
-// Followed are members that are structs themselves, std::vector, array, optional, tuple, pair and variant of such, and Shared. Param
-// members are trained; Tensor and Buffer members are saved but not trained; numbers, enums, strings, Shapes and pointers to functions are left
-// alone. Any other member is a compile-time error, so that no parameter stays untrained without a word.
-// The name of a tensor is the path to it: "hidden.weight", "blocks.0.bias".
+// Followed are members that are structs themselves, std::vector, array, optional, tuple, pair and variant of such, and
+// Shared. Param members are trained; Tensor and Buffer members are saved but not trained; numbers, enums, strings,
+// Shapes and pointers to functions are left alone. Any other member is a compile-time error, so that no parameter stays
+// untrained without a word. The name of a tensor is the path to it: "hidden.weight", "blocks.0.bias".
 //
 // A class with a constructor or private members names them:
 //
@@ -88,7 +88,8 @@ consteval Part part_of() {
 
 template <class Members> inline constexpr bool has_const = false;
 template <class... M>
-inline constexpr bool has_const<std::tuple<M&...>> = ((std::is_const_v<M> && part_of<std::remove_const_t<M>>() != Part::nothing) || ...);
+inline constexpr bool has_const<std::tuple<M&...>> =
+    ((std::is_const_v<M> && part_of<std::remove_const_t<M>>() != Part::nothing) || ...);
 
 /// The sentences that a model of the wrong kind is met with.
 template <class T>
@@ -96,23 +97,31 @@ consteval void check_part() {
   constexpr Part part = part_of<T>();
   static_assert(!std::is_array_v<T>, "wengert: a model has an array member T x[n]; write std::array<T, n> x");
   static_assert(part != Part::unknown || std::is_array_v<T> || std::is_class_v<T>,
-                "wengert: a model has a pointer or reference member, behind which parameters would stay untrained and unsaved; hold the part by "
+                "wengert: a model has a pointer or reference member, behind which parameters would stay untrained and "
+                "unsaved; hold the part by "
                 "value, in std::optional or std::vector, or in wengert::Shared if it stands in several places");
   static_assert(part != Part::unknown || !std::is_class_v<T>,
-                "wengert: a model has a member of a type that cannot be seen through (a smart pointer, a std::function, a map, a class with "
-                "constructors or private members), in which parameters would stay untrained and unsaved; hold parts by value, in std::vector, "
-                "std::optional or wengert::Shared, or give your class: static auto members(auto& self) { return fields(field(\"weight\", "
+                "wengert: a model has a member of a type that cannot be seen through (a smart pointer, a "
+                "std::function, a map, a class with "
+                "constructors or private members), in which parameters would stay untrained and unsaved; hold parts by "
+                "value, in std::vector, "
+                "std::optional or wengert::Shared, or give your class: static auto members(auto& self) { return "
+                "fields(field(\"weight\", "
                 "self.weight)); }");
   if constexpr (part == Part::structure) {
     static_assert(!has_base<T>(),
-                  "wengert: a model struct has a base class, whose members cannot be seen; make the base a member, or give your struct: static auto "
+                  "wengert: a model struct has a base class, whose members cannot be seen; make the base a member, or "
+                  "give your struct: static auto "
                   "members(auto& self) { return fields(field(\"weight\", self.weight)); }");
     static_assert(has_base<T>() || count_fields<T>() >= 0,
-                  "wengert: the members of a model struct cannot be listed: it has more than 36 of them, a reference member, or one that cannot be "
-                  "copied; group members into structs, or give your struct: static auto members(auto& self) { return fields(field(\"weight\", "
+                  "wengert: the members of a model struct cannot be listed: it has more than 36 of them, a reference "
+                  "member, or one that cannot be "
+                  "copied; group members into structs, or give your struct: static auto members(auto& self) { return "
+                  "fields(field(\"weight\", "
                   "self.weight)); }");
     if constexpr (!has_base<T>() && count_fields<T>() > 0) {
-      static_assert(!has_array<T, count_fields<T>()>(), "wengert: a model struct has an array member T x[n]; write std::array<T, n> x");
+      static_assert(!has_array<T, count_fields<T>()>(),
+                    "wengert: a model struct has an array member T x[n]; write std::array<T, n> x");
       if constexpr (!has_array<T, count_fields<T>()>())
         static_assert(!has_const<decltype(members_of<count_fields<T>()>(std::declval<T&>()))>,
                       "wengert: a const member of a model can be neither trained nor filled; drop the const");
@@ -137,8 +146,9 @@ class WENGERT_API Path {
 
 [[noreturn]] WENGERT_API void models_differ(std::string_view path, Where);
 
-/// Walks one model, or several of one type in step, and calls visit(tensor, ...) for every tensor: visit.param for Params, visit.buffer for
-/// what is not trained, visit.variable for Tensors that stand for themselves or in a container outside any struct. Allocates nothing.
+/// Walks one model, or several of one type in step, and calls visit(tensor, ...) for every tensor: visit.param for
+/// Params, visit.buffer for what is not trained, visit.variable for Tensors that stand for themselves or in a container
+/// outside any struct. Allocates nothing.
 template <bool names, class Visit>
 struct Walk {
   Visit visit;
@@ -219,7 +229,9 @@ struct Walk {
   template <class First, class... More>
   void named_members(First first, More... more) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      auto one = [&]<std::size_t i>() { step<false>(std::get<i>(first).name, std::get<i>(first).value, std::get<i>(more).value...); };
+      auto one = [&]<std::size_t i>() {
+        step<false>(std::get<i>(first).name, std::get<i>(first).value, std::get<i>(more).value...);
+      };
       (one.template operator()<I>(), ...);
     }(std::make_index_sequence<std::tuple_size_v<First>>());
   }
@@ -254,19 +266,24 @@ struct VisitParams {
     if (std::get<0>(std::tie(t...)).defined()) call_named(f, path, t...);
   }
   template <class... T>
-  void variable(const Path& path, T&... t) { param(path, t...); }
+  void variable(const Path& path, T&... t) {
+    param(path, t...);
+  }
   template <class... T>
   void buffer(const Path&, T&...) {}
 };
 template <class F>
 struct VisitTensors : VisitParams<F> {
   template <class... T>
-  void buffer(const Path& path, T&... t) { this->param(path, t...); }
+  void buffer(const Path& path, T&... t) {
+    this->param(path, t...);
+  }
 };
 
 // Is a name asked for? Both forms of f may be generic lambdas, so ask with the number of arguments only.
 template <class F, class... M>
-inline constexpr bool asks_name = std::is_invocable_v<F&, std::string_view, std::conditional_t<std::is_const_v<M>, const Param, Param>&...>;
+inline constexpr bool asks_name =
+    std::is_invocable_v<F&, std::string_view, std::conditional_t<std::is_const_v<M>, const Param, Param>&...>;
 
 template <template <class> class Visit, class F, class... M>
 void visit_models(F& f, Where where, M&... m) {
@@ -286,9 +303,10 @@ void visit_all(A&&... a) {
 
 }  // namespace detail
 
-/// for_each_param(model, f) calls f(name, param) for every trained tensor, in the order of the members; f(param) will do. With several models
-/// of one type, for_each_param(a, b, f), they are walked in step: f(name, param of a, param of b). Undefined Params (of the first) are skipped.
-/// Names are valid during the call. Allocates nothing. ValueError when lengths of vectors, or what optionals and variants hold, differ.
+/// for_each_param(model, f) calls f(name, param) for every trained tensor, in the order of the members; f(param) will
+/// do. With several models of one type, for_each_param(a, b, f), they are walked in step: f(name, param of a, param of
+/// b). Undefined Params (of the first) are skipped. Names are valid during the call. Allocates nothing. ValueError when
+/// lengths of vectors, or what optionals and variants hold, differ.
 ///
 ///   for_each_param(average, model, [](Param& a, const Param& w) { a.assign(0.99 * a + 0.01 * w); });
 template <class First, class Second, class... More>
@@ -347,7 +365,9 @@ WENGERT_API void forget_gradient(const Tensor&);
 template <class M>
 std::string summary(const M& model) {
   detail::Table table;
-  for_each_tensor(model, [&](std::string_view name, const auto& t) { table.add(name, t, std::is_same_v<decltype(t), const Param&>); });
+  for_each_tensor(model, [&](std::string_view name, const auto& t) {
+    table.add(name, t, std::is_same_v<decltype(t), const Param&>);
+  });
   return table.text();
 }
 
@@ -365,7 +385,8 @@ WENGERT_API Tensor zeros_in_shape_of(const Tensor&);
 template <class M>
 M shared_copy(const M& model) {
   static_assert(std::is_copy_constructible_v<M>,
-                "wengert: gradients and moments are copies of the model, so it must be possible to copy it; is there a std::unique_ptr in it?");
+                "wengert: gradients and moments are copies of the model, so it must be possible to copy it; is there a "
+                "std::unique_ptr in it?");
   CopyScope sharing(Copy::share);
   return model;
 }
@@ -380,12 +401,15 @@ struct VisitZeros {
     if (t.defined()) t = zeros_in_shape_of(t);
   }
   template <class T>
-  void buffer(const Path&, T& t) { t = T(); }
+  void buffer(const Path&, T& t) {
+    t = T();
+  }
 };
 
 }  // namespace detail
 
-/// The model with zeros for its Params, off the tape: a place for sums, averages, moments. Buffers are left out (undefined).
+/// The model with zeros for its Params, off the tape: a place for sums, averages, moments. Buffers are left out
+/// (undefined).
 template <class M>
 M zeros_like(const M& model) {
   M zero = detail::shared_copy(model);

@@ -36,7 +36,8 @@ void set_threads(int n) {
 
 namespace kernels {
 
-void parallel_chunks(std::int64_t n, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t), void* context) {
+void parallel_chunks(std::int64_t n, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
+                     void* context) {
   const std::int64_t chunks = (n + grain - 1) / grain;
 #ifdef _OPENMP
   const int team = static_cast<int>(std::min<std::int64_t>(chunks, threads()));

@@ -14,9 +14,10 @@ WENGERT_API void set_threads(int n);
 
 namespace kernels {
 
-/// Runs body(context, begin, end) over [0, n) in chunks of `grain`: the chunks depend on n and grain only, never on the threads.
-/// Serial when there is one chunk, one thread, or the caller is in a parallel region already.
-void parallel_chunks(std::int64_t n, std::int64_t grain, void (*body)(void* context, std::int64_t begin, std::int64_t end), void* context);
+/// Runs body(context, begin, end) over [0, n) in chunks of `grain`: the chunks depend on n and grain only, never on the
+/// threads. Serial when there is one chunk, one thread, or the caller is in a parallel region already.
+void parallel_chunks(std::int64_t n, std::int64_t grain,
+                     void (*body)(void* context, std::int64_t begin, std::int64_t end), void* context);
 
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t grain, F&& f) {
@@ -24,7 +25,9 @@ void parallel_for(std::int64_t n, std::int64_t grain, F&& f) {
     if (n > 0) f(std::int64_t{0}, n);
     return;
   }
-  parallel_chunks(n, grain, [](void* c, std::int64_t b, std::int64_t e) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e); }, &f);
+  parallel_chunks(
+      n, grain, [](void* c, std::int64_t b, std::int64_t e) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e); },
+      &f);
 }
 
 /// Elements below which a loop over them is not worth a second thread (a parallel region costs about 1.4 us).

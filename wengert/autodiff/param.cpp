@@ -55,8 +55,10 @@ Param::Param(const Param& o) : Tensor(copy_of(o)), trained_(copy_is_trained(o)) 
 
 void Param::set(Tensor value) {
   if (trained_ && value.tracked())
-    fail<GraphError>(place_of_leaf(value), "Param: its new value is on the tape, and would keep the graphs of all steps before; compute it under "
-                     "no_grad, detach() it, or change the numbers in place with assign()");
+    fail<GraphError>(
+        place_of_leaf(value),
+        "Param: its new value is on the tape, and would keep the graphs of all steps before; compute it under "
+        "no_grad, detach() it, or change the numbers in place with assign()");
   if (trained_ || !defined()) *this = Param(std::move(value), place_of_leaf(*this));
   else Tensor::operator=(std::move(value));
 }
@@ -82,11 +84,15 @@ std::shared_ptr<void> CopyScope::find(const void* original) const {
     if (from == original) return to;
   return nullptr;
 }
-void CopyScope::remember(const void* original, std::shared_ptr<void> copy) { pairs_.emplace_back(original, std::move(copy)); }
+void CopyScope::remember(const void* original, std::shared_ptr<void> copy) {
+  pairs_.emplace_back(original, std::move(copy));
+}
 
 void copied_alone() {
-  fail<GraphError>(Where(), "Shared: copied outside copy(); write copy(model) for a model with Shared members, and share(x) for another "
-                   "handle on the same part");
+  fail<GraphError>(
+      Where(),
+      "Shared: copied outside copy(); write copy(model) for a model with Shared members, and share(x) for another "
+      "handle on the same part");
 }
 
 }  // namespace detail

@@ -18,16 +18,16 @@ struct ParamAccess;
 ///     Tensor operator()(const Tensor& x) const { return tanh(sum(weight * x) + bias); }
 ///   };
 ///
-/// It holds numbers of its own and is a leaf of the tape: backward() leaves its gradient in grad(). Copying is deep, so that
-/// `Neuron b = a` can be trained without touching a. In the gradients and the moments of a model, which have the model's type, a Param
-/// is the plain number: off the tape, no leaf. Inside a transform (transforms.h) the Params of the model that f receives are the
-/// variables; copies of them stay connected.
+/// It holds numbers of its own and is a leaf of the tape: backward() leaves its gradient in grad(). Copying is deep, so
+/// that `Neuron b = a` can be trained without touching a. In the gradients and the moments of a model, which have the
+/// model's type, a Param is the plain number: off the tape, no leaf. Inside a transform (transforms.h) the Params of
+/// the model that f receives are the variables; copies of them stay connected.
 class WENGERT_API Param : public Tensor {
  public:
   /// Undefined: a parameter that is not there, as the bias of a layer without one. It is skipped everywhere.
   Param() = default;
-  /// Takes over the numbers when nobody else holds them, else copies them. From a tensor on the tape: stays on the tape, and is not a
-  /// leaf (a parameter that is computed). TypeError unless float32 or float64.
+  /// Takes over the numbers when nobody else holds them, else copies them. From a tensor on the tape: stays on the
+  /// tape, and is not a leaf (a parameter that is computed). TypeError unless float32 or float64.
   Param(Tensor value, Where = Where::current());
   Param(const Param&);
   Param(Param&& o) noexcept : Tensor(std::move(o)), trained_(std::exchange(o.trained_, false)) {}
@@ -37,8 +37,8 @@ class WENGERT_API Param : public Tensor {
     std::swap(trained_, o.trained_);
     return *this;
   }
-  /// A new value. For a leaf it must not be on the tape (GraphError): a loop of `w = w - 0.1 * g` would keep the graphs of all its
-  /// steps. Compute it under no_grad, or change the numbers in place: w.assign(w - 0.1 * g).
+  /// A new value. For a leaf it must not be on the tape (GraphError): a loop of `w = w - 0.1 * g` would keep the graphs
+  /// of all its steps. Compute it under no_grad, or change the numbers in place: w.assign(w - 0.1 * g).
   template <std::same_as<Tensor> T>
   Param& operator=(T value) {
     set(std::move(value));
@@ -56,9 +56,9 @@ class WENGERT_API Param : public Tensor {
   bool trained_ = false;
 };
 
-/// A tensor with numbers of its own that is not trained but changed in place, like running statistics. Copying is deep, as for a
-/// Param; the copy of a model that a transform hands to f shares them, so that what f changes is changed in the model.
-/// A plain Tensor member does for what never changes.
+/// A tensor with numbers of its own that is not trained but changed in place, like running statistics. Copying is deep,
+/// as for a Param; the copy of a model that a transform hands to f shares them, so that what f changes is changed in
+/// the model. A plain Tensor member does for what never changes.
 class WENGERT_API Buffer : public Tensor {
  public:
   Buffer() = default;
@@ -84,8 +84,8 @@ struct ParamAccess {
 /// How Params are copied on this thread. Deep unless a CopyScope says otherwise.
 enum class Copy : char { deep, share };
 
-/// While this object lives, models are copied as a whole: Shared members that were one stay one. With Copy::share, Params and Buffers
-/// of the copy share their numbers and have no leaf.
+/// While this object lives, models are copied as a whole: Shared members that were one stay one. With Copy::share,
+/// Params and Buffers of the copy share their numbers and have no leaf.
 class WENGERT_API CopyScope {
  public:
   explicit CopyScope(Copy how);
@@ -113,7 +113,8 @@ WENGERT_API CopyScope* copy_scope();
 ///     Shared<nn::Linear> first{nn::Linear(8, 8)}, second = share(first);
 ///   };
 ///
-/// A model that has Shared members is copied by copy(model); `Tied b = a` is a GraphError, since it could not keep the two together.
+/// A model that has Shared members is copied by copy(model); `Tied b = a` is a GraphError, since it could not keep the
+/// two together.
 template <class T>
 class Shared {
  public:

@@ -25,16 +25,16 @@
 namespace wengert::detail {
 namespace {
 
-constexpr std::size_t unit = 64;             // alignment and smallest block
-constexpr std::size_t slab = 256 * 1024;     // small blocks are cut from slabs
+constexpr std::size_t unit = 64;          // alignment and smallest block
+constexpr std::size_t slab = 256 * 1024;  // small blocks are cut from slabs
 constexpr std::size_t small_limit = 16 * 1024;
 constexpr int class_count = 16 + 4 * 38;
 
 // Multiples of 64 up to 1 KiB, then four classes for each doubling: at most a quarter is lost.
 int class_of(std::size_t bytes) {
   if (bytes <= 1024) return bytes == 0 ? 0 : static_cast<int>((bytes - 1) / unit);
-  const int doubling = std::bit_width(bytes - 1) - 11;                              // 0 for (1 KiB, 2 KiB]
-  const auto quarter = ((bytes - 1) >> (doubling + 8)) - 4;                         // 0..3
+  const int doubling = std::bit_width(bytes - 1) - 11;       // 0 for (1 KiB, 2 KiB]
+  const auto quarter = ((bytes - 1) >> (doubling + 8)) - 4;  // 0..3
   return 16 + 4 * doubling + static_cast<int>(quarter);
 }
 constexpr std::size_t size_of_class(int c) {
@@ -66,7 +66,8 @@ struct List {
 constexpr auto limits = [] {
   std::array<int, class_count> limit{};
   for (int c = 0; c < class_count; ++c)
-    limit[std::size_t(c)] = static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 18) / size_of_class(c), 4, 4096));
+    limit[std::size_t(c)] =
+        static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 18) / size_of_class(c), 4, 4096));
   return limit;
 }();
 
@@ -78,7 +79,8 @@ struct Store {
   void account(std::int64_t bytes) {
     const auto now = in_use.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     auto seen = peak.load(std::memory_order_relaxed);
-    while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {}
+    while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {
+    }
   }
   void* from_system(std::size_t bytes) {
     void* p = std::aligned_alloc(unit, bytes);
@@ -162,7 +164,8 @@ void* allocate(std::size_t bytes) {
     store().account(static_cast<std::int64_t>(size));
     return store().from_system(size);
   }
-  if (!mine->lists[c].count) [[unlikely]] mine->refill(c, size);
+  if (!mine->lists[c].count) [[unlikely]]
+    mine->refill(c, size);
   mine->account(static_cast<std::int64_t>(size));
   void* p = mine->lists[c].pop();
   ASAN_UNPOISON_MEMORY_REGION(static_cast<std::byte*>(p) + sizeof(Free), size - sizeof(Free));
@@ -182,7 +185,8 @@ void deallocate(void* block, std::size_t bytes) noexcept {
   }
   mine->account(-static_cast<std::int64_t>(size));
   mine->lists[c].push(block);
-  if (mine->lists[c].count > limits[c]) [[unlikely]] mine->spill(c, limits[c] / 2);
+  if (mine->lists[c].count > limits[c]) [[unlikely]]
+    mine->spill(c, limits[c] / 2);
 }
 
 }  // namespace wengert::detail

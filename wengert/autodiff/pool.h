@@ -9,10 +9,10 @@ namespace wengert {
 
 /// What the pool holds. Bytes are those of blocks, rounded up to their size class.
 struct MemoryStats {
-  std::int64_t in_use = 0;               ///< bytes handed out (exact once all threads are idle; within 64 KiB a thread otherwise)
-  std::int64_t peak = 0;                 ///< largest in_use since reset_peak_memory()
-  std::int64_t reserved = 0;             ///< bytes taken from the system and kept
-  std::int64_t system_allocations = 0;   ///< how often the system was asked: stays put once a training loop is warm
+  std::int64_t in_use = 0;    ///< bytes handed out (exact once all threads are idle; within 64 KiB a thread otherwise)
+  std::int64_t peak = 0;      ///< largest in_use since reset_peak_memory()
+  std::int64_t reserved = 0;  ///< bytes taken from the system and kept
+  std::int64_t system_allocations = 0;  ///< how often the system was asked: stays put once a training loop is warm
 };
 WENGERT_API MemoryStats memory_stats();
 WENGERT_API void reset_peak_memory();
@@ -22,8 +22,8 @@ WENGERT_API void trim();
 
 namespace detail {
 
-/// A block of at least `bytes` bytes, aligned to 64. Blocks may be freed on any thread. Freed blocks are kept: first by the
-/// thread, beyond a limit in a common store, so that a block built here and dropped there finds its way back.
+/// A block of at least `bytes` bytes, aligned to 64. Blocks may be freed on any thread. Freed blocks are kept: first by
+/// the thread, beyond a limit in a common store, so that a block built here and dropped there finds its way back.
 WENGERT_API void* allocate(std::size_t bytes);
 WENGERT_API void deallocate(void* block, std::size_t bytes) noexcept;
 

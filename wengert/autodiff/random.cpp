@@ -38,9 +38,13 @@ std::uint64_t pair(const Words& w, int i) { return std::uint64_t{w[2 * i + 1]} <
 template <class T>
 T unit(const Words&, int);
 template <>
-float unit<float>(const Words& w, int i) { return static_cast<float>(w[i] >> 8) * 0x1p-24f; }
+float unit<float>(const Words& w, int i) {
+  return static_cast<float>(w[i] >> 8) * 0x1p-24f;
+}
 template <>
-double unit<double>(const Words& w, int i) { return static_cast<double>(pair(w, i) >> 11) * 0x1p-53; }
+double unit<double>(const Words& w, int i) {
+  return static_cast<double>(pair(w, i) >> 11) * 0x1p-53;
+}
 
 // How many numbers of type T a block of four words makes.
 template <class T>

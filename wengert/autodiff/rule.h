@@ -16,8 +16,8 @@ struct arg {};
 /// Which operands' cotangents are wanted, for a rule that computes several of them together.
 using Wants = const detail::Pullback&;
 
-/// A value that a rule keeps for its derivative: its own operand or its own result. Reading it checks that the numbers were not
-/// changed in place meanwhile, and, when a derivative of the derivative is recorded, puts it back on the tape.
+/// A value that a rule keeps for its derivative: its own operand or its own result. Reading it checks that the numbers
+/// were not changed in place meanwhile, and, when a derivative of the derivative is recorded, puts it back on the tape.
 class WENGERT_API Saved {
  public:
   Saved() = default;
@@ -81,8 +81,12 @@ inline Edge edge_to(const Tensor& x) {
   return {n, Access::output(x), Access::body(x)};
 }
 
-template <class R> struct ResultCount { static constexpr std::size_t value = 1; };
-template <std::size_t K> struct ResultCount<std::array<Tensor, K>> { static constexpr std::size_t value = K; };
+template <class R> struct ResultCount {
+  static constexpr std::size_t value = 1;
+};
+template <std::size_t K> struct ResultCount<std::array<Tensor, K>> {
+  static constexpr std::size_t value = K;
+};
 
 /// What the results beyond a single one need.
 template <std::size_t K>
@@ -113,8 +117,7 @@ struct RuleNode : Node {
     value = Access::body(y), shape = y.shape(), dtype = y.dtype();
     Access::attach(y, this, 0);  // the handle takes over the first reference
   }
-  void attach(std::array<Tensor, K>& y) requires(K > 1)
-  {
+  void attach(std::array<Tensor, K>& y) requires(K > 1) {
     bool first = true;
     for (std::uint32_t k = 0; k < K; ++k) {
       results.shapes[k] = y[k].shape(), results.dtypes[k] = y[k].dtype(), results.values[k] = Access::body(y[k]);
@@ -152,9 +155,10 @@ struct RuleNode : Node {
       return std::exchange(results.cotangents, {});
     }
   }
-  static void accumulate(std::span<Tensor> y_dot, Tensor&& more) { y_dot[0] = y_dot[0].defined() ? add(y_dot[0], more) : std::move(more); }
-  static void accumulate(std::span<Tensor> y_dot, std::array<Tensor, K>&& more) requires(K > 1)
-  {
+  static void accumulate(std::span<Tensor> y_dot, Tensor&& more) {
+    y_dot[0] = y_dot[0].defined() ? add(y_dot[0], more) : std::move(more);
+  }
+  static void accumulate(std::span<Tensor> y_dot, std::array<Tensor, K>&& more) requires(K > 1) {
     for (std::size_t k = 0; k < K; ++k)
       if (more[k].defined()) y_dot[k] = y_dot[k].defined() ? add(y_dot[k], more[k]) : std::move(more[k]);
   }
@@ -180,7 +184,9 @@ struct FixedNode final : RuleNode<Rule, K> {
       for (std::size_t i = 0; i < N; ++i)
         if (to.wants(int(i))) to.send(int(i), std::move(x_bar[i]));
     } else {
-      [&]<std::size_t... I>(std::index_sequence<I...>) { (pull_one<int(I)>(to, y_bar), ...); }(std::make_index_sequence<N>());
+      [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (pull_one<int(I)>(to, y_bar), ...);
+      }(std::make_index_sequence<N>());
     }
   }
   template <int I>
@@ -190,12 +196,15 @@ struct FixedNode final : RuleNode<Rule, K> {
     else no_rule(*this, "vjp", I);
   }
   void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) override {
-    [&]<std::size_t... I>(std::index_sequence<I...>) { (push_one<int(I)>(x_dot[I], y_dot), ...); }(std::make_index_sequence<N>());
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (push_one<int(I)>(x_dot[I], y_dot), ...);
+    }(std::make_index_sequence<N>());
   }
   template <int I>
   void push_one(const Tensor& x_dot, std::span<Tensor> y_dot) {
     if (!x_dot.defined()) return;
-    if constexpr (requires { this->rule.jvp(arg<I>(), x_dot); }) this->accumulate(y_dot, this->rule.jvp(arg<I>(), x_dot));
+    if constexpr (requires { this->rule.jvp(arg<I>(), x_dot); })
+      this->accumulate(y_dot, this->rule.jvp(arg<I>(), x_dot));
     else no_rule(*this, "jvp", I);
   }
 };
@@ -235,8 +244,9 @@ bool any_float(const std::array<Tensor, K>& y) {
 
 }  // namespace detail
 
-/// Runs a rule and records it when an operand is on the tape: rule.forward(x...) gives the result (a Tensor, or an array of them),
-/// rule.vjp(arg<i>, y_bar) and rule.jvp(arg<i>, x_dot) its derivatives. Operators called inside forward are not recorded.
+/// Runs a rule and records it when an operand is on the tape: rule.forward(x...) gives the result (a Tensor, or an
+/// array of them), rule.vjp(arg<i>, y_bar) and rule.jvp(arg<i>, x_dot) its derivatives. Operators called inside forward
+/// are not recorded.
 template <class Rule, std::same_as<Operand>... X>
 auto apply(Rule rule, X... x) {
   using Y = decltype(rule.forward(x.tensor()...));

@@ -66,12 +66,9 @@ class HeaderReader {
   bool binary(Json::binary_t&) { wrong("binary data"); }
 
   bool number_unsigned(std::uint64_t n) {
-    if (in_ == In::shape)
-      add_size(n);
-    else if (in_ == In::offsets)
-      add_offset(n);
-    else
-      wrong(std::to_string(n));
+    if (in_ == In::shape) add_size(n);
+    else if (in_ == In::offsets) add_offset(n);
+    else wrong(std::to_string(n));
     return true;
   }
 
@@ -117,12 +114,9 @@ class HeaderReader {
   }
 
   bool start_array(std::size_t) {
-    if (in_ == In::tensor && key_ == "shape")
-      once(entry().has_shape), in_ = In::shape;
-    else if (in_ == In::tensor && key_ == "data_offsets")
-      once(entry().has_offsets), in_ = In::offsets, offsets_ = 0;
-    else
-      wrong("a list");
+    if (in_ == In::tensor && key_ == "shape") once(entry().has_shape), in_ = In::shape;
+    else if (in_ == In::tensor && key_ == "data_offsets") once(entry().has_offsets), in_ = In::offsets, offsets_ = 0;
+    else wrong("a list");
     return true;
   }
 
@@ -150,19 +144,16 @@ class HeaderReader {
 
   [[noreturn]] void wrong(const std::string& found) {
     switch (in_) {
-      case In::nothing:
-        fail("the header must be a JSON object, found {}", found);
+      case In::nothing: fail("the header must be a JSON object, found {}", found);
       case In::file:
         if (key_ == metadata_key) fail("{} must be an object of strings, found {}", metadata_key, found);
         fail("tensor {}: expected an object with dtype, shape and data_offsets, found {}", in_quotes(key_), found);
-      case In::metadata:
-        fail("{} in {} must be a string, found {}", in_quotes(key_), metadata_key, found);
+      case In::metadata: fail("{} in {} must be a string, found {}", in_quotes(key_), metadata_key, found);
       case In::tensor:
         fail("{}: {} must be {}, found {}", subject(), key_, key_ == "dtype" ? "a string" : "a list of whole numbers",
              found);
       case In::shape:
-      case In::offsets:
-        fail("{}: {} must hold whole numbers that are not negative, found {}", subject(), key_, found);
+      case In::offsets: fail("{}: {} must hold whole numbers that are not negative, found {}", subject(), key_, found);
     }
     __builtin_unreachable();
   }
@@ -235,8 +226,8 @@ void check_names(const FileTask& task, const std::vector<Entry>& entries) {
 void check_cover(const FileTask& task, const std::vector<Entry>& entries, std::uint64_t data_size) {
   std::uint64_t covered = 0;
   const Entry* last = nullptr;
-  for (const Entry* e :
-       sorted(entries, [](auto&a, auto&b) { return std::pair(a.begin(), a.end()) < std::pair(b.begin(), b.end()); })) {
+  for (const Entry* e : sorted(
+           entries, [](auto& a, auto& b) { return std::pair(a.begin(), a.end()) < std::pair(b.begin(), b.end()); })) {
     if (e->begin() < covered)
       task.fail("tensors {} and {} overlap at byte {} of the data", in_quotes(last->name), in_quotes(e->name),
                 e->begin());

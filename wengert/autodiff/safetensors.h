@@ -71,10 +71,8 @@ void load(const std::string& path, M& model, Where where = Where::current()) {
   const std::vector<Tensor> values = detail::load_model(path, detail::named_tensors(model), where);
   auto value = values.begin();
   for_each_tensor(model, [&]<class T>(T& t) {
-    if constexpr (std::same_as<T, Tensor>)
-      t = *value++;
-    else
-      t.assign(*value++, where);
+    if constexpr (std::same_as<T, Tensor>) t = *value++;
+    else t.assign(*value++, where);
   });
 }
 

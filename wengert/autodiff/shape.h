@@ -14,7 +14,8 @@ namespace wengert {
 
 /// Element types. Derivatives exist for float32 and float64.
 enum class DType : std::uint8_t { float32, float64, int64, boolean };
-inline constexpr DType float32 = DType::float32, float64 = DType::float64, int64 = DType::int64, boolean = DType::boolean;
+inline constexpr DType float32 = DType::float32, float64 = DType::float64, int64 = DType::int64,
+                       boolean = DType::boolean;
 
 /// "float32", "float64", "int64", "bool".
 WENGERT_API std::string_view name(DType);
@@ -27,7 +28,8 @@ template <> inline constexpr DType dtype_of<double> = DType::float64;
 template <> inline constexpr DType dtype_of<std::int64_t> = DType::int64;
 template <> inline constexpr DType dtype_of<bool> = DType::boolean;
 template <class T>
-concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int64_t> || std::same_as<T, bool>;
+concept Element =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int64_t> || std::same_as<T, bool>;
 
 inline constexpr int max_rank = 8;
 

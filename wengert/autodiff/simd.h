@@ -1,7 +1,7 @@
 #pragma once
 
-// Opt-in (it includes xsimd): the number type that loops are written in. Functions of the same names exist for numbers with a
-// derivative (fuse.h) and for tensors (ops.h), so that one template serves all three.
+// Opt-in (it includes xsimd): the number type that loops are written in. Functions of the same names exist for numbers
+// with a derivative (fuse.h) and for tensors (ops.h), so that one template serves all three.
 
 #include "wengert/autodiff/export.h"
 
@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <type_traits>
 
-// xsimd reduces large angles by two plain functions that carry no instruction set in their names; where one file is compiled for several
-// of them, the linker would keep any one.
+// xsimd reduces large angles by two plain functions that carry no instruction set in their names; where one file is
+// compiled for several of them, the linker would keep any one.
 #if defined(WENGERT_SIMD_AVX512)
 #define __ieee754_rem_pio2 wengert_rem_pio2_avx512
 #define __kernel_rem_pio2 wengert_kernel_rem_pio2_avx512
@@ -55,11 +55,16 @@ class First {
   Mask mask_;
 #elif defined(__AVX2__)
   explicit First(std::int64_t n) {
-    alignas(32) static constexpr std::int32_t ones_then_zeros[] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+    alignas(32) static constexpr std::int32_t ones_then_zeros[] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                                   0,  0,  0,  0,  0,  0,  0,  0};
     mask_ = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ones_then_zeros + 8 - n * std::int64_t(sizeof(T) / 4)));
   }
-  Batch load(const float* p, Batch rest) const { return _mm256_blendv_ps(rest, _mm256_maskload_ps(p, mask_), _mm256_castsi256_ps(mask_)); }
-  Batch load(const double* p, Batch rest) const { return _mm256_blendv_pd(rest, _mm256_maskload_pd(p, mask_), _mm256_castsi256_pd(mask_)); }
+  Batch load(const float* p, Batch rest) const {
+    return _mm256_blendv_ps(rest, _mm256_maskload_ps(p, mask_), _mm256_castsi256_ps(mask_));
+  }
+  Batch load(const double* p, Batch rest) const {
+    return _mm256_blendv_pd(rest, _mm256_maskload_pd(p, mask_), _mm256_castsi256_pd(mask_));
+  }
   void store(float* p, Batch x) const { _mm256_maskstore_ps(p, mask_, x); }
   void store(double* p, Batch x) const { _mm256_maskstore_pd(p, mask_, x); }
 
@@ -84,8 +89,8 @@ class First {
 #endif
 };
 
-/// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with different
-/// flags never share a function.
+/// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with
+/// different flags never share a function.
 template <class T, class Arch = xsimd::default_arch>
 struct Lanes {
   using Scalar = T;
@@ -96,13 +101,15 @@ struct Lanes {
 
   Lanes() = default;
   Lanes(Batch b) : v(b) {}
-  template <class N> requires std::is_arithmetic_v<N>
-  Lanes(N n) : v(static_cast<T>(n)) {}
+  template <class N> requires std::is_arithmetic_v<N> Lanes(N n) : v(static_cast<T>(n)) {}
 
   static Lanes load(const T* p) { return Batch::load_unaligned(p); }
   void store(T* p) const { v.store_unaligned(p); }
-  /// The first n numbers; the rest repeat a harmless one, so that partial registers run the same instructions as full ones.
-  static Lanes load_some(const T* p, std::int64_t n) { return n == 1 ? Batch(*p) : First<T, Arch>(n).load(p, Batch(*p)); }
+  /// The first n numbers; the rest repeat a harmless one, so that partial registers run the same instructions as full
+  /// ones.
+  static Lanes load_some(const T* p, std::int64_t n) {
+    return n == 1 ? Batch(*p) : First<T, Arch>(n).load(p, Batch(*p));
+  }
   void store_some(T* p, std::int64_t n) const { First<T, Arch>(n).store(p, v); }
 
   friend Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }
@@ -155,9 +162,13 @@ struct Lanes {
   friend Lanes select(typename Batch::batch_bool_type c, Lanes a, Lanes b) { return xsimd::select(c, a.v, b.v); }
   // Functions that are composed of those above (functions.h).
   template <class Rule, class F>
-  static Lanes unary(Lanes x, F&&) { return Rule::value(x); }
+  static Lanes unary(Lanes x, F&&) {
+    return Rule::value(x);
+  }
   template <class Rule, class F>
-  static Lanes binary(Lanes x, Lanes y, F&&) { return Rule::value(x, y); }
+  static Lanes binary(Lanes x, Lanes y, F&&) {
+    return Rule::value(x, y);
+  }
   /// What xsimd has no vector form of, one number after the other.
   template <class F>
   static Lanes each(Lanes a, F&& f) {

@@ -1,6 +1,5 @@
-#include "wengert/autodiff/rule.h"
-
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/rule.h"
 
 namespace wengert {
 
@@ -29,8 +28,8 @@ Where place_of(Where call) {
   return s.unpacking ? s.unpacking->where : s.has_place ? s.place : call;
 }
 
-// Destruction is a worklist, so that a graph of any depth dies on any stack: a node that loses its last handle while another is
-// being buried waits in the graveyard.
+// Destruction is a worklist, so that a graph of any depth dies on any stack: a node that loses its last handle while
+// another is being buried waits in the graveyard.
 void destroy(Node* node) noexcept {
   ThreadState& s = thread_state();
   node->next = s.graveyard;
@@ -69,7 +68,9 @@ Counted* new_leaf(const Body& value, Where where) {
 }
 
 Tensor leaf_gradient(Node& n) { return static_cast<Leaf&>(n).gradient; }
-bool leaf_has_fresh_gradient(Node& n) { return static_cast<Leaf&>(n).gradient.defined() && !static_cast<Leaf&>(n).used; }
+bool leaf_has_fresh_gradient(Node& n) {
+  return static_cast<Leaf&>(n).gradient.defined() && !static_cast<Leaf&>(n).used;
+}
 void mark_leaf_used(Node& n) { static_cast<Leaf&>(n).used = true; }
 void clear_leaf(Node& n) { static_cast<Leaf&>(n).gradient = Tensor(); }
 
@@ -98,8 +99,8 @@ const Shape& operand_shape(int i) {
 const Shape& result_shape() { return thread_state().unpacking->shape; }
 
 void no_rule(const Node& n, std::string_view mode, int operand) {
-  fail<GraphError>(n.where, "{}: has no {} for operand {}; give the rule a {}(arg<{}>, …), or detach() that operand", n.name(),
-                   mode, operand, mode, operand);
+  fail<GraphError>(n.where, "{}: has no {} for operand {}; give the rule a {}(arg<{}>, …), or detach() that operand",
+                   n.name(), mode, operand, mode, operand);
 }
 
 Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result_shape(k), n.result_dtype(k)); }
@@ -119,7 +120,9 @@ const Tensor& Saved::get() const {
   const detail::Body& holder = detail::Access::body(value_)->holder();
   if (holder.version != version_) [[unlikely]] {
     const Where made = s.unpacking ? s.unpacking->where : Where();
-    fail<GraphError>(made, "{}: a value that its derivative needs was changed in place at {}; differentiate before changing it, or keep a clone()",
+    fail<GraphError>(made,
+                     "{}: a value that its derivative needs was changed in place at {}; differentiate before changing "
+                     "it, or keep a clone()",
                      s.unpacking ? s.unpacking->name() : "saved value", short_place(holder.changed));
   }
   if (!s.reattach || value_.tracked()) return value_;
@@ -141,8 +144,11 @@ const Tensor& Saved::get() const {
       return value_;
     }
   if (is_float(value_.dtype())) [[unlikely]]
-    fail<GraphError>(n.where, "{}: keeps a value that is neither operand nor result, so its derivative cannot be differentiated; "
-                     "save operands and results, or declare it Constant", n.name());
+    fail<GraphError>(
+        n.where,
+        "{}: keeps a value that is neither operand nor result, so its derivative cannot be differentiated; "
+        "save operands and results, or declare it Constant",
+        n.name());
   return value_;
 }
 

@@ -22,8 +22,8 @@ class [[nodiscard]] WENGERT_API no_grad {
   bool before_;
 };
 
-/// While this object lives, operators called on this thread are filed under this place: a layer's operator() passes on the
-/// place of the user's call, so that an error names the user's line and not the layer's.
+/// While this object lives, operators called on this thread are filed under this place: a layer's operator() passes on
+/// the place of the user's call, so that an error names the user's line and not the layer's.
 class [[nodiscard]] WENGERT_API At {
  public:
   explicit At(Where);
@@ -40,7 +40,7 @@ struct Node;
 
 /// One operand of a node: the node that made it, and which of its results it is.
 struct Edge {
-  Node* node = nullptr;      // null: not differentiable
+  Node* node = nullptr;  // null: not differentiable
   std::uint32_t output = 0;
   const void* value = nullptr;  // the operand's body: an identity, never read through
 
@@ -49,23 +49,23 @@ struct Edge {
 
 enum class Kind : std::uint8_t { operation, leaf };
 
-/// An operator that ran: its rule, which moved here, and where its operands came from. Everything that a handle can reach is
-/// the tape. Results are numbered; nearly every node has one.
+/// An operator that ran: its rule, which moved here, and where its operands came from. Everything that a handle can
+/// reach is the tape. Results are numbered; nearly every node has one.
 struct WENGERT_API Node : Counted {
   Kind kind = Kind::operation;
-  bool needed = false;         // scratch of a sweep: does it lead to a variable?
-  bool variable = false;       // scratch of a sweep: is a result of it one?
+  bool needed = false;    // scratch of a sweep: does it lead to a variable?
+  bool variable = false;  // scratch of a sweep: is a result of it one?
   std::uint16_t edge_count = 0;
   std::uint16_t result_count = 1;
-  std::uint32_t pending = 0;   // scratch of a sweep: cotangents still to come
-  std::uint64_t sweep = 0;     // which sweep the scratch belongs to
-  Node* next = nullptr;        // scratch of a sweep, or of destruction
+  std::uint32_t pending = 0;  // scratch of a sweep: cotangents still to come
+  std::uint64_t sweep = 0;    // which sweep the scratch belongs to
+  Node* next = nullptr;       // scratch of a sweep, or of destruction
   Edge* edges = nullptr;
-  Where where;                 // the user's call
-  Where released{};            // the backward() that dropped the saved values
-  const void* value = nullptr; // identity of the first result's body
-  Tensor cotangent;            // scratch: what has arrived so far; the gradient of a leaf
-  Shape shape;                 // of the first result
+  Where where;                  // the user's call
+  Where released{};             // the backward() that dropped the saved values
+  const void* value = nullptr;  // identity of the first result's body
+  Tensor cotangent;             // scratch: what has arrived so far; the gradient of a leaf
+  Shape shape;                  // of the first result
   DType dtype = float32;
 
   explicit Node(Where w) : where(w) {}
@@ -114,9 +114,9 @@ class WENGERT_API Pullback {
 struct ThreadState {
   bool recording = true;
   bool has_place = false;
-  Where place{};                   // of the outermost At
-  Node* unpacking = nullptr;       // the node whose rule runs now
-  bool reattach = false;           // its saved values are wanted with their graph
+  Where place{};              // of the outermost At
+  Node* unpacking = nullptr;  // the node whose rule runs now
+  bool reattach = false;      // its saved values are wanted with their graph
   const Saved* reattached = nullptr;
   Node* graveyard = nullptr;
   bool burying = false;

@@ -16,7 +16,8 @@ std::string short_place(Where where) {
 }
 
 Error::Error(const std::string& what, Where where)
-    : std::runtime_error(where.line() ? fmt::format("{}\n  at {}:{}", what, where.file_name(), where.line()) : what), where_(where) {}
+    : std::runtime_error(where.line() ? fmt::format("{}\n  at {}:{}", what, where.file_name(), where.line()) : what),
+      where_(where) {}
 
 std::string_view name(DType d) {
   switch (d) {
@@ -59,7 +60,8 @@ Body* place(void* block, std::size_t bytes, DType dtype, const Shape& shape) {
 Body* new_body(const Shape& shape, DType dtype) {
   std::int64_t n = 1;  // an empty axis counts as one, so that strides cannot overflow either
   for (auto s : shape)
-    if (s < 0 || __builtin_mul_overflow(n, std::max<std::int64_t>(s, 1), &n)) fail<ShapeError>(Where(), "a tensor cannot have the shape {}", shape);
+    if (s < 0 || __builtin_mul_overflow(n, std::max<std::int64_t>(s, 1), &n))
+      fail<ShapeError>(Where(), "a tensor cannot have the shape {}", shape);
   if (shape.contains(0)) n = 0;
   std::size_t bytes = 0;
   if (__builtin_mul_overflow(static_cast<std::size_t>(n), size_of(dtype), &bytes) || bytes > (std::size_t{1} << 46))
@@ -92,7 +94,9 @@ void destroy(Body* b) noexcept {
 
 using detail::Access;
 
-void Tensor::no_value() { fail<ValueError>(Where(), "an undefined Tensor was used; it has no value (Tensor() or a moved-from handle)"); }
+void Tensor::no_value() {
+  fail<ValueError>(Where(), "an undefined Tensor was used; it has no value (Tensor() or a moved-from handle)");
+}
 
 std::int64_t Tensor::size(int axis, Where where) const {
   const int i = axis < 0 ? axis + rank() : axis;
@@ -102,7 +106,8 @@ std::int64_t Tensor::size(int axis, Where where) const {
 
 const void* Tensor::numbers(DType wanted, Where where) const {
   if (dtype() != wanted) fail<TypeError>(where, "read: the tensor is {}, not {}; convert with to()", dtype(), wanted);
-  if (!is_contiguous()) fail<ShapeError>(where, "read: the tensor {} is a strided view; take contiguous() or to_vector()", shape());
+  if (!is_contiguous())
+    fail<ShapeError>(where, "read: the tensor {} is a strided view; take contiguous() or to_vector()", shape());
   return body_->data;
 }
 
@@ -122,7 +127,8 @@ void Tensor::assign(const Tensor& from, Where where) {
   ++holder.version;
   holder.changed = where;
   if (!numel()) return;
-  if (is_contiguous()) std::memmove(body_->data, Access::body(source)->data, static_cast<std::size_t>(numel()) * size_of(dtype()));
+  if (is_contiguous())
+    std::memmove(body_->data, Access::body(source)->data, static_cast<std::size_t>(numel()) * size_of(dtype()));
   else kernels::scatter(Access::body(source)->data, body_->data, size_of(dtype()), shape(), strides());
 }
 
@@ -227,7 +233,8 @@ template WENGERT_API Tensor from(std::span<const std::int64_t>, const Shape&, Wh
 template WENGERT_API Tensor from(std::span<const bool>, const Shape&, Where);
 
 Tensor tensor(std::initializer_list<double> values, DType dtype) {
-  return to(from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}), dtype);
+  return to(from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}),
+            dtype);
 }
 
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType dtype, Where where) {

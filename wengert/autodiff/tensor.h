@@ -51,7 +51,8 @@ struct Counted {
   bool unique() const { return refs.load(std::memory_order_acquire) == 1; }
 };
 
-/// A value: what its axes mean and, in the same block of memory, its numbers. A view has no numbers of its own but an owner.
+/// A value: what its axes mean and, in the same block of memory, its numbers. A view has no numbers of its own but an
+/// owner.
 struct Body : Counted {
   DType dtype = float32;
   bool contiguous = true;
@@ -79,8 +80,8 @@ struct Unpacking;
 
 }  // namespace detail
 
-/// A handle on an immutable value: up to eight axes, a dtype, and numbers shared with every copy and view of it. A handle may
-/// also be on the tape: then it holds the graph that made it, for as long as the handle lives.
+/// A handle on an immutable value: up to eight axes, a dtype, and numbers shared with every copy and view of it. A
+/// handle may also be on the tape: then it holds the graph that made it, for as long as the handle lives.
 class WENGERT_API Tensor {
  public:
   Tensor() = default;
@@ -122,8 +123,8 @@ class WENGERT_API Tensor {
   std::span<const T> read(Where where = Where::current()) const {
     return {static_cast<const T*>(numbers(dtype_of<T>, where)), static_cast<std::size_t>(numel())};
   }
-  /// The door for changes in place: as read(), but counts a change, so that a derivative that needs the old numbers fails
-  /// instead of being wrong. Every handle and view of these numbers sees the change.
+  /// The door for changes in place: as read(), but counts a change, so that a derivative that needs the old numbers
+  /// fails instead of being wrong. Every handle and view of these numbers sees the change.
   template <Element T>
   std::span<T> write(Where where = Where::current()) {
     return {static_cast<T*>(numbers_to_change(dtype_of<T>, where)), static_cast<std::size_t>(numel())};
@@ -135,8 +136,8 @@ class WENGERT_API Tensor {
   bool tracked() const { return node_ != nullptr; }
   /// The same value, off the tape.
   Tensor detach() const { return Tensor(retained(body_), nullptr, 0); }
-  /// The same value as a leaf of the tape, to be differentiated by. A value that is already on the tape stays connected.
-  /// TypeError for integers and booleans.
+  /// The same value as a leaf of the tape, to be differentiated by. A value that is already on the tape stays
+  /// connected. TypeError for integers and booleans.
   Tensor track(Where = Where::current()) const;
   /// What backward() left here, for a leaf; undefined if nothing yet.
   Tensor grad() const;
@@ -149,7 +150,8 @@ class WENGERT_API Tensor {
     return b;
   }
   const detail::Body* body() const {
-    if (!body_) [[unlikely]] no_value();
+    if (!body_) [[unlikely]]
+      no_value();
     return body_;
   }
   [[noreturn]] static void no_value();
@@ -161,15 +163,16 @@ class WENGERT_API Tensor {
   std::uint32_t output_ = 0;         // which of the node's results this is
 };
 
-/// A tensor argument together with the place of the call: it is made implicitly where an operator is called, so that errors,
-/// drawings and profiles can name the user's line. Lives as long as the call.
+/// A tensor argument together with the place of the call: it is made implicitly where an operator is called, so that
+/// errors, drawings and profiles can name the user's line. Lives as long as the call.
 class Operand {
  public:
   Operand(const Tensor& t, Where where = Where::current()) : tensor_(&t), where_(where) {}
   /// What a rule keeps (Saved, Constant) is an operand like any other.
   template <class S>
-    requires requires(const S& s) { { s.get() } -> std::same_as<const Tensor&>; }
-  Operand(const S& s, Where where = Where::current()) : Operand(s.get(), where) {}
+  requires requires(const S& s) {
+    { s.get() } -> std::same_as<const Tensor&>;
+  } Operand(const S& s, Where where = Where::current()) : Operand(s.get(), where) {}
   const Tensor& tensor() const { return *tensor_; }
   operator const Tensor&() const { return *tensor_; }
   const Tensor* operator->() const { return tensor_; }
@@ -188,7 +191,9 @@ struct Access {
   static Node* node(const Tensor& t);  // defined where Node is, in tape.h
   static std::uint32_t output(const Tensor& t) { return t.output_; }
   /// Takes over both references.
-  static Tensor make(Body* body, Counted* node = nullptr, std::uint32_t output = 0) { return Tensor(body, node, output); }
+  static Tensor make(Body* body, Counted* node = nullptr, std::uint32_t output = 0) {
+    return Tensor(body, node, output);
+  }
   static void detach(Tensor& t) {
     if (auto* n = std::exchange(t.node_, nullptr); n && n->drop()) destroy_node(n);
   }
@@ -200,10 +205,14 @@ struct Access {
 
 /// Raw numbers, whatever the strides: for kernels.
 template <class T>
-const T* data(const Tensor& t) { return static_cast<const T*>(Access::body(t)->data); }
+const T* data(const Tensor& t) {
+  return static_cast<const T*>(Access::body(t)->data);
+}
 /// Only for a result that nobody else has seen yet.
 template <class T>
-T* fresh(Tensor& t) { return static_cast<T*>(Access::body(t)->data); }
+T* fresh(Tensor& t) {
+  return static_cast<T*>(Access::body(t)->data);
+}
 
 }  // namespace detail
 
@@ -226,11 +235,14 @@ inline Tensor scalar(double value, DType dtype = float32) { return full({}, valu
 template <Element T>
 Tensor from(std::span<const T> values, const Shape&, Where = Where::current());
 template <Element T>
-Tensor from(const std::vector<T>& values, const Shape& shape, Where where = Where::current()) requires(!std::same_as<T, bool>)
-{ return from(std::span<const T>(values), shape, where); }
+Tensor from(const std::vector<T>& values, const Shape& shape, Where where = Where::current())
+    requires(!std::same_as<T, bool>) {
+  return from(std::span<const T>(values), shape, where);
+}
 /// tensor({1, 2, 3}) is float32 [3]; tensor({{1, 2}, {3, 4}}) is [2, 2].
 WENGERT_API Tensor tensor(std::initializer_list<double> values, DType = float32);
-WENGERT_API Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType = float32, Where = Where::current());
+WENGERT_API Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType = float32,
+                          Where = Where::current());
 /// @}
 
 }  // namespace wengert

@@ -1,7 +1,7 @@
 #pragma once
 
-// Internal to functions and fuse: tensors under a template that was written for numbers. A Term is a tensor or a plain number, so that
-// T(2) * x becomes one operator on x and the numbers take its dtype.
+// Internal to functions and fuse: tensors under a template that was written for numbers. A Term is a tensor or a plain
+// number, so that T(2) * x becomes one operator on x and the numbers take its dtype.
 
 #include "wengert/autodiff/ops.h"
 
@@ -12,8 +12,7 @@ class Term {
   using Scalar = double;
 
   explicit Term(const Tensor& t) : tensor_(t) {}
-  template <class N> requires std::is_arithmetic_v<N>
-  Term(N n) : number_(static_cast<double>(n)) {}
+  template <class N> requires std::is_arithmetic_v<N> Term(N n) : number_(static_cast<double>(n)) {}
 
   bool is_number() const { return !tensor_.defined(); }
   double number() const { return number_; }
@@ -59,12 +58,12 @@ class Term {
     bool answer = false;
     DType dtype = float64;
   };
-#define WENGERT_COMPARE(op, both, reversed)                                                                  \
-  friend Mask operator op(const Term& x, const Term& y) {                                                    \
-    if (x.is_number() && y.is_number()) return {{}, x.number_ op y.number_};                                 \
-    if (y.is_number()) return {both(x.tensor_, y.number_), false, x.tensor_.dtype()};                        \
-    if (x.is_number()) return {reversed(y.tensor_, x.number_), false, y.tensor_.dtype()};                    \
-    return {both(x.tensor_, y.tensor_), false, x.tensor_.dtype()};                                           \
+#define WENGERT_COMPARE(op, both, reversed)                                               \
+  friend Mask operator op(const Term& x, const Term& y) {                                 \
+    if (x.is_number() && y.is_number()) return {{}, x.number_ op y.number_};              \
+    if (y.is_number()) return {both(x.tensor_, y.number_), false, x.tensor_.dtype()};     \
+    if (x.is_number()) return {reversed(y.tensor_, x.number_), false, y.tensor_.dtype()}; \
+    return {both(x.tensor_, y.tensor_), false, x.tensor_.dtype()};                        \
   }
   WENGERT_COMPARE(<, less, greater)
   WENGERT_COMPARE(<=, less_equal, greater_equal)
@@ -77,7 +76,9 @@ class Term {
   friend Term select(const Mask& c, const Term& x, const Term& y) {
     if (!c.which.defined()) return c.answer ? x : y;
     const Tensor& like = !x.is_number() ? x.tensor_ : y.tensor_;
-    auto lift = [&](const Term& t) { return t.is_number() ? scalar(t.number_, like.defined() ? like.dtype() : c.dtype) : t.tensor_; };
+    auto lift = [&](const Term& t) {
+      return t.is_number() ? scalar(t.number_, like.defined() ? like.dtype() : c.dtype) : t.tensor_;
+    };
     return Term(where(c.which, lift(x), lift(y)));
   }
 

@@ -76,7 +76,9 @@ void check_loss(const char* transform, const Tensor& y, Where where) {
   if (!is_float(y.dtype()))
     fail<TypeError>(where, "{}: f returned {}, and only float32 and float64 have derivatives", transform, y.dtype());
   if (y.numel() != 1)
-    fail<ShapeError>(where, "{}: f must return one number, got {}; reduce it (sum, mean), or take vjp or jacobian of a function with many results",
+    fail<ShapeError>(where,
+                     "{}: f must return one number, got {}; reduce it (sum, mean), or take vjp or jacobian of a "
+                     "function with many results",
                      transform, y.shape());
 }
 

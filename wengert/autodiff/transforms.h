@@ -1,14 +1,15 @@
 #pragma once
 
-// Derivatives of functions. f is a C++ function of one argument x, which is a Tensor, a model (model.h), or a std::vector, array, tuple or
-// pair of those; of a tuple or pair f may also take the elements one by one. Differentiated are the Params of models and the Tensors that
-// stand outside any struct.
+// Derivatives of functions. f is a C++ function of one argument x, which is a Tensor, a model (model.h), or a
+// std::vector, array, tuple or pair of those; of a tuple or pair f may also take the elements one by one.
+// Differentiated are the Params of models and the Tensors that stand outside any struct.
 //
 //   auto [loss, grads] = value_and_grad([&](const Mlp& m) { return nn::cross_entropy(m(x), y); }, model);
 //   Tensor slope = grad([](const Tensor& t) { return sum(tanh(t)); }, t);
 //
-// f receives a copy of x that shares its numbers and stands on a tape of its own: x may be const and shared by several threads. Recording
-// is on while f runs, whatever the caller does. All transforms nest: inside the f of another transform, results are differentiable.
+// f receives a copy of x that shares its numbers and stands on a tape of its own: x may be const and shared by several
+// threads. Recording is on while f runs, whatever the caller does. All transforms nest: inside the f of another
+// transform, results are differentiable.
 
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/model.h"
@@ -19,8 +20,8 @@
 namespace wengert {
 
 struct TransformOptions {
-  /// Record the derivative, so that it can be differentiated again; what f computes then stays connected to the graph behind x.
-  /// Left out: on inside the f of another transform, off elsewhere.
+  /// Record the derivative, so that it can be differentiated again; what f computes then stays connected to the graph
+  /// behind x. Left out: on inside the f of another transform, off elsewhere.
   std::optional<bool> create_graph = {};
 };
 
@@ -38,8 +39,10 @@ struct ValueAndTangent {
 namespace detail {
 
 template <class F, class X> inline constexpr bool unpacks = false;
-template <class F, class... T> inline constexpr bool unpacks<F, std::tuple<T...>> = std::is_invocable_v<F&, const T&...>;
-template <class F, class T, class U> inline constexpr bool unpacks<F, std::pair<T, U>> = std::is_invocable_v<F&, const T&, const U&>;
+template <class F, class... T> inline constexpr bool unpacks<F, std::tuple<T...>> =
+    std::is_invocable_v<F&, const T&...>;
+template <class F, class T, class U> inline constexpr bool unpacks<F, std::pair<T, U>> =
+    std::is_invocable_v<F&, const T&, const U&>;
 template <class F, class X>
 concept FunctionOf = std::is_invocable_v<F&, const X&> || unpacks<std::remove_reference_t<F>, X>;
 
@@ -106,7 +109,9 @@ struct MakeVariables {
     variables.add(to);
   }
   template <class T, class S>
-  void variable(const Path& path, T& to, S& from) { param(path, to, from); }
+  void variable(const Path& path, T& to, S& from) {
+    param(path, to, from);
+  }
   template <class T, class S>
   void buffer(const Path&, T&, S&) {}
 };
@@ -118,9 +123,13 @@ struct PutGradients {
     if (t.defined()) static_cast<Tensor&>(t) = std::move(*next++);
   }
   template <class T>
-  void variable(const Path& path, T& t) { param(path, t); }
+  void variable(const Path& path, T& t) {
+    param(path, t);
+  }
   template <class T>
-  void buffer(const Path&, T& t) { t = T(); }
+  void buffer(const Path&, T& t) {
+    t = T();
+  }
 };
 struct Collect {
   std::vector<Tensor>& into;
@@ -129,7 +138,9 @@ struct Collect {
     if (t.defined()) into.push_back(t);
   }
   template <class T>
-  void variable(const Path& path, T& t) { param(path, t); }
+  void variable(const Path& path, T& t) {
+    param(path, t);
+  }
   template <class T>
   void buffer(const Path&, T&) {}
 };
@@ -172,16 +183,18 @@ struct Traced {
 
 template <class F, class X>
 Tensor run_traced(F& f, const X& x) {
-  static_assert(std::is_convertible_v<decltype(call_with(f, x)), Tensor>, "wengert: a function that is differentiated returns a Tensor");
+  static_assert(std::is_convertible_v<decltype(call_with(f, x)), Tensor>,
+                "wengert: a function that is differentiated returns a Tensor");
   return call_with(f, x);
 }
 
 }  // namespace detail
 
-/// f(x), one number, and its gradient, which has x's type: grads.hidden.weight. Variables that f does not depend on receive zeros; a NaN is no
-/// error. The value is off the tape. ShapeError when f returns more than one element, TypeError when it returns integers.
+/// f(x), one number, and its gradient, which has x's type: grads.hidden.weight. Variables that f does not depend on
+/// receive zeros; a NaN is no error. The value is off the tape. ShapeError when f returns more than one element,
+/// TypeError when it returns integers.
 template <class F, class X>
-  requires detail::FunctionOf<F, X>
+requires detail::FunctionOf<F, X>
 ValueAndGrad<X> value_and_grad(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
   detail::Differentiation scope(options);
   detail::Traced<X> traced(scope, x, where);
@@ -194,12 +207,13 @@ ValueAndGrad<X> value_and_grad(F&& f, const X& x, TransformOptions options = {},
 
 /// The gradient alone.
 template <class F, class X>
-  requires detail::FunctionOf<F, X>
+requires detail::FunctionOf<F, X>
 X grad(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
   return value_and_grad(f, x, options, where).grads;
 }
 
-/// What vjp returns besides f(x): a function y_bar -> J^T y_bar that may be called any number of times. Holds the graph while it lives.
+/// What vjp returns besides f(x): a function y_bar -> J^T y_bar that may be called any number of times. Holds the graph
+/// while it lives.
 template <class X>
 class Pullback {
  public:
@@ -225,7 +239,7 @@ struct ValueAndPullback {
 
 /// f(x) of any shape, and its pullback: auto [y, pullback] = vjp(f, x); X x_bar = pullback(y_bar).
 template <class F, class X>
-  requires detail::FunctionOf<F, X>
+requires detail::FunctionOf<F, X>
 ValueAndPullback<X> vjp(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
   detail::Differentiation scope(options);
   auto traced = std::make_unique<detail::Traced<X>>(scope, x, where);
@@ -235,19 +249,20 @@ ValueAndPullback<X> vjp(F&& f, const X& x, TransformOptions options = {}, Where 
 
 /// f(x) and the derivative along x_dot, which has x's type: y_dot = J x_dot.
 template <class F, class X>
-  requires detail::FunctionOf<F, X>
+requires detail::FunctionOf<F, X>
 ValueAndTangent jvp(F&& f, const X& x, const X& x_dot, TransformOptions options = {}, Where where = Where::current()) {
   detail::Differentiation scope(options);
   detail::Traced<X> traced(scope, x, where);
   const Tensor y = detail::run_traced(f, std::as_const(traced.x));
   scope.finish();
-  const auto y_dot = push_forward({&y, 1}, detail::values_of(traced.variables), detail::variables_of(x_dot), scope.create_graph(), where);
+  const auto y_dot = push_forward({&y, 1}, detail::values_of(traced.variables), detail::variables_of(x_dot),
+                                  scope.create_graph(), where);
   return {detail::given(y, scope.create_graph()), y_dot[0]};
 }
 
 /// The Hessian of f (one number) times v, which has x's type; costs a few evaluations of f.
 template <class F, class X>
-  requires detail::FunctionOf<F, X>
+requires detail::FunctionOf<F, X>
 X hvp(F&& f, const X& x, const X& v, TransformOptions options = {}, Where where = Where::current()) {
   detail::Differentiation scope(options);
   detail::Traced<X> traced(scope, x, where);
@@ -265,9 +280,10 @@ namespace detail {
 WENGERT_API Tensor jacobian(const Tensor& y, Variables&, bool create_graph, Where);
 }
 
-/// All derivatives of the entries of f(x) by those of x: [shape of y..., shape of x...], one pullback for each entry of y.
+/// All derivatives of the entries of f(x) by those of x: [shape of y..., shape of x...], one pullback for each entry of
+/// y.
 template <class F>
-  requires detail::FunctionOf<F, Tensor>
+requires detail::FunctionOf<F, Tensor>
 Tensor jacobian(F&& f, const Tensor& x, TransformOptions options = {}, Where where = Where::current()) {
   detail::Differentiation scope(options);
   detail::Traced<Tensor> traced(scope, x, where);
@@ -278,7 +294,7 @@ Tensor jacobian(F&& f, const Tensor& x, TransformOptions options = {}, Where whe
 
 /// Second derivatives of f, one number: [shape of x..., shape of x...].
 template <class F>
-  requires detail::FunctionOf<F, Tensor>
+requires detail::FunctionOf<F, Tensor>
 Tensor hessian(F&& f, const Tensor& x, TransformOptions options = {}, Where where = Where::current()) {
   return jacobian([&](const Tensor& t) { return grad(f, t, {}, where); }, x, options, where);
 }

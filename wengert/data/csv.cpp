@@ -116,7 +116,8 @@ class CsvReader {
            fmt::format("expected a {}, found {}", std::is_integral_v<T> ? "whole number" : "number", in_quotes(text)));
     if constexpr (std::is_floating_point_v<T>)
       if (!options_.allow_nonfinite && !std::isfinite(value))
-        fail(column, fmt::format("{} is no finite number; pass {{.allow_nonfinite = true}} if it is meant", in_quotes(text)));
+        fail(column,
+             fmt::format("{} is no finite number; pass {{.allow_nonfinite = true}} if it is meant", in_quotes(text)));
     return value;
   }
 
@@ -136,14 +137,10 @@ class CsvReader {
 
 Tensor parse_csv(const FileTask& task, Input& input, const CsvOptions& options) {
   switch (options.dtype) {
-    case DType::float32:
-      return CsvReader<float>(task, input, options).read();
-    case DType::float64:
-      return CsvReader<double>(task, input, options).read();
-    case DType::int64:
-      return CsvReader<std::int64_t>(task, input, options).read();
-    case DType::boolean:
-      break;
+    case DType::float32: return CsvReader<float>(task, input, options).read();
+    case DType::float64: return CsvReader<double>(task, input, options).read();
+    case DType::int64: return CsvReader<std::int64_t>(task, input, options).read();
+    case DType::boolean: break;
   }
   wengert::fail<TypeError>(task.where, "{}: dtype must be float32, float64 or int64, got {}", task.who, options.dtype);
 }

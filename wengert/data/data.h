@@ -65,7 +65,8 @@ struct CsvOptions {
 };
 /// Numbers in lines of equal length -> [rows, columns].  Blanks around a number, CRLF, a byte order mark and empty
 /// lines at the end are overlooked; an empty field is not: a missing value must be written as nan, and allowed
-/// (nan and inf in any case of letters). FileError with line and column for anything else; also when there are no numbers at all.
+/// (nan and inf in any case of letters). FileError with line and column for anything else; also when there are no
+/// numbers at all.
 WENGERT_API Tensor read_csv(const std::string& path, CsvOptions = {}, Where = Where::current());
 
 /// @}

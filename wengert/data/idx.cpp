@@ -24,15 +24,11 @@ struct Header {
 std::size_t width_of(const FileTask& task, unsigned char type) {
   switch (type) {
     case 0x08:
-    case 0x09:
-      return 1;
-    case 0x0B:
-      return 2;
+    case 0x09: return 1;
+    case 0x0B: return 2;
     case 0x0C:
-    case 0x0D:
-      return 4;
-    case 0x0E:
-      return 8;
+    case 0x0D: return 4;
+    case 0x0E: return 8;
   }
   task.fail("the type must be 0x08, 0x09 or 0x0B to 0x0E, found {:#04x}", type);
 }
@@ -95,24 +91,12 @@ Tensor to_tensor(const Header& h, const std::vector<unsigned char>& bytes) {
   T* to = detail::fresh<T>(t);
   const auto n = t.numel();
   switch (h.type) {
-    case 0x08:
-      convert<std::uint8_t, std::uint8_t>(bytes, to, n);
-      break;
-    case 0x09:
-      convert<std::int8_t, std::uint8_t>(bytes, to, n);
-      break;
-    case 0x0B:
-      convert<std::int16_t, std::uint16_t>(bytes, to, n);
-      break;
-    case 0x0C:
-      convert<std::int32_t, std::uint32_t>(bytes, to, n);
-      break;
-    case 0x0D:
-      convert<float, std::uint32_t>(bytes, to, n);
-      break;
-    case 0x0E:
-      convert<double, std::uint64_t>(bytes, to, n);
-      break;
+    case 0x08: convert<std::uint8_t, std::uint8_t>(bytes, to, n); break;
+    case 0x09: convert<std::int8_t, std::uint8_t>(bytes, to, n); break;
+    case 0x0B: convert<std::int16_t, std::uint16_t>(bytes, to, n); break;
+    case 0x0C: convert<std::int32_t, std::uint32_t>(bytes, to, n); break;
+    case 0x0D: convert<float, std::uint32_t>(bytes, to, n); break;
+    case 0x0E: convert<double, std::uint64_t>(bytes, to, n); break;
   }
   return t;
 }

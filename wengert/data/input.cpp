@@ -84,8 +84,7 @@ std::size_t Input::unpack(unsigned char* to, std::size_t n) {
     const int result = inflate(&z, Z_NO_FLUSH);
     ready_ = ready_.subspan(in - z.avail_in), done += out - z.avail_out;
     if (result == Z_MEM_ERROR) throw std::bad_alloc();
-    if (result == Z_STREAM_END)
-      inside = false;
+    if (result == Z_STREAM_END) inside = false;
     else if (result != Z_OK && result != Z_BUF_ERROR)
       task_.fail("the gzip data is corrupt: {}", z.msg ? z.msg : "unknown form");
   }

@@ -25,19 +25,24 @@ Shape without_classes(const Shape& x) {
 }
 
 // Factors of the classes, each a scalar one if none were given.
-Tensor class_weights(std::string_view loss, const Tensor& weight, std::int64_t classes, DType dtype, const CalledBy& by) {
+Tensor class_weights(std::string_view loss, const Tensor& weight, std::int64_t classes, DType dtype,
+                     const CalledBy& by) {
   if (!weight.defined()) return {};
-  if (!(weight.shape() == Shape{classes})) fail<ShapeError>(by.where, "{}: the weight must be [{}], got {}", loss, classes, weight.shape());
-  if (weight.dtype() != dtype) fail<TypeError>(by.where, "{}: the weight is {}, not {}; convert it with to()", loss, weight.dtype(), dtype);
+  if (!(weight.shape() == Shape{classes}))
+    fail<ShapeError>(by.where, "{}: the weight must be [{}], got {}", loss, classes, weight.shape());
+  if (weight.dtype() != dtype)
+    fail<TypeError>(by.where, "{}: the weight is {}, not {}; convert it with to()", loss, weight.dtype(), dtype);
   return weight;
 }
 
 // Rows with labels: log_p [m, classes], labels of shape `shape` with m elements.
-Tensor from_labels(std::string_view loss, const Tensor& log_p, Operand labels, const Shape& shape, const CrossEntropyOptions& o,
-                   const CalledBy& by) {
+Tensor from_labels(std::string_view loss, const Tensor& log_p, Operand labels, const Shape& shape,
+                   const CrossEntropyOptions& o, const CalledBy& by) {
   if (!(labels->shape() == shape))
-    fail<ShapeError>(by.where, "{}: needs logits [n, classes] and labels [n] (or [n, classes, ...] and [n, ...]): labels {} instead of {}", loss,
-                     labels->shape(), shape);
+    fail<ShapeError>(
+        by.where,
+        "{}: needs logits [n, classes] and labels [n] (or [n, classes, ...] and [n, ...]): labels {} instead of {}",
+        loss, labels->shape(), shape);
   const std::int64_t classes = log_p.shape()[1];
   const DType dtype = log_p.dtype();
   const Tensor flat = contiguous(by(reshape(labels, {-1}))), zero = zeros({}, dtype);
@@ -52,17 +57,20 @@ Tensor from_labels(std::string_view loss, const Tensor& log_p, Operand labels, c
   if (o.smoothing > 0) {
     const Tensor all = neg(by(sum(by(weight.defined() ? mul(by(log_p), by(weight)) : log_p), {1})));
     const Tensor spread = where(by(kept), by(all), by(zero));
-    each = add(by(affine(by(each), 1 - o.smoothing, 0)), by(affine(by(spread), o.smoothing / static_cast<double>(classes), 0)));
+    each = add(by(affine(by(each), 1 - o.smoothing, 0)),
+               by(affine(by(spread), o.smoothing / static_cast<double>(classes), 0)));
   }
   if (o.reduction == Reduction::none) return reshape(by(each), shape);
   if (o.reduction == Reduction::sum) return sum(by(each));
   if (!each.numel()) fail<ShapeError>(by.where, "{}: there is no mean over no rows", loss);
-  if (o.reduction == Reduction::batch_mean) return affine(by(sum(by(each))), 1.0 / static_cast<double>(shape.rank() ? shape[0] : 1), 0);
+  if (o.reduction == Reduction::batch_mean)
+    return affine(by(sum(by(each))), 1.0 / static_cast<double>(shape.rank() ? shape[0] : 1), 0);
   const Tensor total = sum(by(factor));
   return div(by(sum(by(each))), by(where(by(equal(by(total), 0)), by(ones({}, dtype)), by(total))));
 }
 
-Tensor from_probabilities(const Tensor& log_p, Operand target, Operand logits, const CrossEntropyOptions& o, const CalledBy& by) {
+Tensor from_probabilities(const Tensor& log_p, Operand target, Operand logits, const CrossEntropyOptions& o,
+                          const CalledBy& by) {
   same_shape("cross_entropy", logits, target);
   const std::int64_t classes = log_p.shape()[1];
   const Tensor weight = class_weights("cross_entropy", o.weight, classes, log_p.dtype(), by);
@@ -82,13 +90,15 @@ Tensor cross_entropy(Operand logits, Operand targets, const CrossEntropyOptions&
   const bool plain = !o.weight.defined() && !o.ignore && o.smoothing == 0 && o.reduction == Reduction::mean;
   if (plain && logits->rank() == 2 && targets->dtype() == int64) return cross_entropy(logits, targets);
   const Tensor log_p = log_softmax(by(rows_of_classes("cross_entropy", logits, by)), 1);
-  if (targets->dtype() == int64) return from_labels("cross_entropy", log_p, targets, without_classes(logits->shape()), o, by);
+  if (targets->dtype() == int64)
+    return from_labels("cross_entropy", log_p, targets, without_classes(logits->shape()), o, by);
   return from_probabilities(log_p, targets, logits, o, by);
 }
 
 Tensor nll(Operand log_probabilities, Operand labels, const CrossEntropyOptions& o) {
   const CalledBy by(log_probabilities);
-  if (o.smoothing != 0) fail<ValueError>(log_probabilities.where(), "nll: smoothing must be 0, got {}; cross_entropy smooths", o.smoothing);
+  if (o.smoothing != 0)
+    fail<ValueError>(log_probabilities.where(), "nll: smoothing must be 0, got {}; cross_entropy smooths", o.smoothing);
   const Tensor log_p = rows_of_classes("nll", log_probabilities, by);
   return from_labels("nll", log_p, labels, without_classes(log_probabilities->shape()), o, by);
 }
@@ -126,7 +136,9 @@ Tensor weighted(std::string_view loss, Tensor each, const BinaryOptions& o, cons
 Tensor binary_cross_entropy(Operand probabilities, Operand target, const BinaryOptions& o) {
   same_shape("binary_cross_entropy", probabilities, target);
   const CalledBy by(probabilities);
-  if (o.pos_weight.defined()) fail<ValueError>(probabilities.where(), "binary_cross_entropy: pos_weight needs logits; use binary_cross_entropy_with_logits");
+  if (o.pos_weight.defined())
+    fail<ValueError>(probabilities.where(),
+                     "binary_cross_entropy: pos_weight needs logits; use binary_cross_entropy_with_logits");
   return weighted("binary_cross_entropy", apply(BinaryCrossEntropy{}, probabilities, target), o, by);
 }
 
@@ -158,7 +170,8 @@ Tensor multi_margin(Operand x, Operand labels, double p, double margin, Reductio
   needs_float("multi_margin", x);
   const CalledBy by(x);
   if (x->rank() != 2 || !(labels->shape() == Shape{x->shape()[0]}))
-    fail<ShapeError>(x.where(), "multi_margin: needs x [n, classes] and labels [n], got {} and {}", x->shape(), labels->shape());
+    fail<ShapeError>(x.where(), "multi_margin: needs x [n, classes] and labels [n], got {} and {}", x->shape(),
+                     labels->shape());
   const Tensor own = unsqueeze(by(pick(x, labels)), 1);
   const Tensor behind = positive(affine(by(sub(x, by(own))), 1, margin), by);
   const Tensor costs = p == 1 ? behind : pow(by(behind), p);

@@ -2,7 +2,8 @@
 
 #include "wengert/autodiff/random.h"
 
-/// Initial values of weights. fan_in of a weight [out, in, kernel...] is in times the size of the kernel, fan_out is out times that size.
+/// Initial values of weights. fan_in of a weight [out, in, kernel...] is in times the size of the kernel, fan_out is
+/// out times that size.
 namespace wengert::nn::init {
 
 struct Fans {
@@ -12,19 +13,23 @@ struct Fans {
 WENGERT_API Fans fans(const Shape& weight, Where = Where::current());
 
 /// How much an activation shrinks the spread of what passes through it.
-inline constexpr double gain_linear = 1, gain_sigmoid = 1, gain_tanh = 5.0 / 3, gain_relu = 1.4142135623730951, gain_selu = 0.75;
+inline constexpr double gain_linear = 1, gain_sigmoid = 1, gain_tanh = 5.0 / 3, gain_relu = 1.4142135623730951,
+                        gain_selu = 0.75;
 /// sqrt(2 / (1 + negative_slope^2)).
 WENGERT_API double gain_leaky_relu(double negative_slope);
 
 /// U(-b, b), b = 1 / sqrt(fan_in): what Linear and Conv2d start from, for weights and biases (as in PyTorch).
 WENGERT_API Tensor uniform_fan_in(const Shape&, std::int64_t fan_in, Rng&, DType = float32);
 /// U(-b, b), b = gain sqrt(6 / (fan_in + fan_out)).  Glorot & Bengio 2010.
-WENGERT_API Tensor xavier_uniform(const Shape& weight, Rng&, double gain = 1, DType = float32, Where = Where::current());
+WENGERT_API Tensor xavier_uniform(const Shape& weight, Rng&, double gain = 1, DType = float32,
+                                  Where = Where::current());
 /// Standard deviation gain sqrt(2 / (fan_in + fan_out)).
 WENGERT_API Tensor xavier_normal(const Shape& weight, Rng&, double gain = 1, DType = float32, Where = Where::current());
 /// U(-b, b), b = gain sqrt(3 / fan_in).  He, Zhang, Ren & Sun 2015.
-WENGERT_API Tensor kaiming_uniform(const Shape& weight, Rng&, double gain = gain_relu, DType = float32, Where = Where::current());
+WENGERT_API Tensor kaiming_uniform(const Shape& weight, Rng&, double gain = gain_relu, DType = float32,
+                                   Where = Where::current());
 /// Standard deviation gain / sqrt(fan_in).
-WENGERT_API Tensor kaiming_normal(const Shape& weight, Rng&, double gain = gain_relu, DType = float32, Where = Where::current());
+WENGERT_API Tensor kaiming_normal(const Shape& weight, Rng&, double gain = gain_relu, DType = float32,
+                                  Where = Where::current());
 
 }  // namespace wengert::nn::init

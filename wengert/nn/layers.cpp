@@ -1,7 +1,6 @@
-#include "wengert/nn/nn.h"
-
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/tape.h"
+#include "wengert/nn/nn.h"
 
 namespace wengert::nn {
 namespace {
@@ -25,7 +24,8 @@ Tensor Linear::operator()(Operand x) const {
 
 Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv2dLayerOptions o, Rng& rng, Where where)
     : options{o.stride, o.padding, o.dilation, o.groups} {
-  at_least_one("Conv2d", "in", in, where), at_least_one("Conv2d", "out", out, where), at_least_one("Conv2d", "kernel", kernel, where);
+  at_least_one("Conv2d", "in", in, where), at_least_one("Conv2d", "out", out, where),
+      at_least_one("Conv2d", "kernel", kernel, where);
   at_least_one("Conv2d", "stride", o.stride, where), at_least_one("Conv2d", "dilation", o.dilation, where);
   at_least_one("Conv2d", "groups", o.groups, where);
   if (o.padding < 0) fail<ValueError>(where, "Conv2d: padding must be at least 0, got {}", o.padding);

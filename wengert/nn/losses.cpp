@@ -1,16 +1,17 @@
-#include "wengert/nn/nn.h"
-
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/tape.h"
+#include "wengert/nn/nn.h"
 
 namespace wengert::nn {
 namespace {
 
 void check_rows(const char* what, Operand logits, Operand labels) {
   if (logits->rank() != 2 || labels->rank() != 1 || logits->shape()[0] != labels->shape()[0])
-    fail<ShapeError>(logits.where(), "{}: needs logits [n, classes] and labels [n], got {} and {}", what, logits->shape(), labels->shape());
+    fail<ShapeError>(logits.where(), "{}: needs logits [n, classes] and labels [n], got {} and {}", what,
+                     logits->shape(), labels->shape());
   if (labels->dtype() != int64)
-    fail<TypeError>(logits.where(), "{}: labels must be int64 class indices, got {}; convert with to(labels, int64)", what, labels->dtype());
+    fail<TypeError>(logits.where(), "{}: labels must be int64 class indices, got {}; convert with to(labels, int64)",
+                    what, labels->dtype());
 }
 
 }  // namespace

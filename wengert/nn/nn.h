@@ -1,10 +1,10 @@
 #pragma once
 
-// The vocabulary of networks. A layer is a struct whose members are its parameters and whose operator() is its formula; a model is a struct of
-// layers (autodiff/model.h). Activations are operators (autodiff/ops.h): relu(hidden(x)).
+// The vocabulary of networks. A layer is a struct whose members are its parameters and whose operator() is its formula;
+// a model is a struct of layers (autodiff/model.h). Activations are operators (autodiff/ops.h): relu(hidden(x)).
 //
-// Layers draw their first values from the generator they are given, or from this thread's default_rng() (seed(n) starts it afresh).
-// Errors name the line of the user's call.
+// Layers draw their first values from the generator they are given, or from this thread's default_rng() (seed(n) starts
+// it afresh). Errors name the line of the user's call.
 
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/ops.h"
@@ -24,7 +24,8 @@ struct LinearOptions {
 /// ValueError unless in and out are at least 1.
 struct WENGERT_API Linear {
   Linear(std::int64_t in, std::int64_t out, LinearOptions, Rng& = default_rng(), Where = Where::current());
-  Linear(std::int64_t in, std::int64_t out, Rng& rng = default_rng(), Where where = Where::current()) : Linear(in, out, {}, rng, where) {}
+  Linear(std::int64_t in, std::int64_t out, Rng& rng = default_rng(), Where where = Where::current())
+      : Linear(in, out, {}, rng, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 
@@ -37,12 +38,14 @@ struct Conv2dLayerOptions {
   DType dtype = float32;
 };
 
-/// Cross-correlation of images.  x [n, in, h, w] -> [n, out, h', w'], h' = floor((h + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
-/// weight [out, in / groups, kernel, kernel] and bias [out] start from U(-b, b), b = 1/sqrt(in / groups kernel^2).
-/// ValueError unless in, out and kernel are at least 1 and groups divides in and out.
+/// Cross-correlation of images.  x [n, in, h, w] -> [n, out, h', w'], h' = floor((h + 2 padding - dilation (kernel - 1)
+/// - 1) / stride) + 1. weight [out, in / groups, kernel, kernel] and bias [out] start from U(-b, b), b = 1/sqrt(in /
+/// groups kernel^2). ValueError unless in, out and kernel are at least 1 and groups divides in and out.
 struct WENGERT_API Conv2d {
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv2dLayerOptions, Rng& = default_rng(), Where = Where::current());
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Rng& rng = default_rng(), Where where = Where::current())
+  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv2dLayerOptions, Rng& = default_rng(),
+         Where = Where::current());
+  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Rng& rng = default_rng(),
+         Where where = Where::current())
       : Conv2d(in, out, kernel, {}, rng, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
@@ -67,22 +70,24 @@ struct WENGERT_API Flatten {
 /// @name Losses. Shapes must be equal where a loss compares two tensors: nothing is broadcast. ShapeError, TypeError.
 /// @{
 
-/// What becomes of the losses of single elements or rows: their mean, their sum divided by the size of axis 0, their sum, or all of them.
+/// What becomes of the losses of single elements or rows: their mean, their sum divided by the size of axis 0, their
+/// sum, or all of them.
 enum class Reduction { mean, batch_mean, sum, none };
 
 struct CrossEntropyOptions {
-  Tensor weight = {};                         ///< [classes]: factors of the classes
-  std::optional<std::int64_t> ignore = {};    ///< rows with this label count nothing
-  double smoothing = 0;                       ///< in [0, 1]: this share of each target is spread evenly over the classes
+  Tensor weight = {};                       ///< [classes]: factors of the classes
+  std::optional<std::int64_t> ignore = {};  ///< rows with this label count nothing
+  double smoothing = 0;                     ///< in [0, 1]: this share of each target is spread evenly over the classes
   Reduction reduction = Reduction::mean;
 };
-/// Mean over rows of -log softmax(logits)[label].  logits [n, classes], labels [n] int64.  ValueError naming row and label when a label is
-/// out of range.
+/// Mean over rows of -log softmax(logits)[label].  logits [n, classes], labels [n] int64.  ValueError naming row and
+/// label when a label is out of range.
 WENGERT_API Tensor cross_entropy(Operand logits, Operand labels);
-/// The same with options, for logits [n, classes, ...] or [classes] and targets that are either labels [n, ...] int64 or probabilities of the
-/// shape of logits. A row costs (1 - s) w[label] (-log p[label]) + s / classes sum_k w[k] (-log p[k]); for probabilities t,
-/// -sum_k w[k] (t[k] (1 - s) + s / classes) log p[k].  The mean divides by the sum of w[label] over rows that are not ignored (0 if all are);
-/// for probabilities by the number of rows.  ValueError for a label out of range or smoothing outside of [0, 1].
+/// The same with options, for logits [n, classes, ...] or [classes] and targets that are either labels [n, ...] int64
+/// or probabilities of the shape of logits. A row costs (1 - s) w[label] (-log p[label]) + s / classes sum_k w[k] (-log
+/// p[k]); for probabilities t, -sum_k w[k] (t[k] (1 - s) + s / classes) log p[k].  The mean divides by the sum of
+/// w[label] over rows that are not ignored (0 if all are); for probabilities by the number of rows.  ValueError for a
+/// label out of range or smoothing outside of [0, 1].
 WENGERT_API Tensor cross_entropy(Operand logits, Operand targets, const CrossEntropyOptions&);
 /// cross_entropy of logarithms of probabilities that were computed before; smoothing must be 0.
 WENGERT_API Tensor nll(Operand log_probabilities, Operand labels, const CrossEntropyOptions& = {});
@@ -113,18 +118,22 @@ WENGERT_API Tensor hinge_embedding(Operand x, Operand target, double margin = 1,
 /// max(-target (x - y) + margin, 0), target 1 where x should be the larger, -1 where y.
 WENGERT_API Tensor margin_ranking(Operand x, Operand y, Operand target, double margin = 0, Reduction = Reduction::mean);
 /// 1 - cos(x, y) where target is 1, max(cos(x, y) - margin, 0) where it is -1.  x, y [n, size], target [n].
-WENGERT_API Tensor cosine_embedding(Operand x, Operand y, Operand target, double margin = 0, Reduction = Reduction::mean);
+WENGERT_API Tensor cosine_embedding(Operand x, Operand y, Operand target, double margin = 0,
+                                    Reduction = Reduction::mean);
 /// log(1 + exp(-target x)), target 1 or -1.
 WENGERT_API Tensor soft_margin(Operand x, Operand target, Reduction = Reduction::mean);
-/// sum over k other than the label of max(margin - x[label] + x[k], 0)^p, divided by the classes.  x [n, classes], labels [n].
-WENGERT_API Tensor multi_margin(Operand x, Operand labels, double p = 1, double margin = 1, Reduction = Reduction::mean);
+/// sum over k other than the label of max(margin - x[label] + x[k], 0)^p, divided by the classes.  x [n, classes],
+/// labels [n].
+WENGERT_API Tensor multi_margin(Operand x, Operand labels, double p = 1, double margin = 1,
+                                Reduction = Reduction::mean);
 
 struct TripletOptions {
   double margin = 1, p = 2, eps = 1e-6;
   bool swap = false;  ///< take the distance of positive and negative, if it is the smaller
   Reduction reduction = Reduction::mean;
 };
-/// max(|anchor - positive| - |anchor - negative| + margin, 0), the p-norm of differences to which eps was added.  [.., size].
+/// max(|anchor - positive| - |anchor - negative| + margin, 0), the p-norm of differences to which eps was added.  [..,
+/// size].
 WENGERT_API Tensor triplet_margin(Operand anchor, Operand positive, Operand negative, const TripletOptions& = {});
 
 struct PoissonOptions {
@@ -144,13 +153,15 @@ struct GaussianOptions {
 /// (log(var) + (mean - target)^2 / var) / 2.  var broadcasts to the shape of mean.
 WENGERT_API Tensor gaussian_nll(Operand mean, Operand target, Operand var, const GaussianOptions& = {});
 
-/// -log of the probability of all paths that spell the target: [steps, n, classes] logits, targets [n, longest], lengths [n], all int64.
-/// batch_mean and mean divide each row by its target's length first, as is usual.  Graves et al. 2006.
-WENGERT_API Tensor ctc(Operand logits, Operand targets, Operand input_lengths, Operand target_lengths, std::int64_t blank = 0,
-                       Reduction = Reduction::mean);
+/// -log of the probability of all paths that spell the target: [steps, n, classes] logits, targets [n, longest],
+/// lengths [n], all int64. batch_mean and mean divide each row by its target's length first, as is usual.  Graves et
+/// al. 2006.
+WENGERT_API Tensor ctc(Operand logits, Operand targets, Operand input_lengths, Operand target_lengths,
+                       std::int64_t blank = 0, Reduction = Reduction::mean);
 /// @}
 
-/// Share of rows whose largest logit is that of the label; off the tape.  logits [n, classes], labels [n] int64.  ShapeError, TypeError.
+/// Share of rows whose largest logit is that of the label; off the tape.  logits [n, classes], labels [n] int64.
+/// ShapeError, TypeError.
 WENGERT_API double accuracy(Operand logits, Operand labels);
 
 }  // namespace wengert::nn

@@ -14,17 +14,19 @@ namespace wengert::nn {
 inline void same_shape(std::string_view loss, Operand x, Operand target) {
   needs_float(loss, x);
   if (!(x->shape() == target->shape()))
-    fail<ShapeError>(x.where(), "{}: shapes differ: {} and {}; losses do not broadcast: reshape or expand one of them", loss, x->shape(),
-                     target->shape());
+    fail<ShapeError>(x.where(), "{}: shapes differ: {} and {}; losses do not broadcast: reshape or expand one of them",
+                     loss, x->shape(), target->shape());
   if (x->dtype() != target->dtype())
-    fail<TypeError>(x.where(), "{}: dtypes differ: {} and {}; convert one with to()", loss, x->dtype(), target->dtype());
+    fail<TypeError>(x.where(), "{}: dtypes differ: {} and {}; convert one with to()", loss, x->dtype(),
+                    target->dtype());
 }
 
 /// ShapeError for a mean over nothing.
 inline Tensor reduced(std::string_view loss, const Tensor& each, Reduction how, const CalledBy& by) {
   if (how == Reduction::none) return each;
   if (how == Reduction::sum) return sum(by(each));
-  if (!each.numel()) fail<ShapeError>(by.where, "{}: there is no mean over no elements, in shape {}", loss, each.shape());
+  if (!each.numel())
+    fail<ShapeError>(by.where, "{}: there is no mean over no elements, in shape {}", loss, each.shape());
   if (how == Reduction::mean || each.rank() == 0) return mean(by(each));
   return affine(by(sum(by(each))), 1.0 / static_cast<double>(each.shape()[0]), 0);
 }

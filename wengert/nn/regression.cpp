@@ -32,13 +32,16 @@ Tensor huber(Operand prediction, Operand target, double delta, Reduction how) {
   const CalledBy by(prediction);
   if (!(delta > 0)) fail<ValueError>(prediction.where(), "huber: delta must be positive, got {}", delta);
   const Tensor d = sub(prediction, target), size = abs(by(d)), near = affine(by(square(by(d))), 0.5, 0);
-  return reduced("huber", where(by(less_equal(by(size), delta)), by(near), by(affine(by(size), delta, -delta * delta / 2))), how, by);
+  return reduced("huber",
+                 where(by(less_equal(by(size), delta)), by(near), by(affine(by(size), delta, -delta * delta / 2))), how,
+                 by);
 }
 
 Tensor poisson_nll(Operand x, Operand target, const PoissonOptions& o) {
   same_shape("poisson_nll", x, target);
   const CalledBy by(x);
-  Tensor loss = o.log_input ? sub(by(exp(x)), by(mul(target, x))) : sub(x, by(mul(target, by(log(by(affine(x, 1, o.eps)))))));
+  Tensor loss =
+      o.log_input ? sub(by(exp(x)), by(mul(target, x))) : sub(x, by(mul(target, by(log(by(affine(x, 1, o.eps)))))));
   if (o.full) {
     const Tensor t = target, many = greater(by(t), 1), safe = where(by(many), by(t), by(ones({}, t.dtype())));
     const Tensor stirling = safe * log(safe) - safe + 0.5 * log(2 * M_PI * safe);
@@ -51,7 +54,8 @@ Tensor poisson_nll(Operand x, Operand target, const PoissonOptions& o) {
 Tensor gaussian_nll(Operand mean, Operand target, Operand var, const GaussianOptions& o) {
   same_shape("gaussian_nll", mean, target);
   const CalledBy by(mean);
-  const Tensor given = expand(var, mean->shape()), v = add(by(given), by(relu(by(affine(by(given.detach()), -1, o.eps)))));
+  const Tensor given = expand(var, mean->shape()),
+               v = add(by(given), by(relu(by(affine(by(given.detach()), -1, o.eps)))));
   const Tensor loss = add(by(log(by(v))), by(div(by(square(by(sub(mean, target)))), by(v))));
   return reduced("gaussian_nll", affine(by(loss), 0.5, o.full ? 0.5 * std::log(2 * M_PI) : 0), o.reduction, by);
 }
@@ -60,7 +64,8 @@ Tensor hinge_embedding(Operand x, Operand target, double margin, Reduction how) 
   same_shape("hinge_embedding", x, target);
   const CalledBy by(x);
   const Tensor zero = zeros({}, x->dtype()), apart = positive(affine(x, -1, margin), by);
-  const Tensor loss = add(by(where(by(not_equal(target, 1)), by(apart), by(zero))), by(where(by(not_equal(target, -1)), x, by(zero))));
+  const Tensor loss =
+      add(by(where(by(not_equal(target, 1)), by(apart), by(zero))), by(where(by(not_equal(target, -1)), x, by(zero))));
   return reduced("hinge_embedding", loss, how, by);
 }
 
@@ -75,8 +80,10 @@ Tensor margin_ranking(Operand x, Operand y, Operand target, double margin, Reduc
 Tensor cosine_embedding(Operand x, Operand y, Operand target, double margin, Reduction how) {
   same_shape("cosine_embedding", x, y);
   const CalledBy by(x);
-  if (x->rank() < 1 || !(target->shape() == Shape(std::span(x->shape().begin(), static_cast<std::size_t>(x->rank() - 1)))))
-    fail<ShapeError>(x.where(), "cosine_embedding: needs x, y [n, size] and target [n], got {} and {}", x->shape(), target->shape());
+  if (x->rank() < 1 ||
+      !(target->shape() == Shape(std::span(x->shape().begin(), static_cast<std::size_t>(x->rank() - 1)))))
+    fail<ShapeError>(x.where(), "cosine_embedding: needs x, y [n, size] and target [n], got {} and {}", x->shape(),
+                     target->shape());
   auto length2 = [&](Operand t) { return affine(by(sum(by(square(t)), {-1})), 1, 1e-12); };
   const Tensor cos = div(by(sum(by(mul(x, y)), {-1})), by(sqrt(by(mul(by(length2(x)), by(length2(y)))))));
   const Tensor zero = zeros({}, x->dtype()), apart = positive(affine(by(cos), 1, -margin), by);

@@ -1,8 +1,7 @@
-#include "wengert/optim/in_place.h"
-#include "wengert/optim/optim.h"
-
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/kernels/optimizers.h"
+#include "wengert/optim/in_place.h"
+#include "wengert/optim/optim.h"
 
 #include <cmath>
 
@@ -15,7 +14,8 @@ void check(const AdamOptions& o, Where where) {
   if (!(o.beta1 >= 0 && o.beta1 < 1)) fail<ValueError>(where, "adam: beta1 must be in [0, 1), got {}", o.beta1);
   if (!(o.beta2 >= 0 && o.beta2 < 1)) fail<ValueError>(where, "adam: beta2 must be in [0, 1), got {}", o.beta2);
   if (!(o.eps >= 0) || std::isinf(o.eps)) fail<ValueError>(where, "adam: eps must be at least 0, got {}", o.eps);
-  if (!(o.weight_decay >= 0) || std::isinf(o.weight_decay)) fail<ValueError>(where, "adam: weight_decay must be at least 0, got {}", o.weight_decay);
+  if (!(o.weight_decay >= 0) || std::isinf(o.weight_decay))
+    fail<ValueError>(where, "adam: weight_decay must be at least 0, got {}", o.weight_decay);
 }
 
 // Powers by pow in double: a running product in float would drift.
@@ -34,6 +34,8 @@ void AdamUpdate::run(Tensor& w, const Tensor& g, Tensor& m, Tensor& v, Tensor* v
 }
 
 void AdamUpdate::operator()(std::size_t, Tensor& w, const Tensor& g, Tensor& m, Tensor& v) { run(w, g, m, v, nullptr); }
-void AdamUpdate::operator()(std::size_t, Tensor& w, const Tensor& g, Tensor& m, Tensor& v, Tensor& v_max) { run(w, g, m, v, &v_max); }
+void AdamUpdate::operator()(std::size_t, Tensor& w, const Tensor& g, Tensor& m, Tensor& v, Tensor& v_max) {
+  run(w, g, m, v, &v_max);
+}
 
 }  // namespace wengert::optim::detail

@@ -1,8 +1,7 @@
-#include "wengert/optim/step.h"
-
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/kernels/optimizers.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/optim/step.h"
 
 #include <cmath>
 #include <limits>
@@ -25,7 +24,8 @@ GradNorm::GradNorm(double max_norm, double p, bool error_if_nonfinite, Where whe
   if (!(p > 0)) fail<ValueError>(where, "clip_norm: norm_type must be above 0, got {}", p);
 }
 
-// First pass: the sum of powers. If it leaves the range of double: a pass for the largest entry, and one for the sum with it divided out.
+// First pass: the sum of powers. If it leaves the range of double: a pass for the largest entry, and one for the sum
+// with it divided out.
 void GradNorm::add(const Tensor& g) {
   if (!is_float(g.dtype())) return;
   const Tensor x = contiguous(g.detach());
@@ -49,7 +49,8 @@ bool GradNorm::again() {
   } else if (pass_ == 2) {
     norm_ = scale_ * std::pow(sum, 1 / p_);
   }
-  if (error_if_nonfinite_ && !std::isfinite(norm_)) fail<ValueError>(where_, "clip_norm: the norm of the gradients is {}", norm_);
+  if (error_if_nonfinite_ && !std::isfinite(norm_))
+    fail<ValueError>(where_, "clip_norm: the norm of the gradients is {}", norm_);
   return false;
 }
 

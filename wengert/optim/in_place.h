@@ -7,7 +7,8 @@
 
 namespace wengert::optim::detail {
 
-/// Numbers that may be overwritten, row-major. Those of a leaf are changed where they are; others are copied first if another handle sees them.
+/// Numbers that may be overwritten, row-major. Those of a leaf are changed where they are; others are copied first if
+/// another handle sees them.
 inline void* own(Tensor& t, Where where) {
   using wengert::detail::Access;
   const auto* body = Access::body(t);

@@ -11,12 +11,13 @@
 //   adam.lr *= 0.1;             // options may be changed between any two steps
 //   adam.m.hidden.weight        // the first moment of model.hidden.weight
 //
-// After backward(loss), adam.step(model) uses what backward() left in the Params: those that received nothing since the last step are skipped,
-// and so is what is remembered of them. A step changes the numbers of the model in place and never its gradients.
+// After backward(loss), adam.step(model) uses what backward() left in the Params: those that received nothing since the
+// last step are skipped, and so is what is remembered of them. A step changes the numbers of the model in place and
+// never its gradients.
 //
-// Errors: ValueError naming the option, when an optimizer is made and at every step; ShapeError naming the parameter when the model, the
-// gradients and the memory do not fit; GraphError when no parameter has a gradient, or when one is computed and no leaf. After an error nothing
-// has changed.
+// Errors: ValueError naming the option, when an optimizer is made and at every step; ShapeError naming the parameter
+// when the model, the gradients and the memory do not fit; GraphError when no parameter has a gradient, or when one is
+// computed and no leaf. After an error nothing has changed.
 
 #include "wengert/optim/step.h"
 
@@ -43,10 +44,12 @@ class Sgd : public SgdOptions {
     if (momentum != 0) velocity.emplace(zeros_like(model));
   }
   void step(Model& model, const Model& grads, Where where = Where::current()) {
-    advance(model, where, [&](auto& update, auto&... memory) { detail::step_along(update, where, model, grads, memory...); });
+    advance(model, where,
+            [&](auto& update, auto&... memory) { detail::step_along(update, where, model, grads, memory...); });
   }
   void step(Model& model, Where where = Where::current()) {
-    advance(model, where, [&](auto& update, auto&... memory) { detail::step_along_leaves(update, where, model, memory...); });
+    advance(model, where,
+            [&](auto& update, auto&... memory) { detail::step_along_leaves(update, where, model, memory...); });
   }
 
   std::optional<Model> velocity;  ///< absent while momentum is 0
@@ -68,7 +71,8 @@ struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999;  ///< in [0, 1)
   double eps = 1e-8;                  ///< outside the root
   double weight_decay = 0;            ///< adds weight_decay w to the gradient (coupled)
-  bool amsgrad = false;               ///< divides by the largest v so far (Reddi, Kale & Kumar 2018), taken before the correction as torch does
+  bool amsgrad =
+      false;  ///< divides by the largest v so far (Reddi, Kale & Kumar 2018), taken before the correction as torch does
   bool maximize = false;
 };
 
@@ -112,11 +116,13 @@ class Adam : public AdamOptions {
 struct ClipOptions {
   /// p of the norm (sum |g|^p)^(1/p); infinity: the largest |g|.
   double norm_type = 2;
-  /// ValueError when the norm is infinite or NaN. Else an infinite one makes gradients 0 (NaN where they were infinite), a NaN all of them NaN.
+  /// ValueError when the norm is infinite or NaN. Else an infinite one makes gradients 0 (NaN where they were
+  /// infinite), a NaN all of them NaN.
   bool error_if_nonfinite = false;
 };
-/// Scales all gradients by one factor, min(1, max_norm / (norm + 1e-6)), and returns the norm of all together before that.
-/// Summed in double, in an order that depends on shapes only; does not overflow. Pascanu, Mikolov & Bengio 2013, Algorithm 1.
+/// Scales all gradients by one factor, min(1, max_norm / (norm + 1e-6)), and returns the norm of all together before
+/// that. Summed in double, in an order that depends on shapes only; does not overflow. Pascanu, Mikolov & Bengio 2013,
+/// Algorithm 1.
 template <class X>
 double clip_norm(X& grads, double max_norm, ClipOptions options = {}, Where where = Where::current()) {
   detail::GradNorm norm(max_norm, options.norm_type, options.error_if_nonfinite, where);

@@ -1,8 +1,7 @@
-#include "wengert/optim/in_place.h"
-#include "wengert/optim/optim.h"
-
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/kernels/optimizers.h"
+#include "wengert/optim/in_place.h"
+#include "wengert/optim/optim.h"
 
 #include <cmath>
 
@@ -12,14 +11,18 @@ using wengert::detail::Access;
 
 void check(const SgdOptions& o, Where where) {
   if (!(o.lr >= 0) || std::isinf(o.lr)) fail<ValueError>(where, "sgd: lr must be at least 0, got {}", o.lr);
-  if (!(o.momentum >= 0 && o.momentum < 1)) fail<ValueError>(where, "sgd: momentum must be in [0, 1), got {}", o.momentum);
+  if (!(o.momentum >= 0 && o.momentum < 1))
+    fail<ValueError>(where, "sgd: momentum must be in [0, 1), got {}", o.momentum);
   if (!std::isfinite(o.dampening)) fail<ValueError>(where, "sgd: dampening must be a number, got {}", o.dampening);
-  if (!(o.weight_decay >= 0) || std::isinf(o.weight_decay)) fail<ValueError>(where, "sgd: weight_decay must be at least 0, got {}", o.weight_decay);
+  if (!(o.weight_decay >= 0) || std::isinf(o.weight_decay))
+    fail<ValueError>(where, "sgd: weight_decay must be at least 0, got {}", o.weight_decay);
   if (o.nesterov && (o.momentum == 0 || o.dampening != 0))
-    fail<ValueError>(where, "sgd: nesterov needs momentum > 0 and dampening = 0, got momentum {} and dampening {}", o.momentum, o.dampening);
+    fail<ValueError>(where, "sgd: nesterov needs momentum > 0 and dampening = 0, got momentum {} and dampening {}",
+                     o.momentum, o.dampening);
 }
 
-SgdUpdate::SgdUpdate(const SgdOptions& options, std::vector<bool>& moving, Where where) : options_(options), moving_(moving), where_(where) {}
+SgdUpdate::SgdUpdate(const SgdOptions& options, std::vector<bool>& moving, Where where)
+    : options_(options), moving_(moving), where_(where) {}
 
 namespace {
 

@@ -19,13 +19,15 @@ using wengert::detail::Walk;
 WENGERT_API void check(const SgdOptions&, Where);
 WENGERT_API void check(const AdamOptions&, Where);
 
-/// The gradient that an optimizer has not used yet: what backward() left in a leaf, or the number itself in a model of gradients.
+/// The gradient that an optimizer has not used yet: what backward() left in a leaf, or the number itself in a model of
+/// gradients.
 WENGERT_API Tensor fresh_gradient(const Tensor&);
 WENGERT_API void mark_used(const Tensor&);
 WENGERT_API void replace_gradient(Tensor&, Tensor gradient);
 [[noreturn]] WENGERT_API void nothing_to_do(Where);
 /// ShapeError, TypeError, GraphError unless w can be changed by g and what is remembered has w's shape.
-WENGERT_API void check_fit(std::string_view name, const Tensor& w, const Tensor& g, std::span<const Tensor* const> memory, Where);
+WENGERT_API void check_fit(std::string_view name, const Tensor& w, const Tensor& g,
+                           std::span<const Tensor* const> memory, Where);
 
 /// Updates of one parameter, in place.
 class WENGERT_API SgdUpdate {
@@ -62,7 +64,9 @@ struct CheckAlong {
     check_fit(path.view(), w, g, all, where);
   }
   template <class... T>
-  void variable(const Path& path, T&... t) { param(path, t...); }
+  void variable(const Path& path, T&... t) {
+    param(path, t...);
+  }
   template <class... T>
   void buffer(const Path&, T&...) {}
 };
@@ -77,7 +81,9 @@ struct UpdateAlong {
     if (g.defined()) update(i, w, g, memory...);
   }
   template <class... T>
-  void variable(const Path& path, T&... t) { param(path, t...); }
+  void variable(const Path& path, T&... t) {
+    param(path, t...);
+  }
   template <class... T>
   void buffer(const Path&, T&...) {}
 };
@@ -102,7 +108,9 @@ struct CheckLeaves {
     check_fit(path.view(), w, g, all, where);
   }
   template <class... T>
-  void variable(const Path& path, T&... t) { param(path, t...); }
+  void variable(const Path& path, T&... t) {
+    param(path, t...);
+  }
   template <class... T>
   void buffer(const Path&, T&...) {}
 };
@@ -120,7 +128,9 @@ struct UpdateLeaves {
     mark_used(w);
   }
   template <class... T>
-  void variable(const Path& path, T&... t) { param(path, t...); }
+  void variable(const Path& path, T&... t) {
+    param(path, t...);
+  }
   template <class... T>
   void buffer(const Path&, T&...) {}
 };
@@ -146,7 +156,9 @@ struct VisitGradients {
     if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
   }
   template <class T>
-  void variable(const Path& path, T& t) { param(path, t); }
+  void variable(const Path& path, T& t) {
+    param(path, t);
+  }
   template <class T>
   void buffer(const Path&, T&) {}
 };
@@ -166,7 +178,8 @@ void change_gradients(X& x, F&& f) {
   walk.template part<true>(x);
 }
 
-/// The norm of many tensors together. A second pass, with the largest entry divided out, follows if the sum of the first left the range of double.
+/// The norm of many tensors together. A second pass, with the largest entry divided out, follows if the sum of the
+/// first left the range of double.
 class WENGERT_API GradNorm {
  public:
   GradNorm(double max_norm, double p, bool error_if_nonfinite, Where);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Kernels are compiled once for each instruction set (wengert/meson.build) and chosen at run time. The set is a template argument
-// of everything compiled more than once, so that no two objects define the same function.
+// Kernels are compiled once for each instruction set (wengert/meson.build) and chosen at run time. The set is a
+// template argument of everything compiled more than once, so that no two objects define the same function.
 
 #include <type_traits>
 

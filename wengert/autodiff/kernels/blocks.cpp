@@ -63,8 +63,10 @@ void gather_as(const T* from, const Walk& w, std::int64_t begin, std::int64_t le
 }
 
 void gather(const Operand& o, const Walk& w, std::int64_t begin, std::int64_t length, void* to) {
-  if (o.element == 4) gather_as(static_cast<const std::uint32_t*>(o.data), w, begin, length, static_cast<std::uint32_t*>(to));
-  else if (o.element == 8) gather_as(static_cast<const std::uint64_t*>(o.data), w, begin, length, static_cast<std::uint64_t*>(to));
+  if (o.element == 4)
+    gather_as(static_cast<const std::uint32_t*>(o.data), w, begin, length, static_cast<std::uint32_t*>(to));
+  else if (o.element == 8)
+    gather_as(static_cast<const std::uint64_t*>(o.data), w, begin, length, static_cast<std::uint64_t*>(to));
   else gather_as(static_cast<const std::uint8_t*>(o.data), w, begin, length, static_cast<std::uint8_t*>(to));
 }
 
@@ -84,8 +86,10 @@ void gather(const Operand& o, const Shape& shape, std::int64_t begin, std::int64
 
 void scatter(const void* from, void* to, std::size_t element, const Shape& shape, const Shape& strides) {
   const Walk w(shape, strides);
-  if (element == 4) scatter_as(static_cast<const std::uint32_t*>(from), static_cast<std::uint32_t*>(to), w, shape.numel());
-  else if (element == 8) scatter_as(static_cast<const std::uint64_t*>(from), static_cast<std::uint64_t*>(to), w, shape.numel());
+  if (element == 4)
+    scatter_as(static_cast<const std::uint32_t*>(from), static_cast<std::uint32_t*>(to), w, shape.numel());
+  else if (element == 8)
+    scatter_as(static_cast<const std::uint64_t*>(from), static_cast<std::uint64_t*>(to), w, shape.numel());
   else scatter_as(static_cast<const std::uint8_t*>(from), static_cast<std::uint8_t*>(to), w, shape.numel());
 }
 

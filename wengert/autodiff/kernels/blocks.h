@@ -1,7 +1,8 @@
 #pragma once
 
-// Elementwise loops over operands of any strides. A loop sees contiguous numbers only: where an operand is not contiguous, blocks of
-// it are gathered into the cache first. So there is one loop for each function and dtype, and its bits do not depend on the strides.
+// Elementwise loops over operands of any strides. A loop sees contiguous numbers only: where an operand is not
+// contiguous, blocks of it are gathered into the cache first. So there is one loop for each function and dtype, and its
+// bits do not depend on the strides.
 
 #include "wengert/autodiff/shape.h"
 
@@ -9,7 +10,8 @@ namespace wengert::kernels {
 
 inline constexpr int max_operands = 16;
 
-/// n numbers of each operand in, n of each result out (null where a result is not wanted); op is the function's own attributes.
+/// n numbers of each operand in, n of each result out (null where a result is not wanted); op is the function's own
+/// attributes.
 using Loop = void (*)(const void* op, const void* const* in, void* const* out, std::int64_t n);
 
 /// An operand laid over the result's shape: stride 0 where it is broadcast.

@@ -29,8 +29,7 @@ class Padded {
   void clear() { std::fill_n(static_cast<T*>(numbers_), all_, T(0)); }
   void fill(const T* x) {
     each_line([&](std::int64_t from, std::int64_t to) {
-      if (stride_ == 1)
-        std::copy_n(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
+      if (stride_ == 1) std::copy_n(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
       else
         for (std::int64_t i = first_[2]; i < last_[2]; ++i) numbers_[to + column(i + before_[2])] = x[from + i];
     });

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <cstring>
 
-// Matrix products without a BLAS. Everything is chosen by shape: which way to go, the blocks that threads share, the steps of k; so the
-// bits do not depend on the number of threads. On one core of a Zen 5 server, against OpenBLAS 0.3.21 (which takes it for a Haswell),
-// best of 9, GFLOP/s in float32:
+// Matrix products without a BLAS. Everything is chosen by shape: which way to go, the blocks that threads share, the
+// steps of k; so the bits do not depend on the number of threads. On one core of a Zen 5 server, against OpenBLAS
+// 0.3.21 (which takes it for a Haswell), best of 9, GFLOP/s in float32:
 //                              OpenBLAS   here (AVX-512)   here (AVX2)
 //   512 x 512 x 512                 110              228           113
 //   linear 32 x 784 -> 256           95              213           106
@@ -20,7 +20,7 @@
 namespace wengert::kernels {
 namespace {
 
-constexpr std::int64_t k_step = 384;              // rows of B at a time: a sliver of them stays in the first or second cache
+constexpr std::int64_t k_step = 384;  // rows of B at a time: a sliver of them stays in the first or second cache
 constexpr std::int64_t worth_a_thread = 1 << 19;  // multiplications, some 4 us; a parallel region costs 1.4 us
 constexpr std::int64_t worth_copying = 1 << 15;   // numbers copied, the same for a copy
 
@@ -35,7 +35,8 @@ std::int64_t parts(std::int64_t n, std::int64_t size) { return (n + size - 1) / 
 // n cut into pieces of nearly equal size, `largest` at most.
 struct Cut {
   std::int64_t count, each, longer;  // the first `longer` pieces have one more
-  Cut(std::int64_t n, std::int64_t largest) : count(std::max<std::int64_t>(1, parts(n, largest))), each(n / count), longer(n % count) {}
+  Cut(std::int64_t n, std::int64_t largest)
+      : count(std::max<std::int64_t>(1, parts(n, largest))), each(n / count), longer(n % count) {}
   std::int64_t begin(std::int64_t i) const { return i * each + std::min(i, longer); }
   std::int64_t size(std::int64_t i) const { return each + (i < longer); }
 };
@@ -84,18 +85,23 @@ void transpose_square(const T* from, std::int64_t from_row, T* to, std::int64_t 
     const X x2 = load(2), x3 = load(3);
     const X low01 = __builtin_shufflevector(x0, x1, 0, 4, 1, 5), high01 = __builtin_shufflevector(x0, x1, 2, 6, 3, 7);
     const X low23 = __builtin_shufflevector(x2, x3, 0, 4, 1, 5), high23 = __builtin_shufflevector(x2, x3, 2, 6, 3, 7);
-    store(0, __builtin_shufflevector(low01, low23, 0, 1, 4, 5)), store(1, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
-    store(2, __builtin_shufflevector(high01, high23, 0, 1, 4, 5)), store(3, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
+    store(0, __builtin_shufflevector(low01, low23, 0, 1, 4, 5)),
+        store(1, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
+    store(2, __builtin_shufflevector(high01, high23, 0, 1, 4, 5)),
+        store(3, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
   }
 }
 
-// to[i * to_row + j] = from[i + j * column]: rows become columns. Returns how many columns of `to` were written; the rest is too narrow.
+// to[i * to_row + j] = from[i + j * column]: rows become columns. Returns how many columns of `to` were written; the
+// rest is too narrow.
 template <class T>
-std::int64_t transpose(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t column, T* to, std::int64_t to_row) {
+std::int64_t transpose(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t column, T* to,
+                       std::int64_t to_row) {
   std::int64_t j = 0;
   for (; j + square<T> <= columns; j += square<T>) {
     std::int64_t i = 0;
-    for (; i + square<T> <= rows; i += square<T>) transpose_square(from + i + j * column, column, to + i * to_row + j, to_row);
+    for (; i + square<T> <= rows; i += square<T>)
+      transpose_square(from + i + j * column, column, to + i * to_row + j, to_row);
     for (; i < rows; ++i)
       for (std::int64_t c = j; c < j + square<T>; ++c) to[i * to_row + c] = from[i + c * column];
   }
@@ -104,7 +110,8 @@ std::int64_t transpose(std::int64_t rows, std::int64_t columns, const T* from, s
 
 // to[i, j] = from[i, j] with the strides given.
 template <class T>
-void copy(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t row, std::int64_t column, T* to, std::int64_t to_row) {
+void copy(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t row, std::int64_t column, T* to,
+          std::int64_t to_row) {
   if (column == 1) {
     for (std::int64_t i = 0; i < rows; ++i)
       std::memcpy(to + i * to_row, from + i * row, static_cast<std::size_t>(columns) * sizeof(T));
@@ -133,7 +140,8 @@ struct Product {
   bool here;  // on this thread alone
 
   Product transposed() const {
-    return {n, m, k, b, b_column, b_row, a, a_column, a_row, c, c_column, c_row, bias, bias_column, bias_row, add, here};
+    return {n, m,        k,     b,    b_column,    b_row,    a,   a_column, a_row,
+            c, c_column, c_row, bias, bias_column, bias_row, add, here};
   }
   T* c_at(std::int64_t i, std::int64_t j) const { return c + i * c_row + j * c_column; }
 
@@ -156,8 +164,8 @@ void start(const Product<T>& g, std::int64_t i0, std::int64_t rows, std::int64_t
 
 // A result that lies across C.
 template <class T>
-void put_across(const T* from, std::int64_t width, std::int64_t rows, std::int64_t columns, T* c, std::int64_t row, std::int64_t column,
-                bool add) {
+void put_across(const T* from, std::int64_t width, std::int64_t rows, std::int64_t columns, T* c, std::int64_t row,
+                std::int64_t column, bool add) {
   std::int64_t i = row == 1 && !add ? transpose(columns, rows, from, width, c, column) : 0;
   for (; i < rows; ++i)
     for (std::int64_t j = 0; j < columns; ++j) {
@@ -166,16 +174,19 @@ void put_across(const T* from, std::int64_t width, std::int64_t rows, std::int64
     }
 }
 
-// C in tiles whose columns fill registers. Columns are cut into slivers as wide as a tile. Steps of k are short enough for the caches.
-// B is copied, sliver by sliver, where its rows are not consecutive numbers, or where it is read often enough to pay for it; A where the
-// numbers that follow each other along k lie far apart and are used more than twice.
+// C in tiles whose columns fill registers. Columns are cut into slivers as wide as a tile. Steps of k are short enough
+// for the caches. B is copied, sliver by sliver, where its rows are not consecutive numbers, or where it is read often
+// enough to pay for it; A where the numbers that follow each other along k lie far apart and are used more than twice.
 template <class T>
 class ByTiles {
  public:
   explicit ByTiles(const Product<T>& product)
-      : g(product), slivers(parts(g.n, t.lanes), t.wide), steps(g.k, k_step),
+      : g(product),
+        slivers(parts(g.n, t.lanes), t.wide),
+        steps(g.k, k_step),
         copies_b(g.b_column != 1 || (g.m > 8 * t.rows && g.n > 2 * t.lanes * t.wide)),
-        pads(copies_b && !t.masks), copies_a(g.a_column != 1 && g.m > t.rows && slivers.count > 2) {}
+        pads(copies_b && !t.masks),
+        copies_a(g.a_column != 1 && g.m > t.rows && slivers.count > 2) {}
 
   void run() {
     const std::int64_t depth = steps.size(0);
@@ -200,7 +211,8 @@ class ByTiles {
             T* to = near_b + first_column(s) * k;
             copy(k, inside(s), g.b + p * g.b_row + first_column(s) * g.b_column, g.b_row, g.b_column, to, width(s));
             if (pads && inside(s) < width(s))
-              for (std::int64_t i = 0; i < k; ++i) std::fill(to + i * width(s) + inside(s), to + (i + 1) * width(s), T(0));
+              for (std::int64_t i = 0; i < k; ++i)
+                std::fill(to + i * width(s) + inside(s), to + (i + 1) * width(s), T(0));
           }
         });
       g.share(down.count * across.count, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -214,7 +226,8 @@ class ByTiles {
 
   /// About how many cycles it takes.
   double cost() const {
-    const double tall = double(parts(g.m, t.rows)), sums = double(g.m) / tall * double(parts(g.n, t.lanes)) / double(slivers.count);
+    const double tall = double(parts(g.m, t.rows)),
+                 sums = double(g.m) / tall * double(parts(g.n, t.lanes)) / double(slivers.count);
     double cycles = tall * double(slivers.count) * (double(g.k) * std::max(sums / 2, 4.0) + 20);
     if (g.b_column != 1) cycles += (g.b_row == 1 ? 0.4 : 1.5) * double(g.k * g.n);
     if (g.c_column != 1) cycles += 0.7 * double(g.m * g.n);
@@ -229,7 +242,8 @@ class ByTiles {
   // Some rows of C times some slivers, for one step of k.
   void block(std::int64_t step, std::int64_t i0, std::int64_t rows, std::int64_t s0, std::int64_t s1) const {
     const std::int64_t p0 = steps.begin(step), k = steps.size(step);
-    if (step == 0 && g.bias) start(g, i0, rows, first_column(s0), first_column(s1 - 1) + inside(s1 - 1) - first_column(s0));
+    if (step == 0 && g.bias)
+      start(g, i0, rows, first_column(s0), first_column(s1 - 1) + inside(s1 - 1) - first_column(s0));
     const bool add = g.add || g.bias || step > 0;
     const T* a = copies_a ? near_a + i0 * k : g.a + i0 * g.a_row + p0 * g.a_column;
     const std::int64_t a_row = copies_a ? 1 : g.a_row, a_column = copies_a ? rows : g.a_column;
@@ -272,8 +286,8 @@ class ByDots {
       for (std::int64_t s = begin; s < end; ++s)
         for (std::int64_t r = 0; r < down.count; ++r) {
           const std::int64_t i = down.begin(r), j = across.begin(s);
-          t.dots[down.size(r) - 1][across.size(s) - 1](g.k, g.a + i * g.a_row, g.a_row, g.b + j * g.b_column, g.b_column, g.c_at(i, j),
-                                                       g.c_row, g.c_column, g.add || g.bias);
+          t.dots[down.size(r) - 1][across.size(s) - 1](g.k, g.a + i * g.a_row, g.a_row, g.b + j * g.b_column,
+                                                       g.b_column, g.c_at(i, j), g.c_row, g.c_column, g.add || g.bias);
         }
     });
   }
@@ -305,14 +319,30 @@ void by_sweeps(const Product<T>& g) {
 
 template <class T>
 void product(const Gemm& q, const T* a, const T* b, T* c, bool here) {
-  const Product<T> g{q.m, q.n, q.k, a, q.a.row, q.a.column, b, q.b.row, q.b.column,
-                     c, q.row, 1, static_cast<const T*>(q.bias), 0, 1, q.accumulate, here};
+  const Product<T> g{q.m,
+                     q.n,
+                     q.k,
+                     a,
+                     q.a.row,
+                     q.a.column,
+                     b,
+                     q.b.row,
+                     q.b.column,
+                     c,
+                     q.row,
+                     1,
+                     static_cast<const T*>(q.bias),
+                     0,
+                     1,
+                     q.accumulate,
+                     here};
   if (g.k == 0) return start(g, 0, g.m, 0, g.n);
   const Product<T> across = g.transposed();
   if (g.m == 1 && g.b_column == 1) return by_sweeps(g);
   if (g.n == 1 && g.a_row == 1 && g.c_row == 1) return by_sweeps(across);
   ByTiles<T> rows(g);
-  // Where tiles read B as it lies, nothing is better, unless C is too narrow for them; and small products are over before it is decided.
+  // Where tiles read B as it lies, nothing is better, unless C is too narrow for them; and small products are over
+  // before it is decided.
   if (g.b_column == 1 && g.m > 1 && (g.n >= 2 * tiles<T>().lanes || g.m * g.n * g.k <= 4096)) return rows.run();
   ByTiles<T> columns(across);
   ByDots<T> dots(g);
@@ -334,7 +364,8 @@ void batched(const Gemm& g) {
         rest /= g.batch[i];
         a += at * g.a.batch[i], b += at * g.b.batch[i], c += at * g.c_batch[i];
       }
-      product(g, static_cast<const T*>(g.a.data) + a, static_cast<const T*>(g.b.data) + b, static_cast<T*>(g.c) + c, false);
+      product(g, static_cast<const T*>(g.a.data) + a, static_cast<const T*>(g.b.data) + b, static_cast<T*>(g.c) + c,
+              false);
     }
   };
   if (count >= 8 || grain > 1) parallel_for(count, grain, entries);
@@ -351,8 +382,12 @@ void gemm(const Gemm& g) {
 
 void gemm_here(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
-  if (g.dtype == float32) product(g, static_cast<const float*>(g.a.data), static_cast<const float*>(g.b.data), static_cast<float*>(g.c), true);
-  else product(g, static_cast<const double*>(g.a.data), static_cast<const double*>(g.b.data), static_cast<double*>(g.c), true);
+  if (g.dtype == float32)
+    product(g, static_cast<const float*>(g.a.data), static_cast<const float*>(g.b.data), static_cast<float*>(g.c),
+            true);
+  else
+    product(g, static_cast<const double*>(g.a.data), static_cast<const double*>(g.b.data), static_cast<double*>(g.c),
+            true);
 }
 
 }  // namespace wengert::kernels

@@ -9,11 +9,11 @@
 namespace wengert::kernels {
 namespace {
 
-// The sums stay in registers; a step of k loads W registers of b and multiplies them with R numbers of a. Of the last register of
-// each row only `last` numbers are there, unless the rows of b are `padded`.
+// The sums stay in registers; a step of k loads W registers of b and multiplies them with R numbers of a. Of the last
+// register of each row only `last` numbers are there, unless the rows of b are `padded`.
 template <class L, int R, int W, class T = typename L::Scalar>
-void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row, bool padded,
-          T* c, std::int64_t c_row, std::int64_t last, bool add) {
+void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row,
+          bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add) {
   using Batch = typename L::Batch;
   const First<T> first(last);
   const bool whole = last == L::width;
@@ -93,21 +93,24 @@ void sweep_rows(std::int64_t n, const T* a, std::int64_t a_step, const T* b, std
     return sum;
   };
   std::int64_t j = 0;
-  for (; j + L::width <= n; j += L::width) step([](const T* q) { return Batch::load_unaligned(q); }, j).store_unaligned(c + j);
+  for (; j + L::width <= n; j += L::width)
+    step([](const T* q) { return Batch::load_unaligned(q); }, j).store_unaligned(c + j);
   if (j == n) return;
   const First<T> first(n - j);
   first.store(c + j, step([first](const T* q) { return first.load(q, Batch(T(0))); }, j));
 }
 
 template <class L, class T = typename L::Scalar>
-void sweep(std::int64_t n, std::int64_t k, const T* a, std::int64_t a_step, const T* b, std::int64_t b_row, T* c, bool add) {
+void sweep(std::int64_t n, std::int64_t k, const T* a, std::int64_t a_step, const T* b, std::int64_t b_row, T* c,
+           bool add) {
   std::int64_t p = 0;
   for (; p + 8 <= k; p += 8) sweep_rows<L, 8>(n, a + p * a_step, a_step, b + p * b_row, b_row, c, add || p);
   for (; p + 2 <= k; p += 2) sweep_rows<L, 2>(n, a + p * a_step, a_step, b + p * b_row, b_row, c, add || p);
   for (; p < k; ++p) sweep_rows<L, 1>(n, a + p * a_step, a_step, b + p * b_row, b_row, c, add || p);
 }
 
-// Each sum needs a register; one more goes to a and one to each of those loaded from b. AVX-512 and ARM have 32, the others 16.
+// Each sum needs a register; one more goes to a and one to each of those loaded from b. AVX-512 and ARM have 32, the
+// others 16.
 #if defined(WENGERT_SIMD_AVX512) || !defined(__x86_64__)
 constexpr int rows = 8, wide = 3, dot_rows = 4;
 #else

@@ -16,19 +16,20 @@ struct GemmTiles {
   bool masks;      // can part of a register be read as fast as all of it?
   int dot_rows;    // the largest block of dot products: dot_rows times max_dots
 
-  // c [r, n] = a [r, k] b [k, n], plus c if `add`, for the n = (w - 1) lanes + last columns that take w registers. The rows of b and c
-  // are consecutive numbers; those of b are `padded` when w lanes of each may be read.
-  using Tile = void (*)(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row,
-                        bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add);
+  // c [r, n] = a [r, k] b [k, n], plus c if `add`, for the n = (w - 1) lanes + last columns that take w registers. The
+  // rows of b and c are consecutive numbers; those of b are `padded` when w lanes of each may be read.
+  using Tile = void (*)(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b,
+                        std::int64_t b_row, bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add);
   Tile tile[max_rows][max_wide];  // [r - 1][w - 1]
 
   // c[i, j] = <row i of a, row j of b>, plus c if `add`.  The rows, of length k, are consecutive numbers.
-  using Dots = void (*)(std::int64_t k, const T* a, std::int64_t a_row, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
-                        std::int64_t c_column, bool add);
+  using Dots = void (*)(std::int64_t k, const T* a, std::int64_t a_row, const T* b, std::int64_t b_row, T* c,
+                        std::int64_t c_row, std::int64_t c_column, bool add);
   Dots dots[max_dots][max_dots];  // [rows of a - 1][rows of b - 1]
 
   // c [n] = a [k] b [k, n], plus c if `add`, a few rows of b at a time.
-  void (*sweep)(std::int64_t n, std::int64_t k, const T* a, std::int64_t a_step, const T* b, std::int64_t b_row, T* c, bool add);
+  void (*sweep)(std::int64_t n, std::int64_t k, const T* a, std::int64_t a_step, const T* b, std::int64_t b_row, T* c,
+                bool add);
 };
 
 template <class T, class Arch>

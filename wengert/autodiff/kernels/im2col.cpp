@@ -112,8 +112,7 @@ void im2col(const Windows& g, const T* x, std::int64_t row_begin, std::int64_t r
   const auto piece = [&](std::int64_t at, std::int64_t length, std::int64_t low, std::int64_t high, std::int64_t from) {
     T* y = columns + at;
     for (std::int64_t i = 0; i < low; ++i) y[i] = 0;
-    if (stride == 1)
-      copy(x + from, high - low, y + low);
+    if (stride == 1) copy(x + from, high - low, y + low);
     else
       for (std::int64_t i = 0; i < high - low; ++i) y[low + i] = x[from + i * stride];
     for (std::int64_t i = high; i < length; ++i) y[i] = 0;
@@ -135,10 +134,8 @@ void col2im(const Windows& g, C* columns, std::int64_t row_begin, std::int64_t r
   const std::int64_t stride = g.stride[2];
   const auto piece = [&](std::int64_t at, std::int64_t, std::int64_t low, std::int64_t high, std::int64_t from) {
     if (low >= high) return;
-    if (stride == 1)
-      loops.collect(columns + at + low, 1, high - low, x + from);
-    else
-      loops.spread(columns + at + low, stride, high - low, x + from);
+    if (stride == 1) loops.collect(columns + at + low, 1, high - low, x + from);
+    else loops.spread(columns + at + low, stride, high - low, x + from);
   };
   if constexpr (!std::is_const_v<C>) {
     if (keeps_lines(g))
@@ -282,10 +279,8 @@ void conv_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* w_bar
 
 template <class F>
 void with_type(DType d, F&& f) {
-  if (d == float32)
-    f(float());
-  else
-    f(double());
+  if (d == float32) f(float());
+  else f(double());
 }
 template <class T>
 const T* in_as(const void* p) {
@@ -305,10 +300,8 @@ void conv(DType d, const Convolution& g, const void* x, const void* w, const voi
   with_type(d, [&]<class T>(T) {
     if (g.c == 0 || g.kernel_size() == 0)
       only_bias(g.n, g.groups * g.o, g.out_size(), in_as<T>(bias), static_cast<T*>(y));
-    else if (is_depthwise(g))
-      depthwise(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
-    else
-      conv(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
+    else if (is_depthwise(g)) depthwise(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
+    else conv(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
   });
 }
 
@@ -319,20 +312,16 @@ void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const voi
       only_bias(g.n, g.groups * g.c, g.in_size(), in_as<T>(bias), static_cast<T*>(x_bar));
     else if (is_depthwise(g))
       depthwise_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
-    else
-      conv_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
+    else conv_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
   });
 }
 
 void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* y_bar, void* w_bar) {
   if (g.w_size() == 0) return;
   with_type(d, [&]<class T>(T) {
-    if (g.n == 0 || g.out_size() == 0)
-      std::fill_n(static_cast<T*>(w_bar), g.w_size(), T(0));
-    else if (is_depthwise(g))
-      depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
-    else
-      conv_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
+    if (g.n == 0 || g.out_size() == 0) std::fill_n(static_cast<T*>(w_bar), g.w_size(), T(0));
+    else if (is_depthwise(g)) depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
+    else conv_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
   });
 }
 

@@ -7,8 +7,8 @@
 
 namespace wengert::kernels {
 
-void index_select(std::size_t element, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
-                  const void* x, void* y) {
+void index_select(std::size_t element, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner,
+                  const std::int64_t* index, const void* x, void* y) {
   const std::size_t bytes = element * static_cast<std::size_t>(inner);
   const auto* from = static_cast<const std::byte*>(x);
   auto* to = static_cast<std::byte*>(y);
@@ -24,7 +24,8 @@ namespace {
 
 // Threads share the columns, never the index: entries that meet are added in their own order.
 template <class T>
-void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index, const void* x, void* y) {
+void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
+            const void* x, void* y) {
   const std::int64_t grain = std::max<std::int64_t>(64, grain_elements / m);
   parallel_for(outer * inner, grain, [&](std::int64_t begin, std::int64_t end) {
     while (begin < end) {
@@ -41,8 +42,8 @@ void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inn
 
 }  // namespace
 
-void index_add(DType dtype, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
-               const void* x, void* y) {
+void index_add(DType dtype, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner,
+               const std::int64_t* index, const void* x, void* y) {
   if (dtype == float32) add_as<float>(outer, n, m, inner, index, x, y);
   else if (dtype == float64) add_as<double>(outer, n, m, inner, index, x, y);
   else add_as<std::int64_t>(outer, n, m, inner, index, x, y);

@@ -1,7 +1,6 @@
 // Compiled once for each instruction set: nothing here may be shared by name with the objects of the others.
 
 #include "wengert/autodiff/kernels/optimizers.h"
-
 #include "wengert/autodiff/simd.h"
 
 #include <cmath>
@@ -47,12 +46,14 @@ void sgd_loop(const SgdStep& s, std::int64_t begin, std::int64_t end, void* w, c
 }
 
 template <class L, bool with_max>
-void adam_as(const AdamStep& s, std::int64_t begin, std::int64_t end, void* to, const void* from, void* first, void* second, void* largest) {
+void adam_as(const AdamStep& s, std::int64_t begin, std::int64_t end, void* to, const void* from, void* first,
+             void* second, void* largest) {
   using T = typename L::Scalar;
-  T *const w = static_cast<T*>(to), *const m = static_cast<T*>(first), *const v = static_cast<T*>(second), *const most = static_cast<T*>(largest);
+  T *const w = static_cast<T*>(to), *const m = static_cast<T*>(first), *const v = static_cast<T*>(second),
+           *const most = static_cast<T*>(largest);
   const T* const g = static_cast<const T*>(from);
-  const L beta1 = s.beta1, rest1 = 1 - s.beta1, beta2 = s.beta2, rest2 = 1 - s.beta2, eps = s.eps, rate = s.rate, root_factor = s.root_factor,
-          decay = s.weight_decay;
+  const L beta1 = s.beta1, rest1 = 1 - s.beta1, beta2 = s.beta2, rest2 = 1 - s.beta2, eps = s.eps, rate = s.rate,
+          root_factor = s.root_factor, decay = s.weight_decay;
   const bool decays = s.weight_decay != 0, maximize = s.maximize;
   registers<L>(begin, end, [&](auto load, auto store) {
     const L x = load(w);
@@ -69,7 +70,8 @@ void adam_as(const AdamStep& s, std::int64_t begin, std::int64_t end, void* to, 
   });
 }
 template <class L>
-void adam_loop(const AdamStep& s, std::int64_t begin, std::int64_t end, void* w, const void* g, void* m, void* v, void* v_max) {
+void adam_loop(const AdamStep& s, std::int64_t begin, std::int64_t end, void* w, const void* g, void* m, void* v,
+               void* v_max) {
   if (v_max) adam_as<L, true>(s, begin, end, w, g, m, v, v_max);
   else adam_as<L, false>(s, begin, end, w, g, m, v, nullptr);
 }
@@ -97,7 +99,8 @@ double sum_of_powers_loop(std::int64_t begin, std::int64_t end, const void* from
   if (p == 2) return fold(x, n, [=](double t) { return t / scale * (t / scale); }, add);
   if (p == 1) return fold(x, n, [=](double t) { return size(t / scale); }, add);
   if (p == std::numeric_limits<double>::infinity())
-    return fold(x, n, [=](double t) { return size(t / scale); }, [](double a, double b) { return a > b || a != a ? a : b; });
+    return fold(
+        x, n, [=](double t) { return size(t / scale); }, [](double a, double b) { return a > b || a != a ? a : b; });
   return fold(x, n, [=](double t) { return std::pow(size(t / scale), p); }, add);
 }
 

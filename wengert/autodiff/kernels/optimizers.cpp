@@ -16,12 +16,14 @@ const OptimizerLoops& loops() {
 
 void sgd(DType dtype, std::int64_t n, const SgdStep& step, void* w, const void* g, void* velocity) {
   const auto loop = loops().sgd[dtype == float64];
-  parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) { loop(step, begin, end, w, g, velocity); });
+  parallel_for(n, grain_elements,
+               [&](std::int64_t begin, std::int64_t end) { loop(step, begin, end, w, g, velocity); });
 }
 
 void adam(DType dtype, std::int64_t n, const AdamStep& step, void* w, const void* g, void* m, void* v, void* v_max) {
   const auto loop = loops().adam[dtype == float64];
-  parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) { loop(step, begin, end, w, g, m, v, v_max); });
+  parallel_for(n, grain_elements,
+               [&](std::int64_t begin, std::int64_t end) { loop(step, begin, end, w, g, m, v, v_max); });
 }
 
 double sum_of_powers(DType dtype, std::int64_t n, const void* x, double p, double scale) {
@@ -30,7 +32,9 @@ double sum_of_powers(DType dtype, std::int64_t n, const void* x, double p, doubl
   if (n <= grain_elements) return loop(0, n, x, p, scale);
   const std::int64_t pieces = (n + grain_elements - 1) / grain_elements;
   const Scratch<double> part(pieces);
-  parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) { part[begin / grain_elements] = loop(begin, end, x, p, scale); });
+  parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
+    part[begin / grain_elements] = loop(begin, end, x, p, scale);
+  });
   double total = 0;
   for (std::int64_t i = 0; i < pieces; ++i) {
     if (p != std::numeric_limits<double>::infinity()) total += part[i];

@@ -25,13 +25,15 @@ struct AdamStep {
 /// v_max may be null.
 void adam(DType, std::int64_t n, const AdamStep&, void* w, const void* g, void* m, void* v, void* v_max);
 
-/// sum_i |x_i / scale|^p in double; p = infinity: the largest |x_i / scale|. NaN if there is one. The order of summation depends on n only.
+/// sum_i |x_i / scale|^p in double; p = infinity: the largest |x_i / scale|. NaN if there is one. The order of
+/// summation depends on n only.
 double sum_of_powers(DType, std::int64_t n, const void* x, double p, double scale);
 
 /// The loops, from element `begin` to `end`, for float32 and float64; compiled for each instruction set.
 struct OptimizerLoops {
   void (*sgd[2])(const SgdStep&, std::int64_t begin, std::int64_t end, void* w, const void* g, void* velocity);
-  void (*adam[2])(const AdamStep&, std::int64_t begin, std::int64_t end, void* w, const void* g, void* m, void* v, void* v_max);
+  void (*adam[2])(const AdamStep&, std::int64_t begin, std::int64_t end, void* w, const void* g, void* m, void* v,
+                  void* v_max);
   double (*sum_of_powers[2])(std::int64_t begin, std::int64_t end, const void* x, double p, double scale);
 };
 template <class Arch>

@@ -17,22 +17,24 @@ bool before(T a, T b) {
 }
 
 template <class T>
-void order_as(std::int64_t rows, std::int64_t columns, std::int64_t keep, bool descending, const T* x, std::int64_t* order) {
-  parallel_for(rows, std::max<std::int64_t>(1, grain_elements / 8 / std::max<std::int64_t>(1, columns)), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::int64_t> all(static_cast<std::size_t>(columns));
-    for (std::int64_t i = begin; i < end; ++i) {
-      const T* row = x + i * columns;
-      std::iota(all.begin(), all.end(), 0);
-      auto first = [row, descending](std::int64_t a, std::int64_t b) {
-        if (descending ? before(row[b], row[a]) : before(row[a], row[b])) return true;
-        if (descending ? before(row[a], row[b]) : before(row[b], row[a])) return false;
-        return a < b;
-      };
-      if (keep < columns) std::partial_sort(all.begin(), all.begin() + keep, all.end(), first);
-      else std::sort(all.begin(), all.end(), first);
-      std::copy_n(all.begin(), keep, order + i * keep);
-    }
-  });
+void order_as(std::int64_t rows, std::int64_t columns, std::int64_t keep, bool descending, const T* x,
+              std::int64_t* order) {
+  parallel_for(rows, std::max<std::int64_t>(1, grain_elements / 8 / std::max<std::int64_t>(1, columns)),
+               [&](std::int64_t begin, std::int64_t end) {
+                 std::vector<std::int64_t> all(static_cast<std::size_t>(columns));
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const T* row = x + i * columns;
+                   std::iota(all.begin(), all.end(), 0);
+                   auto first = [row, descending](std::int64_t a, std::int64_t b) {
+                     if (descending ? before(row[b], row[a]) : before(row[a], row[b])) return true;
+                     if (descending ? before(row[a], row[b]) : before(row[b], row[a])) return false;
+                     return a < b;
+                   };
+                   if (keep < columns) std::partial_sort(all.begin(), all.begin() + keep, all.end(), first);
+                   else std::sort(all.begin(), all.end(), first);
+                   std::copy_n(all.begin(), keep, order + i * keep);
+                 }
+               });
 }
 
 // f(o, begin, end): columns begin..end of entry o, all on one thread.
@@ -49,7 +51,8 @@ void columns_of(std::int64_t outer, std::int64_t m, std::int64_t inner, F&& f) {
 }
 
 template <class T>
-void gather_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index, const void* x, void* y) {
+void gather_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
+               const void* x, void* y) {
   columns_of(outer, m, inner, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
     for (std::int64_t j = 0; j < m; ++j) {
       const std::int64_t* at = index + (o * m + j) * inner;
@@ -60,7 +63,8 @@ void gather_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t 
 }
 
 template <class T>
-void scatter_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index, const void* x, void* y) {
+void scatter_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
+                const void* x, void* y) {
   columns_of(outer, m, inner, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
     for (std::int64_t j = 0; j < m; ++j) {
       const std::int64_t* at = index + (o * m + j) * inner;
@@ -72,22 +76,23 @@ void scatter_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t
 
 }  // namespace
 
-void order_rows(DType dtype, std::int64_t rows, std::int64_t columns, std::int64_t keep, bool descending, const void* x, std::int64_t* order) {
+void order_rows(DType dtype, std::int64_t rows, std::int64_t columns, std::int64_t keep, bool descending, const void* x,
+                std::int64_t* order) {
   if (dtype == float32) order_as(rows, columns, keep, descending, static_cast<const float*>(x), order);
   else if (dtype == float64) order_as(rows, columns, keep, descending, static_cast<const double*>(x), order);
   else if (dtype == int64) order_as(rows, columns, keep, descending, static_cast<const std::int64_t*>(x), order);
   else order_as(rows, columns, keep, descending, static_cast<const bool*>(x), order);
 }
 
-void gather_along(std::size_t element, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
-                  const void* x, void* y) {
+void gather_along(std::size_t element, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner,
+                  const std::int64_t* index, const void* x, void* y) {
   if (element == 4) gather_as<std::uint32_t>(outer, n, m, inner, index, x, y);
   else if (element == 8) gather_as<std::uint64_t>(outer, n, m, inner, index, x, y);
   else gather_as<std::uint8_t>(outer, n, m, inner, index, x, y);
 }
 
-void scatter_along(DType dtype, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
-                   const void* x, void* y) {
+void scatter_along(DType dtype, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner,
+                   const std::int64_t* index, const void* x, void* y) {
   if (dtype == float32) scatter_as<float>(outer, n, m, inner, index, x, y);
   else if (dtype == float64) scatter_as<double>(outer, n, m, inner, index, x, y);
   else scatter_as<std::int64_t>(outer, n, m, inner, index, x, y);

@@ -161,10 +161,8 @@ void scatter(const Windows& g, std::int64_t planes, const void* index, const T* 
 
 template <class F>
 void with_type(DType d, F&& f) {
-  if (d == float32)
-    f(float());
-  else
-    f(double());
+  if (d == float32) f(float());
+  else f(double());
 }
 
 }  // namespace

@@ -17,17 +17,19 @@ struct Plus {
 };
 template <class T>
 struct Largest {
-  static constexpr T start = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  static constexpr T start =
+      std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
   static T join(T a, T b) { return a > b || a != a ? a : b; }
 };
 template <class T>
 struct Smallest {
-  static constexpr T start = std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  static constexpr T start =
+      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
   static T join(T a, T b) { return a < b || a != a ? a : b; }
 };
 
-// Sixteen running values hide the latency of the additions; above `leaf` entries halves are joined, so that the error of a sum
-// grows with the logarithm of its length (pairwise summation).
+// Sixteen running values hide the latency of the additions; above `leaf` entries halves are joined, so that the error
+// of a sum grows with the logarithm of its length (pairwise summation).
 constexpr std::int64_t leaf = 1024;
 
 template <class R, class T>
@@ -52,7 +54,8 @@ void rows_as(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
   if (rows == 1 && columns > 2 * grain_elements) {  // one long row: its pieces in parallel, then joined in order
     const std::int64_t pieces = (columns + grain_elements - 1) / grain_elements;
     const Scratch<T> part(pieces);
-    parallel_for(columns, grain_elements, [&](std::int64_t b, std::int64_t e) { part[b / grain_elements] = fold<R>(x + b, e - b); });
+    parallel_for(columns, grain_elements,
+                 [&](std::int64_t b, std::int64_t e) { part[b / grain_elements] = fold<R>(x + b, e - b); });
     *y = fold<R>(static_cast<const T*>(part), pieces);
     return;
   }
@@ -114,7 +117,8 @@ void extreme_as(bool largest, std::int64_t rows, std::int64_t columns, const voi
       const T* row = x + i * columns;
       std::int64_t best = 0;
       for (std::int64_t j = 1; j < columns; ++j)
-        if ((largest ? row[j] > row[best] : row[j] < row[best]) || (row[j] != row[j] && row[best] == row[best])) best = j;
+        if ((largest ? row[j] > row[best] : row[j] < row[best]) || (row[j] != row[j] && row[best] == row[best]))
+          best = j;
       y[i] = best;
     }
   });
@@ -128,7 +132,8 @@ void reduce_rows(Reduction what, DType dtype, std::int64_t rows, std::int64_t co
 void reduce_columns(Reduction what, DType dtype, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
   run(what, dtype, false, rows, columns, x, y);
 }
-void index_of_extreme_rows(DType dtype, bool largest, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y) {
+void index_of_extreme_rows(DType dtype, bool largest, std::int64_t rows, std::int64_t columns, const void* x,
+                           std::int64_t* y) {
   if (dtype == float32) extreme_as<float>(largest, rows, columns, x, y);
   else if (dtype == float64) extreme_as<double>(largest, rows, columns, x, y);
   else if (dtype == int64) extreme_as<std::int64_t>(largest, rows, columns, x, y);

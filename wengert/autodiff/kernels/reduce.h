@@ -6,12 +6,13 @@ namespace wengert::kernels {
 
 enum class Reduction { sum, max, min };
 
-/// y[i] = reduction of row i of the row-major matrix x [rows, columns]; float32, float64, int64. A NaN wins a max or min.
-/// Sums are split by a tree that depends on the shape only.
+/// y[i] = reduction of row i of the row-major matrix x [rows, columns]; float32, float64, int64. A NaN wins a max or
+/// min. Sums are split by a tree that depends on the shape only.
 void reduce_rows(Reduction, DType, std::int64_t rows, std::int64_t columns, const void* x, void* y);
 /// y[j] = reduction of column j of x [rows, columns].
 void reduce_columns(Reduction, DType, std::int64_t rows, std::int64_t columns, const void* x, void* y);
 /// Index of the first largest (smallest) entry of each row; a NaN wins.
-void index_of_extreme_rows(DType, bool largest, std::int64_t rows, std::int64_t columns, const void* x, std::int64_t* y);
+void index_of_extreme_rows(DType, bool largest, std::int64_t rows, std::int64_t columns, const void* x,
+                           std::int64_t* y);
 
 }  // namespace wengert::kernels

@@ -242,10 +242,8 @@ void resample(const Resampling& g, std::int64_t planes, const T* x, T* y) {
         std::int64_t outer = 1, inner = 1;
         for (int k = 0; k < d; ++k) outer *= sizes[k];
         for (int k = d + 1; k < 3; ++k) inner *= sizes[k];
-        if (d == 2 && by_lines)
-          lines.apply(outer, g.transposed, source, target);
-        else
-          rows[d].apply(outer, inner, source, target);
+        if (d == 2 && by_lines) lines.apply(outer, g.transposed, source, target);
+        else rows[d].apply(outer, inner, source, target);
         sizes[d] = Order::to(g, d);
         source = target;
       }
@@ -257,10 +255,8 @@ void resample(const Resampling& g, std::int64_t planes, const T* x, T* y) {
 
 void resample(DType d, const Resampling& g, std::int64_t planes, const void* x, void* y) {
   if (planes * g.to_size() == 0) return;
-  if (d == float32)
-    resample(g, planes, static_cast<const float*>(x), static_cast<float*>(y));
-  else
-    resample(g, planes, static_cast<const double*>(x), static_cast<double*>(y));
+  if (d == float32) resample(g, planes, static_cast<const float*>(x), static_cast<float*>(y));
+  else resample(g, planes, static_cast<const double*>(x), static_cast<double*>(y));
 }
 
 }  // namespace wengert::kernels

@@ -16,8 +16,8 @@ using Carried = std::conditional_t<std::is_same_v<T, std::int64_t>, std::int64_t
 
 constexpr std::int64_t tile = 256;
 
-// Calls step(carry, at, first) for every entry along each line, where `at` is its place in memory. Lines beside each other are walked
-// together, a tile of them at a time, so that memory is read in rows.
+// Calls step(carry, at, first) for every entry along each line, where `at` is its place in memory. Lines beside each
+// other are walked together, a tile of them at a time, so that memory is read in rows.
 template <class Carry, class F>
 void walk(const Walked& w, F&& step) {
   if (w.n == 0) return;
@@ -100,7 +100,8 @@ void running_extreme(DType dtype, Walked w, bool largest, const void* x, std::in
     const T* from = static_cast<const T*>(x);
     walk<Best>(w, [=](Best& best, std::int64_t at, bool first) {
       const T value = from[at];
-      const bool better = value != value || (best.value == best.value && (largest ? value >= best.value : value <= best.value));
+      const bool better =
+          value != value || (best.value == best.value && (largest ? value >= best.value : value <= best.value));
       if (first || better) best = {value, at / w.inner % w.n};
       index[at] = best.row;
     });

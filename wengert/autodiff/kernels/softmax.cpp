@@ -50,8 +50,8 @@ L shift_of(const T* x, std::int64_t n) {
   return select(abs(m) == L(infinity<T>), L(T(0)), m);
 }
 
-// The sum of term(begin, register, how many of it) over a row, in pieces, so that the error does not grow with all of its length.
-// A register that reaches beyond the end of the row is filled up with `fill`, of which the term must be 0.
+// The sum of term(begin, register, how many of it) over a row, in pieces, so that the error does not grow with all of
+// its length. A register that reaches beyond the end of the row is filled up with `fill`, of which the term must be 0.
 constexpr std::int64_t piece = 4096;
 template <class L, class T, class Term>
 L sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
@@ -90,7 +90,8 @@ struct Rows {
   static const T* row(const void* p, std::int64_t i, std::int64_t n) { return static_cast<const T*>(p) + i * n; }
   static T* row(void* p, std::int64_t i, std::int64_t n) { return static_cast<T*>(p) + i * n; }
 
-  static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                         void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T* x = row(in[0], i, n);
       const L shift = shift_of<L>(x, n);
@@ -113,7 +114,8 @@ struct Rows {
       map<L>(y, y, n, [r = L(T(1)) / sum](L e) { return e * r; });
     }
   }
-  static void log_softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void log_softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                          void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T* x = row(in[0], i, n);
       const L shift = shift_of<L>(x, n), log_sum = log(sum_of_exp<L>(x, n, shift));
@@ -127,41 +129,45 @@ struct Rows {
       return f(v, some == L::width ? L::load(x1 + j) : First<T>(some).load(x1 + j, typename L::Batch(T(0))));
     });
   }
-  static void softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                          void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T *y = row(in[0], i, n), *y_bar = row(in[1], i, n);
       const L s = sum_of(y, y_bar, n, [](L p, L g) { return p * g; });
       map<L>(y, y_bar, row(out[0], i, n), n, [s](L p, L g) { return p * (g - s); });
     }
   }
-  static void log_softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void log_softmax_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                              void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T *y = row(in[0], i, n), *y_bar = row(in[1], i, n);
       const L s = sum_over<L>(y_bar, n, T(0), [](std::int64_t, L g, std::int64_t) { return g; });
       map<L>(y, y_bar, row(out[0], i, n), n, [s](L l, L g) { return g - exp(l) * s; });
     }
   }
-  static void log_softmax_jvp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void log_softmax_jvp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                              void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T *y = row(in[0], i, n), *x_dot = row(in[1], i, n);
       const L s = sum_of(y, x_dot, n, [](L l, L d) { return exp(l) * d; });
       map<L>(x_dot, row(out[0], i, n), n, [s](L d) { return d - s; });
     }
   }
-  static void logsumexp_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void logsumexp_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                            void* const* out) {
     for (std::int64_t i = begin; i < end; ++i) {
       const T y = *row(in[1], i, 1), y_bar = *row(in[2], i, 1);
       if (y == -infinity<T> || y_bar == 0) map<L>(row(in[0], i, n), row(out[0], i, n), n, [](L) { return L(T(0)); });
       else map<L>(row(in[0], i, n), row(out[0], i, n), n, [y = L(y), g = L(y_bar)](L x) { return g * exp(x - y); });
     }
   }
-  static void cross_entropy_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
+  static void cross_entropy_vjp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
+                                void* const* out) {
     const T factor = *static_cast<const T*>(in[4]);
     for (std::int64_t i = begin; i < end; ++i) {
       T* x_bar = row(out[0], i, n);
-      map<L>(row(in[0], i, n), x_bar, n, [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) {
-        return f * exp(x - s - l);
-      });
+      map<L>(row(in[0], i, n), x_bar, n,
+             [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) { return f * exp(x - s - l); });
       x_bar[static_cast<const std::int64_t*>(in[3])[i]] -= factor;
     }
   }

@@ -2,9 +2,9 @@
 
 #include "wengert/autodiff/simd.h"
 
-#include <limits>
-
 #include <math.h>
+
+#include <limits>
 
 namespace wengert::detail {
 namespace {
@@ -13,8 +13,8 @@ constexpr double pi = 3.14159265358979323846;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // B_2, B_4, ...: Bernoulli numbers of the asymptotic series.
-constexpr double bernoulli[] = {1.0 / 6,       -1.0 / 30,     1.0 / 42, -1.0 / 30,         5.0 / 66,
-                                -691.0 / 2730, 7.0 / 6,       -3617.0 / 510, 43867.0 / 798, -174611.0 / 330};
+constexpr double bernoulli[] = {1.0 / 6,       -1.0 / 30, 1.0 / 42,      -1.0 / 30,     5.0 / 66,
+                                -691.0 / 2730, 7.0 / 6,   -3617.0 / 510, 43867.0 / 798, -174611.0 / 330};
 
 // (-1)^n n! times sum over k >= 0 of 1 / (x + k)^(n + 1), by Euler-Maclaurin from x + k >= 10 + n on.  x > 0, n >= 1.
 // Abramowitz & Stegun 6.4.10, 23.1.30.
@@ -36,7 +36,8 @@ double minus_polygamma(int n, double x) {
   return scale * sum;
 }
 
-// The n-th derivative of pi cot(pi x): pi^(n + 1) times a polynomial in the cotangent c, with d/dx p(c) = -pi (1 + c^2) p'(c).
+// The n-th derivative of pi cot(pi x): pi^(n + 1) times a polynomial in the cotangent c, with d/dx p(c) = -pi (1 + c^2)
+// p'(c).
 double cotangent_derivative(int n, double x) {
   constexpr int most = 30;
   if (n > most) return nan;

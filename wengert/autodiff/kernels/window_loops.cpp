@@ -87,12 +87,9 @@ void take(const T* __restrict x, std::int64_t stride, std::int32_t offset, std::
 }
 template <class T>
 void take_larger(const T* x, std::int64_t stride, std::int32_t offset, std::int64_t n, T* y, std::int32_t* index) {
-  if (stride == 1)
-    take(x, 1, offset, n, y, index);
-  else if (stride == 2)
-    take(x, 2, offset, n, y, index);
-  else
-    take(x, stride, offset, n, y, index);
+  if (stride == 1) take(x, 1, offset, n, y, index);
+  else if (stride == 2) take(x, 2, offset, n, y, index);
+  else take(x, stride, offset, n, y, index);
 }
 
 template <class T>
@@ -100,24 +97,18 @@ void collect(const T* x, std::int64_t stride, std::int64_t n, T* y) {
   const auto loop = [n](const T* __restrict from, std::int64_t step, T* __restrict to) {
     for (std::int64_t i = 0; i < n; ++i) to[i] += from[i * step];
   };
-  if (stride == 1)
-    loop(x, 1, y);
-  else if (stride == 2)
-    loop(x, 2, y);
-  else
-    loop(x, stride, y);
+  if (stride == 1) loop(x, 1, y);
+  else if (stride == 2) loop(x, 2, y);
+  else loop(x, stride, y);
 }
 template <class T>
 void spread(const T* y, std::int64_t stride, std::int64_t n, T* x) {
   const auto loop = [n](const T* __restrict from, std::int64_t step, T* __restrict to) {
     for (std::int64_t i = 0; i < n; ++i) to[i * step] += from[i];
   };
-  if (stride == 1)
-    loop(y, 1, x);
-  else if (stride == 2)
-    loop(y, 2, x);
-  else
-    loop(y, stride, x);
+  if (stride == 1) loop(y, 1, x);
+  else if (stride == 2) loop(y, 2, x);
+  else loop(y, stride, x);
 }
 
 template <class T>
@@ -139,10 +130,8 @@ void correlate(const T* x, std::int64_t x_step, const std::int64_t* at, const T*
       const bool whole = i + width <= n;
       L a = whole ? L::load(y + i) : L::load_some(y + i, n - i);
       for (std::int64_t k = 0; k < taps; ++k) a = xsimd::fma(L(w[k]).v, L::load(x + at[k] + i).v, a.v);
-      if (whole)
-        a.store(y + i);
-      else
-        a.store_some(y + i, n - i);
+      if (whole) a.store(y + i);
+      else a.store_some(y + i, n - i);
     }
   }
 }

@@ -6,7 +6,9 @@ namespace wengert {
 
 WENGERT_LOOPS(Relu) Tensor relu(Operand x) { return pointwise<Relu>(x); }
 WENGERT_LOOPS(Relu6) Tensor relu6(Operand x) { return pointwise<Relu6>(x); }
-WENGERT_LOOPS(LeakyRelu) Tensor leaky_relu(Operand x, double negative_slope) { return pointwise(x, LeakyRelu{negative_slope}); }
+WENGERT_LOOPS(LeakyRelu) Tensor leaky_relu(Operand x, double negative_slope) {
+  return pointwise(x, LeakyRelu{negative_slope});
+}
 WENGERT_LOOPS(Sigmoid) Tensor sigmoid(Operand x) { return pointwise<Sigmoid>(x); }
 WENGERT_LOOPS(LogSigmoid) Tensor log_sigmoid(Operand x) { return pointwise<LogSigmoid>(x); }
 WENGERT_LOOPS(Softplus) Tensor softplus(Operand x) { return pointwise<Softplus>(x); }
@@ -19,7 +21,9 @@ WENGERT_LOOPS(Celu) Tensor celu(Operand x, double alpha) { return pointwise(x, C
 WENGERT_LOOPS(Selu) Tensor selu(Operand x) { return pointwise<Selu>(x); }
 WENGERT_LOOPS(Softsign) Tensor softsign(Operand x) { return pointwise<Softsign>(x); }
 WENGERT_LOOPS(Tanhshrink) Tensor tanhshrink(Operand x) { return pointwise<Tanhshrink>(x); }
-WENGERT_LOOPS(Hardtanh) Tensor hardtanh(Operand x, double low, double high) { return pointwise(x, Hardtanh{low, high}); }
+WENGERT_LOOPS(Hardtanh) Tensor hardtanh(Operand x, double low, double high) {
+  return pointwise(x, Hardtanh{low, high});
+}
 WENGERT_LOOPS(Hardsigmoid) Tensor hardsigmoid(Operand x) { return pointwise<Hardsigmoid>(x); }
 WENGERT_LOOPS(Hardswish) Tensor hardswish(Operand x) { return pointwise<Hardswish>(x); }
 WENGERT_LOOPS(Softshrink) Tensor softshrink(Operand x, double lambda) { return pointwise(x, Softshrink{lambda}); }

@@ -13,8 +13,10 @@ namespace wengert {
 using detail::Access;
 
 Tensor movedim(Operand x, const Shape& from, const Shape& to) {
-  if (from.rank() != to.rank()) fail<ValueError>(x.where(), "movedim: {} axes cannot go to {} places", from.rank(), to.rank());
-  const std::uint32_t taken = from.empty() ? 0 : axes_of("movedim", x, from), filled = to.empty() ? 0 : axes_of("movedim", x, to);
+  if (from.rank() != to.rank())
+    fail<ValueError>(x.where(), "movedim: {} axes cannot go to {} places", from.rank(), to.rank());
+  const std::uint32_t taken = from.empty() ? 0 : axes_of("movedim", x, from),
+                      filled = to.empty() ? 0 : axes_of("movedim", x, to);
   Shape order = x->shape();
   for (int k = 0; k < from.rank(); ++k) order[axis_of("movedim", x, int(to[k]))] = axis_of("movedim", x, int(from[k]));
   int next = 0;
@@ -30,7 +32,9 @@ std::vector<Tensor> split(Operand x, const std::vector<std::int64_t>& sizes, int
   axis = axis_of("split", x, axis);
   std::int64_t total = 0;
   for (auto s : sizes) total += s;
-  if (total != x->shape()[axis]) fail<ShapeError>(x.where(), "split: the parts have {} entries together, axis {} of {} has not", total, axis, x->shape());
+  if (total != x->shape()[axis])
+    fail<ShapeError>(x.where(), "split: the parts have {} entries together, axis {} of {} has not", total, axis,
+                     x->shape());
   std::vector<Tensor> parts;
   std::int64_t at = 0;
   for (auto s : sizes) parts.push_back(narrow(x, axis, at, s)), at += s;
@@ -40,7 +44,8 @@ std::vector<Tensor> split(Operand x, std::int64_t size, int axis) {
   axis = axis_of("split", x, axis);
   if (size < 1) fail<ValueError>(x.where(), "split: the size of a part must be positive, got {}", size);
   std::vector<std::int64_t> sizes;
-  for (std::int64_t left = x->shape()[axis]; left > 0 || sizes.empty(); left -= size) sizes.push_back(std::min(size, left));
+  for (std::int64_t left = x->shape()[axis]; left > 0 || sizes.empty(); left -= size)
+    sizes.push_back(std::min(size, left));
   return split(x, sizes, axis);
 }
 std::vector<Tensor> chunk(Operand x, std::int64_t count, int axis) {
@@ -66,7 +71,8 @@ struct Flip {
     std::int64_t last = 0;
     for (int i = 0; i < x.rank(); ++i)
       if (axes >> i & 1) last += (x.shape()[i] - 1) * strides[i], strides[i] = -strides[i];
-    const auto* from = static_cast<const std::byte*>(Access::body(x)->data) + last * static_cast<std::int64_t>(size_of(x.dtype()));
+    const auto* from =
+        static_cast<const std::byte*>(Access::body(x)->data) + last * static_cast<std::int64_t>(size_of(x.dtype()));
     kernels::gather({from, size_of(x.dtype()), false, strides}, x.shape(), 0, y.numel(), Access::body(y)->data);
     return y;
   }
@@ -99,7 +105,8 @@ Tensor repeat(Operand x, const Shape& times) {
   Tensor y = x;
   Shape shape = x->shape();
   if (times.rank() < shape.rank())
-    fail<ShapeError>(x.where(), "repeat: {} numbers for the axes of {}; tile() adds the missing ones", times.rank(), shape);
+    fail<ShapeError>(x.where(), "repeat: {} numbers for the axes of {}; tile() adds the missing ones", times.rank(),
+                     shape);
   while (shape.rank() < times.rank()) shape.insert(0, 1);
   y = reshape(by(y), shape);
   for (int i = 0; i < times.rank(); ++i) {
@@ -108,7 +115,8 @@ Tensor repeat(Operand x, const Shape& times) {
     std::int64_t inner = 1;
     for (int k = i; k < shape.rank(); ++k) inner *= shape[k];
     shape[i] *= times[i];
-    y = y.numel() ? repeat_runs(y, inner, times[i], shape, by) : reshape(by(expand(by(reshape(by(y), {0})), {0})), shape);
+    y = y.numel() ? repeat_runs(y, inner, times[i], shape, by)
+                  : reshape(by(expand(by(reshape(by(y), {0})), {0})), shape);
   }
   return y;
 }
@@ -138,9 +146,13 @@ std::int64_t source_of(std::int64_t i, std::int64_t n, PadMode mode) {
 }
 
 Tensor pad_by_index(const Tensor& x, int axis, Padding p, PadMode mode, const CalledBy& by) {
-  const std::int64_t n = x.size(axis), longest = mode == PadMode::reflect ? n - 1 : mode == PadMode::circular ? n : n > 0 ? INT64_MAX : 0;
+  const std::int64_t n = x.size(axis), longest = mode == PadMode::reflect    ? n - 1
+                                                 : mode == PadMode::circular ? n
+                                                 : n > 0                     ? INT64_MAX
+                                                                             : 0;
   if (p.before > longest || p.after > longest)
-    fail<ShapeError>(by.where, "pad: axis {} of {} has too few entries to be padded by {} and {} in this mode", axis, x.shape(), p.before, p.after);
+    fail<ShapeError>(by.where, "pad: axis {} of {} has too few entries to be padded by {} and {} in this mode", axis,
+                     x.shape(), p.before, p.after);
   std::vector<std::int64_t> order;
   for (std::int64_t i = -p.before; i < n + p.after; ++i) order.push_back(source_of(i, n, mode));
   const Tensor index = from(order, {static_cast<std::int64_t>(order.size())});
@@ -148,11 +160,13 @@ Tensor pad_by_index(const Tensor& x, int axis, Padding p, PadMode mode, const Ca
 }
 
 Tensor pad_by_value(const Tensor& x, int axis, Padding p, double value, const CalledBy& by) {
-  const std::int64_t n = x.size(axis), first = std::max<std::int64_t>(0, -p.before), last = n - std::max<std::int64_t>(0, -p.after);
+  const std::int64_t n = x.size(axis), first = std::max<std::int64_t>(0, -p.before),
+                     last = n - std::max<std::int64_t>(0, -p.after);
   const Tensor kept = first == 0 && last == n ? x : narrow(by(x), axis, first, std::max<std::int64_t>(0, last - first));
   Shape shape = kept.shape();
   shape[axis] += std::max<std::int64_t>(0, p.before) + std::max<std::int64_t>(0, p.after);
-  if (value == 0) return shape == kept.shape() ? kept : unslice(by(kept), shape, axis, std::max<std::int64_t>(0, p.before), 1);
+  if (value == 0)
+    return shape == kept.shape() ? kept : unslice(by(kept), shape, axis, std::max<std::int64_t>(0, p.before), 1);
   std::vector<Tensor> parts;
   auto border = [&](std::int64_t width) {
     shape[axis] = width;
@@ -166,14 +180,16 @@ Tensor pad_by_value(const Tensor& x, int axis, Padding p, double value, const Ca
 
 Tensor pad(Operand x, const std::vector<Padding>& widths, PadMode mode, double value) {
   const CalledBy by(x);
-  if (std::ssize(widths) > x->rank()) fail<ShapeError>(x.where(), "pad: {} widths for the axes of {}", widths.size(), x->shape());
+  if (std::ssize(widths) > x->rank())
+    fail<ShapeError>(x.where(), "pad: {} widths for the axes of {}", widths.size(), x->shape());
   Tensor y = x;
   for (std::size_t k = 0; k < widths.size(); ++k) {
     const int axis = x->rank() - static_cast<int>(widths.size() - k);
     const Padding p = widths[k];
     if (p.before == 0 && p.after == 0) continue;
     if (x->shape()[axis] + std::min(p.before, p.after) < 0 || x->shape()[axis] + p.before + p.after < 0)
-      fail<ShapeError>(x.where(), "pad: {} and {} take more from axis {} of {} than it has", p.before, p.after, axis, x->shape());
+      fail<ShapeError>(x.where(), "pad: {} and {} take more from axis {} of {} than it has", p.before, p.after, axis,
+                       x->shape());
     y = mode == PadMode::constant ? pad_by_value(y, axis, p, value, by) : pad_by_index(y, axis, p, mode, by);
   }
   return y;
@@ -184,7 +200,8 @@ Tensor sliding_windows(Operand x, int axis, std::int64_t size, std::int64_t step
   axis = axis_of("sliding_windows", x, axis);
   const std::int64_t n = x->shape()[axis];
   if (step < 1 || size < 0) fail<ValueError>(x.where(), "sliding_windows: size {} and step {}", size, step);
-  if (size > n) fail<ShapeError>(x.where(), "sliding_windows: axis {} of {} has fewer than {} entries", axis, x->shape(), size);
+  if (size > n)
+    fail<ShapeError>(x.where(), "sliding_windows: axis {} of {} has fewer than {} entries", axis, x->shape(), size);
   const std::int64_t windows = (n - size) / step + 1;
   std::vector<std::int64_t> order;
   for (std::int64_t w = 0; w < windows; ++w)
@@ -203,7 +220,8 @@ struct Diagonal {
   Tensor forward(const Tensor& x) {  // the matrices are the last two axes
     const int r = x.rank();
     const std::int64_t rows = x.shape()[r - 2], columns = x.shape()[r - 1];
-    const std::int64_t n = std::max<std::int64_t>(0, offset >= 0 ? std::min(rows, columns - offset) : std::min(rows + offset, columns));
+    const std::int64_t n =
+        std::max<std::int64_t>(0, offset >= 0 ? std::min(rows, columns - offset) : std::min(rows + offset, columns));
     Shape shape = x.shape(), strides = x.strides();
     const std::int64_t start = n == 0 ? 0 : offset >= 0 ? offset * strides[r - 1] : -offset * strides[r - 2];
     shape[r - 2] = n, strides[r - 2] += strides[r - 1];
@@ -247,9 +265,11 @@ struct Undiagonal {
 };
 Tensor undiagonal(Operand x, std::int64_t offset, std::int64_t rows, std::int64_t columns) {
   if (x->rank() < 1) fail<ShapeError>(x.where(), "undiagonal: needs one axis at least, got {}", x->shape());
-  const std::int64_t n = std::max<std::int64_t>(0, offset >= 0 ? std::min(rows, columns - offset) : std::min(rows + offset, columns));
+  const std::int64_t n =
+      std::max<std::int64_t>(0, offset >= 0 ? std::min(rows, columns - offset) : std::min(rows + offset, columns));
   if (rows < 0 || columns < 0 || n != x->shape().back())
-    fail<ShapeError>(x.where(), "undiagonal: diagonal {} of a [{}, {}] matrix has {} entries, got {}", offset, rows, columns, n, x->shape());
+    fail<ShapeError>(x.where(), "undiagonal: diagonal {} of a [{}, {}] matrix has {} entries, got {}", offset, rows,
+                     columns, n, x->shape());
   return apply(Undiagonal{offset, rows, columns}, x);
 }
 
@@ -263,7 +283,8 @@ Tensor diag_embed(Operand x, std::int64_t offset, int axis1, int axis2) {
 Tensor diag(Operand x, std::int64_t offset) {
   if (x->rank() == 1) return diag_embed(x, offset);
   if (x->rank() == 2) return diagonal(x, offset, 0, 1);
-  fail<ShapeError>(x.where(), "diag: takes a vector or a matrix, got {}; diagonal() and diag_embed() take batches", x->shape());
+  fail<ShapeError>(x.where(), "diag: takes a vector or a matrix, got {}; diagonal() and diag_embed() take batches",
+                   x->shape());
 }
 
 namespace {

@@ -18,14 +18,16 @@ Shape broadcast(std::string_view op, Operand x, Operand y) {
     const int ia = i - (rank - a.rank()), ib = i - (rank - b.rank());
     const std::int64_t na = ia < 0 ? 1 : a[ia], nb = ib < 0 ? 1 : b[ib];
     if (na != nb && na != 1 && nb != 1)
-      fail<ShapeError>(x.where(), "{}: shapes {} and {} do not broadcast: axis {} has {} and {} entries", op, a, b, i - rank, na, nb);
+      fail<ShapeError>(x.where(), "{}: shapes {} and {} do not broadcast: axis {} has {} and {} entries", op, a, b,
+                       i - rank, na, nb);
     r.push_back(na == 1 ? nb : na);
   }
   return r;
 }
 
 kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
-  if (dtype == float32) [[likely]] return table.value[0];
+  if (dtype == float32) [[likely]]
+    return table.value[0];
   if (dtype == float64) return table.value[1];
   if (dtype == int64 && table.integer) return table.integer;
   fail<TypeError>(where, "{}: not defined for {}; convert with to(x, float32)", op, dtype);
@@ -33,10 +35,12 @@ kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op,
 
 void check_whole(Operand x, double a, double b) {
   if (x->dtype() == int64 && (a != std::floor(a) || b != std::floor(b)))
-    fail<TypeError>(x.where(), "arithmetic of int64 with {} needs whole numbers; convert with to(x, float32)", a != std::floor(a) ? a : b);
+    fail<TypeError>(x.where(), "arithmetic of int64 with {} needs whole numbers; convert with to(x, float32)",
+                    a != std::floor(a) ? a : b);
 }
 
-Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype, std::initializer_list<const Tensor*> in) {
+Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
+                std::initializer_list<const Tensor*> in) {
   Tensor y = empty(shape, dtype);
   const std::int64_t n = y.numel();
   void* out[] = {Access::body(y)->data};

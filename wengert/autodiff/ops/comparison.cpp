@@ -91,17 +91,28 @@ struct WhereRule {
     Shape shape = detail::broadcast(name, zeros(condition.shape(), x.dtype()), x);
     shape = detail::broadcast(name, empty(shape, x.dtype()), y);
     const std::size_t size = size_of(x.dtype());
-    const kernels::Loop loop = size == 4 ? where_loop<std::uint32_t> : size == 8 ? where_loop<std::uint64_t> : where_loop<std::uint8_t>;
+    const kernels::Loop loop = size == 4   ? where_loop<std::uint32_t>
+                               : size == 8 ? where_loop<std::uint64_t>
+                                           : where_loop<std::uint8_t>;
     return blocks(loop, shape, x.dtype(), {&condition, &x, &y});
   }
-  Tensor vjp(arg<1>, const Tensor& g) const { return sum_to(where(c.get(), g, scalar(0, g.dtype())), operand_shape(1)); }
-  Tensor vjp(arg<2>, const Tensor& g) const { return sum_to(where(c.get(), scalar(0, g.dtype()), g), operand_shape(2)); }
-  Tensor jvp(arg<1>, const Tensor& t) const { return expand(where(c.get(), t, scalar(0, t.dtype())), detail::result_shape()); }
-  Tensor jvp(arg<2>, const Tensor& t) const { return expand(where(c.get(), scalar(0, t.dtype()), t), detail::result_shape()); }
+  Tensor vjp(arg<1>, const Tensor& g) const {
+    return sum_to(where(c.get(), g, scalar(0, g.dtype())), operand_shape(1));
+  }
+  Tensor vjp(arg<2>, const Tensor& g) const {
+    return sum_to(where(c.get(), scalar(0, g.dtype()), g), operand_shape(2));
+  }
+  Tensor jvp(arg<1>, const Tensor& t) const {
+    return expand(where(c.get(), t, scalar(0, t.dtype())), detail::result_shape());
+  }
+  Tensor jvp(arg<2>, const Tensor& t) const {
+    return expand(where(c.get(), scalar(0, t.dtype()), t), detail::result_shape());
+  }
 };
 Tensor where(Operand condition, Operand x, Operand y) {
   if (condition->dtype() != boolean)
-    fail<TypeError>(condition.where(), "where: the condition must be bool, got {}; compare it with something", condition->dtype());
+    fail<TypeError>(condition.where(), "where: the condition must be bool, got {}; compare it with something",
+                    condition->dtype());
   if (x->dtype() != y->dtype()) fail<TypeError>(x.where(), "where: dtypes differ: {} and {}", x->dtype(), y->dtype());
   return apply(WhereRule{}, condition, x, y);
 }

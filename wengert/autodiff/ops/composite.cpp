@@ -41,7 +41,8 @@ Tensor prelu(Operand x, Operand slope) {
   const CalledBy by(x);
   const std::int64_t n = slope->numel();
   if (slope->rank() > 1 || (n != 1 && (x->rank() < 2 || x->size(1) != n)))
-    fail<ShapeError>(x.where(), "prelu: slope {} must have one entry, or one for each of axis 1 of {}", slope->shape(), x->shape());
+    fail<ShapeError>(x.where(), "prelu: slope {} must have one entry, or one for each of axis 1 of {}", slope->shape(),
+                     x->shape());
   Shape along;
   if (n != 1)
     for (int i = 1; i < x->rank(); ++i) along.push_back(i == 1 ? n : 1);

@@ -28,7 +28,9 @@ WENGERT_LOOPS(Erfc) Tensor erfc(Operand x) { return pointwise<Erfc>(x); }
 WENGERT_LOOPS(Lgamma) Tensor lgamma(Operand x) { return pointwise<Lgamma>(x); }
 WENGERT_LOOPS(Digamma) Tensor digamma(Operand x) { return pointwise<Digamma>(x); }
 WENGERT_LOOPS(Polygamma) Tensor polygamma_of(int n, Operand x) { return pointwise(x, Polygamma{n}); }
-WENGERT_LOOPS(Power) Tensor power_of(double base, double log_base, Operand x) { return pointwise(x, Power{base, log_base}); }
+WENGERT_LOOPS(Power) Tensor power_of(double base, double log_base, Operand x) {
+  return pointwise(x, Power{base, log_base});
+}
 
 WENGERT_LOOPS(Atan2) Tensor atan2(Operand x, Operand y) { return pointwise<Atan2>(x, y); }
 WENGERT_LOOPS(LogAddExp) Tensor logaddexp(Operand x, Operand y) { return pointwise<LogAddExp>(x, y); }

@@ -16,7 +16,8 @@ namespace {
 void check_index(std::string_view op, Operand index, std::int64_t size, Where where) {
   if (index->dtype() != int64) [[unlikely]]
     fail<TypeError>(where, "{}: the index must be int64, got {}; convert with to(index, int64)", op, index->dtype());
-  if (index->rank() != 1) [[unlikely]] fail<ShapeError>(where, "{}: the index must have one axis, got {}", op, index->shape());
+  if (index->rank() != 1) [[unlikely]]
+    fail<ShapeError>(where, "{}: the index must have one axis, got {}", op, index->shape());
   const std::int64_t* at = detail::data<std::int64_t>(index);
   for (std::int64_t i = 0; i < index->shape()[0]; ++i)
     if (const std::int64_t k = at[i * index->strides()[0]]; k < 0 || k >= size) [[unlikely]]
@@ -38,8 +39,8 @@ struct IndexSelect {
     const Around a(shape, axis);
     const Tensor from = contiguous(x.detach()), order = contiguous(at.detach());
     if (y.numel())
-      kernels::index_select(size_of(x.dtype()), a.outer, x.shape()[axis], shape[axis], a.inner, detail::data<std::int64_t>(order),
-                            Access::body(from)->data, Access::body(y)->data);
+      kernels::index_select(size_of(x.dtype()), a.outer, x.shape()[axis], shape[axis], a.inner,
+                            detail::data<std::int64_t>(order), Access::body(from)->data, Access::body(y)->data);
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return index_add(operand_shape(0), axis, index, y_bar); }
@@ -72,13 +73,16 @@ struct IndexAdd {
 };
 Tensor index_add(const Shape& shape, int axis, Operand index, Operand x) {
   axis = axis_of("index_add", x, axis);
-  if (x->dtype() == boolean) [[unlikely]] fail<TypeError>(x.where(), "index_add: not defined for bool; convert with to(x, int64)");
+  if (x->dtype() == boolean) [[unlikely]]
+    fail<TypeError>(x.where(), "index_add: not defined for bool; convert with to(x, int64)");
   bool fits = shape.rank() == x->rank();
   for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis ? shape[i] >= 0 : shape[i] == x->shape()[i];
-  if (!fits) [[unlikely]] fail<ShapeError>(x.where(), "index_add: {} and {} differ beside axis {}", x->shape(), shape, axis);
+  if (!fits) [[unlikely]]
+    fail<ShapeError>(x.where(), "index_add: {} and {} differ beside axis {}", x->shape(), shape, axis);
   check_index("index_add", index, shape[axis], x.where());
   if (index->shape()[0] != x->shape()[axis]) [[unlikely]]
-    fail<ShapeError>(x.where(), "index_add: axis {} of {} needs as many indices, got {}", axis, x->shape(), index->shape()[0]);
+    fail<ShapeError>(x.where(), "index_add: axis {} of {} needs as many indices, got {}", axis, x->shape(),
+                     index->shape()[0]);
   return apply(IndexAdd{axis, shape, {}}, x, index);
 }
 
@@ -112,10 +116,12 @@ struct Pick {
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return pick(x_dot, index); }
 };
 Tensor pick(Operand x, Operand index) {
-  if (x->rank() != 2) [[unlikely]] fail<ShapeError>(x.where(), "pick: x must be [n, k], got {}", x->shape());
+  if (x->rank() != 2) [[unlikely]]
+    fail<ShapeError>(x.where(), "pick: x must be [n, k], got {}", x->shape());
   check_index("pick", index, x->shape()[1], x.where());
   if (index->shape()[0] != x->shape()[0]) [[unlikely]]
-    fail<ShapeError>(x.where(), "pick: x is {}, so {} indices are needed, got {}", x->shape(), x->shape()[0], index->shape()[0]);
+    fail<ShapeError>(x.where(), "pick: x is {}, so {} indices are needed, got {}", x->shape(), x->shape()[0],
+                     index->shape()[0]);
   return apply(Pick{}, x, index);
 }
 
@@ -138,11 +144,14 @@ struct Unpick {
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return unpick(x_dot, index, k); }
 };
 Tensor unpick(Operand x, Operand index, std::int64_t k) {
-  if (x->rank() != 1) [[unlikely]] fail<ShapeError>(x.where(), "unpick: x must be [n], got {}", x->shape());
-  if (k < 0) [[unlikely]] fail<ValueError>(x.where(), "unpick: rows of {} entries", k);
+  if (x->rank() != 1) [[unlikely]]
+    fail<ShapeError>(x.where(), "unpick: x must be [n], got {}", x->shape());
+  if (k < 0) [[unlikely]]
+    fail<ValueError>(x.where(), "unpick: rows of {} entries", k);
   check_index("unpick", index, k, x.where());
   if (index->shape()[0] != x->shape()[0]) [[unlikely]]
-    fail<ShapeError>(x.where(), "unpick: x is {}, so {} indices are needed, got {}", x->shape(), x->shape()[0], index->shape()[0]);
+    fail<ShapeError>(x.where(), "unpick: x is {}, so {} indices are needed, got {}", x->shape(), x->shape()[0],
+                     index->shape()[0]);
   return apply(Unpick{k, {}}, x, index);
 }
 

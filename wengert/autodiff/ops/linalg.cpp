@@ -109,7 +109,8 @@ namespace {
 
 std::string_view transpose_hint(const Shape& x, const Shape& w) {
   if (w.rank() >= 2 && x.back() == w.back()) return "; for x W^T write matmul(x, transpose(w))";
-  if (x.rank() >= 2 && w.rank() >= 2 && x[x.rank() - 2] == w[w.rank() - 2]) return "; for X^T W write matmul(transpose(x), w)";
+  if (x.rank() >= 2 && w.rank() >= 2 && x[x.rank() - 2] == w[w.rank() - 2])
+    return "; for X^T W write matmul(transpose(x), w)";
   return "";
 }
 
@@ -130,8 +131,8 @@ Tensor matmul(Operand x, Operand w) {
     const int ia = i - (batch - (a.rank() - 2)), ib = i - (batch - (b.rank() - 2));
     const std::int64_t na = ia < 0 || a.rank() < 3 ? 1 : a[ia], nb = ib < 0 || b.rank() < 3 ? 1 : b[ib];
     if (na != nb && na != 1 && nb != 1) [[unlikely]]
-      fail<ShapeError>(x.where(), "matmul: leading axes of {} and {} do not broadcast: axis {} has {} and {} entries", a, b,
-                       i - batch - 2, na, nb);
+      fail<ShapeError>(x.where(), "matmul: leading axes of {} and {} do not broadcast: axis {} has {} and {} entries",
+                       a, b, i - batch - 2, na, nb);
     rule.batch.push_back(na == 1 ? nb : na);
   }
   rule.shape = rule.batch;
@@ -165,14 +166,16 @@ struct Linear {
 Tensor linear(Operand x, Operand weight, Operand bias) {
   check_float("linear", x);
   const Shape &a = x->shape(), &b = weight->shape();
-  if (b.rank() != 2) [[unlikely]] fail<ShapeError>(x.where(), "linear: weight must be [out, in], got {}", b);
+  if (b.rank() != 2) [[unlikely]]
+    fail<ShapeError>(x.where(), "linear: weight must be [out, in], got {}", b);
   if (a.rank() == 0 || a.back() != b[1]) [[unlikely]]
     fail<ShapeError>(x.where(), "linear: x must be [.., {}] for a weight [out, in] = {}, got {}", b[1], b, a);
   if (weight->dtype() != x->dtype() || (bias->defined() && bias->dtype() != x->dtype())) [[unlikely]]
-    fail<TypeError>(x.where(), "linear: dtypes differ: x {}, weight {}{}{}; convert with to()", x->dtype(), weight->dtype(),
-                    bias->defined() ? ", bias " : "", bias->defined() ? name(bias->dtype()) : "");
+    fail<TypeError>(x.where(), "linear: dtypes differ: x {}, weight {}{}{}; convert with to()", x->dtype(),
+                    weight->dtype(), bias->defined() ? ", bias " : "", bias->defined() ? name(bias->dtype()) : "");
   if (bias->defined() && !(bias->shape() == Shape{b[0]})) [[unlikely]]
-    fail<ShapeError>(x.where(), "linear: bias must be [{}] for a weight [out, in] = {}, got {}", b[0], b, bias->shape());
+    fail<ShapeError>(x.where(), "linear: bias must be [{}] for a weight [out, in] = {}, got {}", b[0], b,
+                     bias->shape());
   return apply(Linear{}, x, weight, bias);
 }
 

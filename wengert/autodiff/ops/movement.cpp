@@ -24,8 +24,8 @@ Tensor copy_in_order(const Tensor& x) {
   return y;
 }
 
-// Strides of a view of x with another shape; none when its elements are not in such an order. Axes of x and of the shape are gone
-// through side by side: each group of axes with equal products must be one that a single stride walks.
+// Strides of a view of x with another shape; none when its elements are not in such an order. Axes of x and of the
+// shape are gone through side by side: each group of axes with equal products must be one that a single stride walks.
 std::optional<Shape> strides_as(const Tensor& x, const Shape& shape) {
   if (x.is_contiguous() || !x.numel()) return contiguous_strides(shape);
   Shape strides = shape;
@@ -40,7 +40,8 @@ std::optional<Shape> strides_as(const Tensor& x, const Shape& shape) {
     std::int64_t have = x.shape()[i], want = 1;
     while (i > 0 && (x.shape()[i - 1] == 1 || x.strides()[i - 1] == have * step)) have *= x.shape()[--i];
     --i;
-    while (j >= 0 && (shape[j] == 1 || want * shape[j] <= have) && want < have) strides[j] = want * step, want *= shape[j--];
+    while (j >= 0 && (shape[j] == 1 || want * shape[j] <= have) && want < have)
+      strides[j] = want * step, want *= shape[j--];
     if (want != have) return std::nullopt;
   }
   return strides;
@@ -78,7 +79,8 @@ Tensor reshape(Operand x, const Shape& wanted) {
     else fail<ShapeError>(x.where(), "reshape: only one size may be -1, got {}", wanted);
   }
   if (open >= 0 && known > 0 && x->numel() % known == 0) shape[open] = x->numel() / known;
-  if ((open >= 0 && known <= 0) || shape.numel() != x->numel() || std::ranges::any_of(shape, [](auto s) { return s < 0; }))
+  if ((open >= 0 && known <= 0) || shape.numel() != x->numel() ||
+      std::ranges::any_of(shape, [](auto s) { return s < 0; }))
     fail<ShapeError>(x.where(), "reshape: {} has {} elements and cannot become {}", x->shape(), x->numel(), wanted);
   if (shape == x->shape()) return x.tensor();
   return apply(Reshape{shape}, x);
@@ -130,7 +132,8 @@ Tensor transpose(Operand x, int a, int b) {
 
 Tensor unsqueeze(Operand x, int axis) {
   const int at = axis < 0 ? axis + x->rank() + 1 : axis;
-  if (at < 0 || at > x->rank()) fail<ValueError>(x.where(), "unsqueeze: axis {} of a tensor with shape {}", axis, x->shape());
+  if (at < 0 || at > x->rank())
+    fail<ValueError>(x.where(), "unsqueeze: axis {} of a tensor with shape {}", axis, x->shape());
   Shape shape = x->shape();
   shape.insert(at, 1);
   return reshape(x, shape);
@@ -138,7 +141,8 @@ Tensor unsqueeze(Operand x, int axis) {
 
 Tensor squeeze(Operand x, int axis) {
   const int at = axis_of("squeeze", x, axis);
-  if (x->shape()[at] != 1) fail<ShapeError>(x.where(), "squeeze: axis {} of {} has more than one entry", axis, x->shape());
+  if (x->shape()[at] != 1)
+    fail<ShapeError>(x.where(), "squeeze: axis {} of {} has more than one entry", axis, x->shape());
   Shape shape = x->shape();
   shape.erase(at);
   return reshape(x, shape);
@@ -206,7 +210,8 @@ struct Unslice {
     if (!x.numel()) return y;
     const Tensor from = x.is_contiguous() ? x : copy_in_order(x);
     Shape strides = y.strides();
-    auto* at = static_cast<std::byte*>(Access::body(y)->data) + start * strides[axis] * static_cast<std::int64_t>(size_of(x.dtype()));
+    auto* at = static_cast<std::byte*>(Access::body(y)->data) +
+               start * strides[axis] * static_cast<std::int64_t>(size_of(x.dtype()));
     strides[axis] *= step;
     kernels::scatter(Access::body(from)->data, at, size_of(x.dtype()), x.shape(), strides);
     return y;
@@ -218,9 +223,12 @@ struct Unslice {
 };
 Tensor unslice(Operand x, const Shape& shape, int axis, std::int64_t start, std::int64_t step) {
   axis = axis_of("unslice", x, axis);
-  bool fits = shape.rank() == x->rank() && start >= 0 && step >= 1 && (x->shape()[axis] == 0 || start + (x->shape()[axis] - 1) * step < shape[axis]);
+  bool fits = shape.rank() == x->rank() && start >= 0 && step >= 1 &&
+              (x->shape()[axis] == 0 || start + (x->shape()[axis] - 1) * step < shape[axis]);
   for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis || shape[i] == x->shape()[i];
-  if (!fits) fail<ShapeError>(x.where(), "unslice: {} does not fit into {} along axis {} from {} on", x->shape(), shape, axis, start);
+  if (!fits)
+    fail<ShapeError>(x.where(), "unslice: {} does not fit into {} along axis {} from {} on", x->shape(), shape, axis,
+                     start);
   return apply(Unslice{shape, axis, start, step}, x);
 }
 
@@ -241,7 +249,9 @@ struct Cat {
     }
     return y;
   }
-  Tensor vjp(int i, const Tensor& y_bar) const { return slice(y_bar, axis, starts[std::size_t(i)], starts[std::size_t(i) + 1]); }
+  Tensor vjp(int i, const Tensor& y_bar) const {
+    return slice(y_bar, axis, starts[std::size_t(i)], starts[std::size_t(i) + 1]);
+  }
   Tensor jvp(int i, const Tensor& x_dot) const { return unslice(x_dot, shape, axis, starts[std::size_t(i)], 1); }
 };
 Tensor cat(const std::vector<Tensor>& x, int axis, Where where) {
@@ -263,7 +273,8 @@ Tensor stack(const std::vector<Tensor>& x, int axis, Where where) {
   if (x.empty()) fail<ValueError>(where, "stack: needs one tensor at least");
   std::vector<Tensor> rows;
   for (const Tensor& t : x) {
-    if (!(t.shape() == x[0].shape())) fail<ShapeError>(where, "stack: shapes differ: {} and {}", x[0].shape(), t.shape());
+    if (!(t.shape() == x[0].shape()))
+      fail<ShapeError>(where, "stack: shapes differ: {} and {}", x[0].shape(), t.shape());
     rows.push_back(unsqueeze(Operand(t, where), axis));
   }
   return cat(rows, axis < 0 ? axis + rows[0].rank() : axis, where);

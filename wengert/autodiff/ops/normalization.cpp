@@ -20,7 +20,8 @@ Shape range(int first, int last) {
 // A vector over the channels, axis 1, of a tensor of this rank.
 Tensor over_channels(std::string_view op, const Tensor& v, Operand x, const CalledBy& by) {
   if (!(v.shape() == Shape{x->shape()[1]}))
-    fail<ShapeError>(x.where(), "{}: {} channels in {} need vectors of that size, got {}", op, x->shape()[1], x->shape(), v.shape());
+    fail<ShapeError>(x.where(), "{}: {} channels in {} need vectors of that size, got {}", op, x->shape()[1],
+                     x->shape(), v.shape());
   Shape shape;
   for (int i = 1; i < x->rank(); ++i) shape.push_back(i == 1 ? v.shape()[0] : 1);
   return reshape(by(v), shape);
@@ -81,13 +82,15 @@ Tensor standardize(Operand x, const Shape& axes, double eps) {
 
 Tensor layer_norm(Operand x, Operand gain, Operand bias, double eps) {
   const CalledBy by(x);
-  const Shape last = gain->defined() ? gain->shape() : bias->defined() ? bias->shape() : Shape{x->rank() ? x->shape().back() : 1};
+  const Shape last = gain->defined()   ? gain->shape()
+                     : bias->defined() ? bias->shape()
+                                       : Shape{x->rank() ? x->shape().back() : 1};
   bool fits = last.rank() >= 1 && last.rank() <= x->rank();
   for (int i = 1; fits && i <= last.rank(); ++i) fits = last[last.rank() - i] == x->shape()[x->rank() - i];
   fits = fits && (!bias->defined() || bias->shape() == last);
   if (!fits)
-    fail<ShapeError>(x.where(), "layer_norm: gain and bias must have the shape of the last axes of {}, got {} and {}", x->shape(), last,
-                     bias->defined() ? bias->shape() : last);
+    fail<ShapeError>(x.where(), "layer_norm: gain and bias must have the shape of the last axes of {}, got {} and {}",
+                     x->shape(), last, bias->defined() ? bias->shape() : last);
   Tensor y = standardize(x, range(x->rank() - last.rank(), x->rank()), eps);
   if (gain->defined()) y = mul(by(y), gain);
   return bias->defined() ? add(by(y), bias) : y;
@@ -112,7 +115,8 @@ Tensor group_norm(Operand x, std::int64_t groups, Operand gain, Operand bias, do
   needs_channels("group_norm", x);
   const CalledBy by(x);
   const std::int64_t n = x->shape()[0], c = x->shape()[1];
-  if (groups < 1 || c % groups) fail<ShapeError>(x.where(), "group_norm: {} groups do not divide the {} channels of {}", groups, c, x->shape());
+  if (groups < 1 || c % groups)
+    fail<ShapeError>(x.where(), "group_norm: {} groups do not divide the {} channels of {}", groups, c, x->shape());
   std::int64_t inner = c / groups;
   for (int i = 2; i < x->rank(); ++i) inner *= x->shape()[i];
   const Tensor y = standardize(by(reshape(x, {n, groups, inner})), {2}, eps);
@@ -130,7 +134,8 @@ Tensor rms_norm(Operand x, Operand gain, double eps) {
   const CalledBy by(x);
   if (x->rank() < 1) fail<ShapeError>(x.where(), "rms_norm: needs one axis at least, got {}", x->shape());
   if (gain->defined() && !(gain->shape() == Shape{x->shape().back()}))
-    fail<ShapeError>(x.where(), "rms_norm: gain must be [{}] for x {}, got {}", x->shape().back(), x->shape(), gain->shape());
+    fail<ShapeError>(x.where(), "rms_norm: gain must be [{}] for x {}, got {}", x->shape().back(), x->shape(),
+                     gain->shape());
   const Tensor y = mul(x, by(rsqrt(by(affine(by(mean(by(square(x)), {-1}, true)), 1, eps)))));
   return gain->defined() ? mul(by(y), gain) : y;
 }
@@ -160,7 +165,8 @@ Tensor cosine_similarity(Operand x, Operand y, int axis, double eps) {
   const Tensor a = expand(x, shape), b = expand(y, shape);
   const Shape along{axis_of("cosine_similarity", by(a), axis)};
   const Tensor dot = sum(by(mul(by(a), by(b))), along);
-  const Tensor la = clamp(by(norm(by(a), 2, along)), eps, HUGE_VAL), lb = clamp(by(norm(by(b), 2, along)), eps, HUGE_VAL);
+  const Tensor la = clamp(by(norm(by(a), 2, along)), eps, HUGE_VAL),
+               lb = clamp(by(norm(by(b), 2, along)), eps, HUGE_VAL);
   return div(by(dot), by(mul(by(la), by(lb))));
 }
 
@@ -183,7 +189,8 @@ Tensor pixel_shuffle(Operand x, std::int64_t factor) {
 
 Tensor embedding(Operand weight, Operand index, std::optional<std::int64_t> padding) {
   const CalledBy by(weight);
-  if (weight->rank() != 2) fail<ShapeError>(weight.where(), "embedding: weight must be [entries, size], got {}", weight->shape());
+  if (weight->rank() != 2)
+    fail<ShapeError>(weight.where(), "embedding: weight must be [entries, size], got {}", weight->shape());
   const Tensor rows = take(weight, index);
   if (!padding) return rows;
   const std::int64_t row = *padding < 0 ? *padding + weight->shape()[0] : *padding;
@@ -193,7 +200,8 @@ Tensor embedding(Operand weight, Operand index, std::optional<std::int64_t> padd
 
 Attention attention(Operand query, Operand key, Operand value, Operand mask, bool causal) {
   const CalledBy by(query);
-  if (query->rank() < 2 || key->rank() < 2) fail<ShapeError>(query.where(), "attention: needs [.., length, size], got {} and {}", query->shape(), key->shape());
+  if (query->rank() < 2 || key->rank() < 2)
+    fail<ShapeError>(query.where(), "attention: needs [.., length, size], got {} and {}", query->shape(), key->shape());
   const std::int64_t lq = query->size(-2), lk = key->size(-2);
   Tensor score = matmul(query, by(transpose(key)));
   score = affine(by(score), 1 / std::sqrt(double(query->size(-1))), 0);

@@ -1,8 +1,7 @@
 // Entries by a full index along one axis, and what is found by comparing them.
 
-#include "wengert/autodiff/kernels/order.h"
-
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/order.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/rule.h"
@@ -24,11 +23,13 @@ void check_entries(std::string_view op, const Tensor& index, std::int64_t n, Whe
 
 void check_full_index(std::string_view op, Operand x, int axis, Operand index) {
   if (index->dtype() != int64) [[unlikely]]
-    fail<TypeError>(x.where(), "{}: the index must be int64, got {}; convert with to(index, int64)", op, index->dtype());
+    fail<TypeError>(x.where(), "{}: the index must be int64, got {}; convert with to(index, int64)", op,
+                    index->dtype());
   bool fits = index->rank() == x->rank();
   for (int i = 0; fits && i < x->rank(); ++i) fits = i == axis || index->shape()[i] <= x->shape()[i];
   if (!fits) [[unlikely]]
-    fail<ShapeError>(x.where(), "{}: the index {} must have the axes of {} and be no longer beside axis {}", op, index->shape(), x->shape(), axis);
+    fail<ShapeError>(x.where(), "{}: the index {} must have the axes of {} and be no longer beside axis {}", op,
+                     index->shape(), x->shape(), axis);
   check_entries(op, contiguous(index), x->shape()[axis], x.where());
 }
 
@@ -54,8 +55,8 @@ struct Gather {
     Tensor y = empty(at.shape(), x.dtype());
     const Around a(at.shape(), axis);
     if (y.numel())
-      kernels::gather_along(size_of(x.dtype()), a.outer, x.shape()[axis], a.n, a.inner, detail::data<std::int64_t>(order),
-                            Access::body(from)->data, Access::body(y)->data);
+      kernels::gather_along(size_of(x.dtype()), a.outer, x.shape()[axis], a.n, a.inner,
+                            detail::data<std::int64_t>(order), Access::body(from)->data, Access::body(y)->data);
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return ungather(y_bar, detail::operand_shape(0), axis, index); }
@@ -80,8 +81,8 @@ struct Ungather {
     Tensor y = zeros(shape, x.dtype());
     const Around a(at.shape(), axis);
     if (from.numel())
-      kernels::scatter_along(x.dtype(), a.outer, shape[axis], a.n, a.inner, detail::data<std::int64_t>(order), Access::body(from)->data,
-                             Access::body(y)->data);
+      kernels::scatter_along(x.dtype(), a.outer, shape[axis], a.n, a.inner, detail::data<std::int64_t>(order),
+                             Access::body(from)->data, Access::body(y)->data);
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return gather(y_bar, axis, index); }
@@ -92,9 +93,14 @@ Tensor ungather(Operand x, const Shape& shape, int axis, Operand index) {
   axis = axis_of("ungather", x, axis);
   if (x->dtype() == boolean) fail<TypeError>(x.where(), "ungather: not defined for bool; convert with to(x, int64)");
   bool fits = shape.rank() == x->rank() && index->rank() == x->rank();
-  for (int i = 0; fits && i < x->rank(); ++i) fits = index->shape()[i] <= x->shape()[i] && (i == axis || index->shape()[i] <= shape[i]);
-  if (!fits) fail<ShapeError>(x.where(), "ungather: {} by index {} does not fit into {} along axis {}", x->shape(), index->shape(), shape, axis);
-  if (index->dtype() != int64) fail<TypeError>(x.where(), "ungather: the index must be int64, got {}; convert with to(index, int64)", index->dtype());
+  for (int i = 0; fits && i < x->rank(); ++i)
+    fits = index->shape()[i] <= x->shape()[i] && (i == axis || index->shape()[i] <= shape[i]);
+  if (!fits)
+    fail<ShapeError>(x.where(), "ungather: {} by index {} does not fit into {} along axis {}", x->shape(),
+                     index->shape(), shape, axis);
+  if (index->dtype() != int64)
+    fail<TypeError>(x.where(), "ungather: the index must be int64, got {}; convert with to(index, int64)",
+                    index->dtype());
   check_entries("ungather", contiguous(index), shape[axis], x.where());
   Tensor from = x;
   Shape inside = index->shape();
@@ -115,15 +121,16 @@ Tensor scatter_add(Operand x, int axis, Operand index, Operand source) {
   return add(x, by(ungather(by(source), x->shape(), axis_of("scatter_add", x, axis), index)));
 }
 
-// Where an index points, the last source that does so takes the place of x. The places are found without derivatives; then it is a
-// selection, which has them.
+// Where an index points, the last source that does so takes the place of x. The places are found without derivatives;
+// then it is a selection, which has them.
 Tensor scatter(Operand x, int axis, Operand index, Operand source) {
   const CalledBy by(x);
   axis = axis_of("scatter", x, axis);
   check_full_index("scatter", x, axis, index);
   bool fits = source->rank() == x->rank();
   for (int i = 0; fits && i < x->rank(); ++i) fits = index->shape()[i] <= source->shape()[i];
-  if (!fits) fail<ShapeError>(x.where(), "scatter: the source {} must cover the index {}", source->shape(), index->shape());
+  if (!fits)
+    fail<ShapeError>(x.where(), "scatter: the source {} must cover the index {}", source->shape(), index->shape());
   const Tensor at = contiguous(index);
   Tensor winner = full(x->shape(), -1, int64);
   const Shape &shape = at.shape(), to = contiguous_strides(x->shape()), from = contiguous_strides(source->shape());
@@ -151,7 +158,8 @@ Tensor take_along(Operand x, int axis, Operand index) {
   for (int i = 0; i < from.rank(); ++i) {
     if (i == axis || from[i] == at[i]) continue;
     if (from[i] != 1 && at[i] != 1)
-      fail<ShapeError>(x.where(), "take_along: {} and index {} do not broadcast beside axis {}", x->shape(), index->shape(), axis);
+      fail<ShapeError>(x.where(), "take_along: {} and index {} do not broadcast beside axis {}", x->shape(),
+                       index->shape(), axis);
     (from[i] == 1 ? from : at)[i] = from[i] == 1 ? at[i] : from[i];
   }
   return gather(by(expand(x, from)), axis, by(expand(index, at)));
@@ -163,7 +171,8 @@ Tensor take(Operand x, Operand index, int axis) {
   if (index->dtype() != int64)
     fail<TypeError>(x.where(), "take: the index must be int64, got {}; convert with to(index, int64)", index->dtype());
   const std::int64_t n = x->shape()[axis];
-  const Tensor flat = reshape(index, {-1}), from_start = where(by(less(by(flat), 0)), by(affine(by(flat), 1, double(n))), by(flat));
+  const Tensor flat = reshape(index, {-1}),
+               from_start = where(by(less(by(flat), 0)), by(affine(by(flat), 1, double(n))), by(flat));
   Shape shape;
   for (int i = 0; i < x->rank(); ++i) {
     if (i != axis) shape.push_back(x->shape()[i]);
@@ -175,7 +184,9 @@ Tensor take(Operand x, Operand index, int axis) {
 
 Tensor masked_select(Operand x, Operand mask) {
   const CalledBy by(x);
-  if (mask->dtype() != boolean) fail<TypeError>(x.where(), "masked_select: the mask must be bool, got {}; compare it with something", mask->dtype());
+  if (mask->dtype() != boolean)
+    fail<TypeError>(x.where(), "masked_select: the mask must be bool, got {}; compare it with something",
+                    mask->dtype());
   const Shape shape = detail::broadcast("masked_select", x, by(zeros(mask->shape(), x->dtype())));
   const Tensor m = contiguous(expand(mask, shape));
   std::vector<std::int64_t> chosen;
@@ -205,7 +216,8 @@ Tensor order_of(Operand x, int axis, std::int64_t keep, bool descending) {
   shape[shape.rank() - 1] = keep;
   Tensor order = empty(shape, int64);
   if (order.numel())
-    kernels::order_rows(x->dtype(), order.numel() / keep, n, keep, descending, Access::body(rows)->data, detail::fresh<std::int64_t>(order));
+    kernels::order_rows(x->dtype(), order.numel() / keep, n, keep, descending, Access::body(rows)->data,
+                        detail::fresh<std::int64_t>(order));
   return last(order);
 }
 
@@ -224,7 +236,8 @@ Indexed sort(Operand x, int axis, bool descending) {
 
 Indexed topk(Operand x, std::int64_t k, int axis, bool largest) {
   axis = axis_of("topk", x, axis);
-  if (k < 0 || k > x->shape()[axis]) fail<ValueError>(x.where(), "topk: {} entries of axis {} of {}", k, axis, x->shape());
+  if (k < 0 || k > x->shape()[axis])
+    fail<ValueError>(x.where(), "topk: {} entries of axis {} of {}", k, axis, x->shape());
   const Tensor order = order_of(x, axis, k, largest);
   return {gather(x, axis, order), order};
 }

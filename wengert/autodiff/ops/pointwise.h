@@ -31,7 +31,8 @@ struct Loops {
   static const LoopTable table;
 };
 
-// Functions below carry L = Lanes<T, Arch> in their names: objects built for different instruction sets share none of them.
+// Functions below carry L = Lanes<T, Arch> in their names: objects built for different instruction sets share none of
+// them.
 template <class L, std::size_t... I, class F>
 void for_lanes(const void* const* in, void* out, std::int64_t n, std::index_sequence<I...>, F&& f) {
   using T = typename L::Scalar;
@@ -54,7 +55,8 @@ void pull_loop(const void* op, const void* const* in, void* const* out, std::int
   using S = SlopeOf<Op, arity<Op>, I>;
   auto times = [](L g, L s) { return select(g == L(0), L(0), g * s); };
   if constexpr (arity<Op> == 1)
-    for_lanes<L>(in, out[0], n, std::make_index_sequence<2>(), [&](L g, L x) { return times(g, slope_at<0>(o, std::array<L, 1>{x}, x)); });
+    for_lanes<L>(in, out[0], n, std::make_index_sequence<2>(),
+                 [&](L g, L x) { return times(g, slope_at<0>(o, std::array<L, 1>{x}, x)); });
   else if constexpr (S::from_result)
     for_lanes<L>(in, out[0], n, std::make_index_sequence<4>(),
                  [&](L g, L x0, L x1, L y) { return times(g, slope_at<I>(o, std::array<L, 2>{x0, x1}, y)); });
@@ -80,25 +82,26 @@ constinit const LoopTable Loops<Op, Arch>::table = [] {
   using D = Lanes<double>;
   LoopTable t{};
   t.value[0] = value_loop<Op, F>, t.value[1] = value_loop<Op, D>;
-  if constexpr (!SlopeOf<Op, arity<Op>, 0>::constant) t.pull[0][0] = pull_loop<Op, F, 0>, t.pull[0][1] = pull_loop<Op, D, 0>;
+  if constexpr (!SlopeOf<Op, arity<Op>, 0>::constant)
+    t.pull[0][0] = pull_loop<Op, F, 0>, t.pull[0][1] = pull_loop<Op, D, 0>;
   if constexpr (arity<Op> == 2 && !SlopeOf<Op, arity<Op>, 1>::constant)
     t.pull[1][0] = pull_loop<Op, F, 1>, t.pull[1][1] = pull_loop<Op, D, 1>;
   if constexpr (requires { Op::integers; }) t.integer = integer_loop<Op, F>;
   return t;
 }();
 
-// Compiles a rule's loops for this object's instruction set. In the objects of the other sets the operator that follows the mark is
-// turned into a template that nobody instantiates.
+// Compiles a rule's loops for this object's instruction set. In the objects of the other sets the operator that follows
+// the mark is turned into a template that nobody instantiates.
 #if !defined(__x86_64__)
 #define WENGERT_LOOPS(Op) template struct Loops<Op, kernels::Baseline>;
 #elif defined(WENGERT_SIMD_AVX2) || defined(WENGERT_SIMD_AVX512)
-#define WENGERT_LOOPS(Op)                       \
-  template struct Loops<Op, kernels::Current>;  \
+#define WENGERT_LOOPS(Op)                      \
+  template struct Loops<Op, kernels::Current>; \
   template <class Never>
 #else
-#define WENGERT_LOOPS(Op)                             \
-  extern template struct Loops<Op, kernels::Avx2>;    \
-  extern template struct Loops<Op, kernels::Avx512>;  \
+#define WENGERT_LOOPS(Op)                            \
+  extern template struct Loops<Op, kernels::Avx2>;   \
+  extern template struct Loops<Op, kernels::Avx512>; \
   template struct Loops<Op, kernels::Baseline>;
 #endif
 
@@ -139,8 +142,10 @@ struct Pointwise1 {
       return s == 1 ? y_bar : s == 0 ? Tensor() : affine(y_bar, s, 0);
     } else {
       const Tensor& k = kept;
-      if (y_bar.tracked() || k.tracked()) return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
-      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), k.dtype(), {&y_bar, &k});
+      if (y_bar.tracked() || k.tracked())
+        return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
+      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), k.dtype(),
+                              {&y_bar, &k});
     }
   }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return vjp(arg<0>(), x_dot); }
@@ -171,27 +176,32 @@ struct Pointwise2 {
       const double s = op.slope(arg<I>());
       return s == 1 ? g : affine(g, s, 0);
     } else {
-      const Tensor &a = x0, &b = x1, &r = [&]() -> const Tensor& {
+      const Tensor &a = x0, &b = x1, &r = [&]() -> const Tensor & {
         if constexpr (keeps_result) return y;
         else return a;
       }();
       if (g.tracked() || a.tracked() || b.tracked())
         return scale(g, slope_at<I>(op, std::array<Term, 2>{Term(a), Term(b)}, Term(r)).as_tensor(a));
-      return detail::run_loop(loops_of<Op>().pull[I][g.dtype() == float64], &op, detail::result_shape(), g.dtype(), {&g, &a, &b, &r});
+      return detail::run_loop(loops_of<Op>().pull[I][g.dtype() == float64], &op, detail::result_shape(), g.dtype(),
+                              {&g, &a, &b, &r});
     }
   }
   template <int I>
-  Tensor vjp(arg<I>, const Tensor& y_bar) const { return sum_to(times_slope<I>(y_bar), detail::operand_shape(I)); }
+  Tensor vjp(arg<I>, const Tensor& y_bar) const {
+    return sum_to(times_slope<I>(y_bar), detail::operand_shape(I));
+  }
   template <int I>
-  Tensor jvp(arg<I>, const Tensor& x_dot) const { return expand(times_slope<I>(x_dot), detail::result_shape()); }
+  Tensor jvp(arg<I>, const Tensor& x_dot) const {
+    return expand(times_slope<I>(x_dot), detail::result_shape());
+  }
 };
 
 template <class Rule, class... X>
 Tensor record_pointwise(Rule&& rule, Tensor&& y, const X&... x) {
   if (!(x.tensor().tracked() || ...) || !recording() || !is_float(y.dtype())) return std::move(y);
   const Operand& first = std::get<0>(std::tie(x...));
-  auto* node = new detail::FixedNode<std::remove_cvref_t<Rule>, sizeof...(X), 1>(detail::place_of(first.where()), std::move(rule),
-                                                                                 {&x.tensor()...});
+  auto* node = new detail::FixedNode<std::remove_cvref_t<Rule>, sizeof...(X), 1>(detail::place_of(first.where()),
+                                                                                 std::move(rule), {&x.tensor()...});
   node->attach(y);
   return std::move(y);
 }
@@ -207,7 +217,8 @@ template <class Op>
 Tensor pointwise(Operand x0, Operand x1, Op op = {}) {
   Pointwise2<Op> rule{op, {}, {}, {}};
   const Shape shape = detail::broadcast(Op::name, x0, x1);
-  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape, detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where()));
+  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape,
+                          detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where()));
   return record_pointwise(std::move(rule), std::move(y), x0, x1);
 }
 

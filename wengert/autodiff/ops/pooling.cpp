@@ -93,8 +93,7 @@ struct MaxPool {
     const Tensor a = contiguous(x.detach());
     if (adaptive)
       kernels::adaptive_max_pool(x.dtype(), g, g.planes(x), numbers(a), numbers(y), static_cast<std::int32_t*>(at));
-    else
-      kernels::max_pool(x.dtype(), g, g.planes(x), numbers(a), numbers(y), at);
+    else kernels::max_pool(x.dtype(), g, g.planes(x), numbers(a), numbers(y), at);
     index = where_from;
     return y;
   }

@@ -12,7 +12,8 @@ using detail::operand_shape;
 
 int axis_of(std::string_view op, Operand x, int axis) {
   const int i = axis < 0 ? axis + x->rank() : axis;
-  if (i < 0 || i >= x->rank()) fail<ValueError>(x.where(), "{}: axis {} of a tensor with shape {}", op, axis, x->shape());
+  if (i < 0 || i >= x->rank())
+    fail<ValueError>(x.where(), "{}: axis {} of a tensor with shape {}", op, axis, x->shape());
   return i;
 }
 
@@ -43,7 +44,8 @@ void needs_float(std::string_view op, Operand x) {
 
 namespace {
 
-// Kept axes first, reduced ones last, as one matrix [outer, inner] or, where the reduced axes lead, [inner, outer] read by columns.
+// Kept axes first, reduced ones last, as one matrix [outer, inner] or, where the reduced axes lead, [inner, outer] read
+// by columns.
 Tensor reduce(kernels::Reduction what, const Tensor& x, std::uint32_t axes) {
   Tensor y = empty(reduced_shape(x.shape(), axes, false), x.dtype());
   if (!y.numel()) return y;
@@ -87,7 +89,8 @@ Tensor sum(Operand x, const Shape& axes, bool keep_dims) {
 }
 
 Tensor mean(Operand x, const Shape& axes, bool keep_dims) {
-  if (!is_float(x->dtype())) fail<TypeError>(x.where(), "mean: needs float32 or float64, got {}; convert with to()", x->dtype());
+  if (!is_float(x->dtype()))
+    fail<TypeError>(x.where(), "mean: needs float32 or float64, got {}; convert with to()", x->dtype());
   const Tensor s = sum(x, axes, keep_dims);
   const std::int64_t n = s.numel() ? x->numel() / s.numel() : 0;
   return affine(Operand(s, x.where()), 1.0 / static_cast<double>(n), 0);
@@ -137,8 +140,12 @@ Tensor extreme(Operand x, const Shape& axes, bool keep_dims) {
     fail<ShapeError>(x.where(), "{}: the largest or smallest of no entries, in shape {}", Rule::name, x->shape());
   return reshape(apply(Rule{mask, {}, {}}, x), wanted);
 }
-Tensor amax(Operand x, const Shape& axes, bool keep_dims) { return extreme<kernels::Reduction::max>(x, axes, keep_dims); }
-Tensor amin(Operand x, const Shape& axes, bool keep_dims) { return extreme<kernels::Reduction::min>(x, axes, keep_dims); }
+Tensor amax(Operand x, const Shape& axes, bool keep_dims) {
+  return extreme<kernels::Reduction::max>(x, axes, keep_dims);
+}
+Tensor amin(Operand x, const Shape& axes, bool keep_dims) {
+  return extreme<kernels::Reduction::min>(x, axes, keep_dims);
+}
 
 namespace {
 
@@ -151,7 +158,8 @@ Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, 
   order.push_back(axis);
   const Tensor rows = contiguous(permute(x->detach(), order));
   Tensor y = empty(reduced_shape(x->shape(), 1u << axis, keep_dims), int64);
-  kernels::index_of_extreme_rows(x->dtype(), largest, y.numel(), x->shape()[axis], Access::body(rows)->data, detail::fresh<std::int64_t>(y));
+  kernels::index_of_extreme_rows(x->dtype(), largest, y.numel(), x->shape()[axis], Access::body(rows)->data,
+                                 detail::fresh<std::int64_t>(y));
   return y;
 }
 

@@ -80,10 +80,8 @@ Tensor adaptive_avg_pool(Operand x, const Shape& size) {
     const std::int64_t in = x->shape()[x->rank() - g.spatial + i], out = size[i];
     Axis& a = g.axes[3 - g.spatial + i];
     a.in = in, a.out = out;
-    if (in % out == 0)
-      a.kernel = a.stride = in / out;
-    else
-      a.how = Sampling::adaptive;
+    if (in % out == 0) a.kernel = a.stride = in / out;
+    else a.how = Sampling::adaptive;
   }
   return apply(Resample<true>{g}, x);
 }

@@ -52,7 +52,8 @@ Tensor cumsum(Operand x, int axis, bool reverse) {
   return apply(CumSum{axis_of("cumsum", x, axis), reverse}, x);
 }
 
-// s_j = a_j s_(j-1) + b_j.  With t_j = a_(j+1) t_(j+1) + s_bar_j, a recurrence from the other end: b_bar = t, a_bar_j = t_j s_(j-1).
+// s_j = a_j s_(j-1) + b_j.  With t_j = a_(j+1) t_(j+1) + s_bar_j, a recurrence from the other end: b_bar = t, a_bar_j =
+// t_j s_(j-1).
 struct Recurrence {
   static constexpr std::string_view name = "recurrence";
   int axis = 0;
@@ -61,26 +62,31 @@ struct Recurrence {
   Tensor forward(const Tensor& factor, const Tensor& b) {
     const Tensor f = contiguous(factor.detach()), from = contiguous(b.detach());
     Tensor y = empty(b.shape(), b.dtype());
-    kernels::recurrence(b.dtype(), along(b.shape(), axis, reverse), Access::body(f)->data, Access::body(from)->data, Access::body(y)->data);
+    kernels::recurrence(b.dtype(), along(b.shape(), axis, reverse), Access::body(f)->data, Access::body(from)->data,
+                        Access::body(y)->data);
     a = factor, s = y;
     return y;
   }
   Tensor back(const Tensor& s_bar) const { return recurrence(moved(a, axis, !reverse), s_bar, axis, !reverse); }
   Tensor vjp(arg<0>, const Tensor& s_bar) const { return back(s_bar) * moved(s, axis, reverse); }
   Tensor vjp(arg<1>, const Tensor& s_bar) const { return back(s_bar); }
-  Tensor jvp(arg<0>, const Tensor& a_dot) const { return recurrence(a, a_dot * moved(s, axis, reverse), axis, reverse); }
+  Tensor jvp(arg<0>, const Tensor& a_dot) const {
+    return recurrence(a, a_dot * moved(s, axis, reverse), axis, reverse);
+  }
   Tensor jvp(arg<1>, const Tensor& b_dot) const { return recurrence(a, b_dot, axis, reverse); }
 };
 Tensor recurrence(Operand a, Operand b, int axis, bool reverse) {
   needs_float("recurrence", a);
   axis = axis_of("recurrence", a, axis);
-  if (!(a->shape() == b->shape())) fail<ShapeError>(a.where(), "recurrence: shapes differ: {} and {}", a->shape(), b->shape());
-  if (a->dtype() != b->dtype()) fail<TypeError>(a.where(), "recurrence: dtypes differ: {} and {}", a->dtype(), b->dtype());
+  if (!(a->shape() == b->shape()))
+    fail<ShapeError>(a.where(), "recurrence: shapes differ: {} and {}", a->shape(), b->shape());
+  if (a->dtype() != b->dtype())
+    fail<TypeError>(a.where(), "recurrence: dtypes differ: {} and {}", a->dtype(), b->dtype());
   return apply(Recurrence{axis, reverse, {}, {}}, a, b);
 }
 
-// y_j = x_1 ... x_j = x_j y_(j-1), which is a recurrence: x_bar_j = y_(j-1) t_j with t_j = x_(j+1) t_(j+1) + y_bar_j. Nothing is divided,
-// so zeros are exact.
+// y_j = x_1 ... x_j = x_j y_(j-1), which is a recurrence: x_bar_j = y_(j-1) t_j with t_j = x_(j+1) t_(j+1) + y_bar_j.
+// Nothing is divided, so zeros are exact.
 struct CumProd {
   static constexpr std::string_view name = "cumprod";
   int axis = 0;
@@ -89,12 +95,15 @@ struct CumProd {
   Tensor forward(const Tensor& a) {
     const Tensor from = contiguous(a.detach());
     Tensor r = empty(a.shape(), a.dtype());
-    kernels::running_product(a.dtype(), along(a.shape(), axis, reverse), Access::body(from)->data, Access::body(r)->data);
+    kernels::running_product(a.dtype(), along(a.shape(), axis, reverse), Access::body(from)->data,
+                             Access::body(r)->data);
     x = a, y = r;
     return r;
   }
   Tensor before() const { return moved(y, axis, reverse, 1); }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return before() * recurrence(moved(x, axis, !reverse), y_bar, axis, !reverse); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const {
+    return before() * recurrence(moved(x, axis, !reverse), y_bar, axis, !reverse);
+  }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return recurrence(x, before() * x_dot, axis, reverse); }
 };
 Tensor cumprod(Operand x, int axis, bool reverse) {
@@ -102,8 +111,8 @@ Tensor cumprod(Operand x, int axis, bool reverse) {
   return apply(CumProd{axis_of("cumprod", x, axis), reverse, {}, {}}, x);
 }
 
-// y_j = log(exp(x_1) + ... + exp(x_j)).  dy_j = exp(y_(j-1) - y_j) dy_(j-1) + exp(x_j - y_j) dx_j: a recurrence whose factors are at
-// most one, so nothing overflows.
+// y_j = log(exp(x_1) + ... + exp(x_j)).  dy_j = exp(y_(j-1) - y_j) dy_(j-1) + exp(x_j - y_j) dx_j: a recurrence whose
+// factors are at most one, so nothing overflows.
 struct LogCumSumExp {
   static constexpr std::string_view name = "logcumsumexp";
   int axis = 0;
@@ -111,7 +120,8 @@ struct LogCumSumExp {
   Tensor forward(const Tensor& a) {
     const Tensor from = contiguous(a.detach());
     Tensor r = empty(a.shape(), a.dtype());
-    kernels::running_logsumexp(a.dtype(), along(a.shape(), axis, false), Access::body(from)->data, Access::body(r)->data);
+    kernels::running_logsumexp(a.dtype(), along(a.shape(), axis, false), Access::body(from)->data,
+                               Access::body(r)->data);
     x = a, y = r;
     return r;
   }
@@ -122,7 +132,9 @@ struct LogCumSumExp {
     return where(none, nothing, exp(a - where(none, nothing, total)));
   }
   Tensor factors() const { return ratio(moved(y, axis, false)); }  // the first is never used
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return ratio(x) * recurrence(moved(factors(), axis, true), y_bar, axis, true); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const {
+    return ratio(x) * recurrence(moved(factors(), axis, true), y_bar, axis, true);
+  }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return recurrence(factors(), ratio(x) * x_dot, axis); }
 };
 Tensor logcumsumexp(Operand x, int axis) {
@@ -137,7 +149,8 @@ Indexed running_extreme(std::string_view op, bool largest, Operand x, int axis) 
   if (x->dtype() == boolean) fail<TypeError>(x.where(), "{}: not defined for bool; convert with to(x, int64)", op);
   const Tensor from = contiguous(x->detach());
   Tensor index = empty(x->shape(), int64);
-  kernels::running_extreme(x->dtype(), along(x->shape(), axis, false), largest, Access::body(from)->data, detail::fresh<std::int64_t>(index));
+  kernels::running_extreme(x->dtype(), along(x->shape(), axis, false), largest, Access::body(from)->data,
+                           detail::fresh<std::int64_t>(index));
   return {gather(x, axis, index), index};
 }
 

@@ -15,7 +15,8 @@ using detail::Access;
 namespace {
 
 const kernels::SoftmaxLoops& loops(DType dtype) {
-  static const kernels::SoftmaxLoops* both = kernels::dispatch([]<class Arch>() { return kernels::softmax_loops<Arch>(); });
+  static const kernels::SoftmaxLoops* both =
+      kernels::dispatch([]<class Arch>() { return kernels::softmax_loops<Arch>(); });
   return both[dtype == float64];
 }
 
@@ -125,7 +126,8 @@ struct LogSumExp {
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Tensor &a = x, &l = y;
     if (!plain(a, l) || y_bar.tracked()) return scale(reshape(y_bar, kept(a)), weights());
-    const Tensor rows = rows_along(a, axis), ls = rows_along(reshape(l, kept(a)), axis), bars = rows_along(reshape(y_bar, kept(a)), axis);
+    const Tensor rows = rows_along(a, axis), ls = rows_along(reshape(l, kept(a)), axis),
+                 bars = rows_along(reshape(y_bar, kept(a)), axis);
     Tensor r = empty(rows.shape(), a.dtype());
     if (r.numel()) run(loops(a.dtype()).logsumexp_vjp, l.numel(), rows.shape().back(), {&rows, &ls, &bars}, {&r});
     return axis == a.rank() - 1 ? r : contiguous(transpose(r, axis, -1));
@@ -136,8 +138,8 @@ Tensor logsumexp(Operand x, int axis, bool keep_dims) {
   return apply(LogSumExp{checked_axis("logsumexp", x, axis), keep_dims, {}, {}}, x);
 }
 
-// loss = mean(log(sum(exp(x_i))) - x_i[label_i]).  x_bar = (softmax(x) - one_hot(labels)) loss_bar / n, in one pass from x and two
-// numbers a row; those are constants there, so a derivative of the derivative starts from x again.
+// loss = mean(log(sum(exp(x_i))) - x_i[label_i]).  x_bar = (softmax(x) - one_hot(labels)) loss_bar / n, in one pass
+// from x and two numbers a row; those are constants there, so a derivative of the derivative starts from x again.
 struct SoftmaxCrossEntropy {
   static constexpr std::string_view name = "softmax_cross_entropy";
   Saved x, labels;
@@ -176,12 +178,17 @@ struct SoftmaxCrossEntropy {
 Tensor softmax_cross_entropy(Operand logits, Operand labels) {
   const Shape& s = logits->shape();
   if (!is_float(logits->dtype())) [[unlikely]]
-    fail<TypeError>(logits.where(), "softmax_cross_entropy: logits must be float32 or float64, got {}", logits->dtype());
+    fail<TypeError>(logits.where(), "softmax_cross_entropy: logits must be float32 or float64, got {}",
+                    logits->dtype());
   if (labels->dtype() != int64) [[unlikely]]
-    fail<TypeError>(logits.where(), "softmax_cross_entropy: labels must be int64 class numbers, got {}; convert with to()", labels->dtype());
+    fail<TypeError>(logits.where(),
+                    "softmax_cross_entropy: labels must be int64 class numbers, got {}; convert with to()",
+                    labels->dtype());
   if (s.rank() != 2 || !(labels->shape() == Shape{s[0]})) [[unlikely]]
-    fail<ShapeError>(logits.where(), "softmax_cross_entropy: needs logits [n, k] and labels [n], got {} and {}", s, labels->shape());
-  if (s[0] == 0) [[unlikely]] fail<ShapeError>(logits.where(), "softmax_cross_entropy: the mean of no rows, got logits {}", s);
+    fail<ShapeError>(logits.where(), "softmax_cross_entropy: needs logits [n, k] and labels [n], got {} and {}", s,
+                     labels->shape());
+  if (s[0] == 0) [[unlikely]]
+    fail<ShapeError>(logits.where(), "softmax_cross_entropy: the mean of no rows, got logits {}", s);
   const std::int64_t* label = detail::data<std::int64_t>(labels);
   for (std::int64_t i = 0; i < s[0]; ++i)
     if (const std::int64_t c = label[i * labels->strides()[0]]; c < 0 || c >= s[1]) [[unlikely]]

@@ -84,8 +84,8 @@ Tensor stddev(Operand x, const Shape& axes, double correction, bool keep_dims) {
   return root(var(x, axes, correction, keep_dims), 0.5, by);
 }
 
-// x_1 ... x_n along the last axis.  The derivative by one factor is the product of those before it and those after it: no division, so
-// zeros are exact, and running products can be differentiated again.
+// x_1 ... x_n along the last axis.  The derivative by one factor is the product of those before it and those after it:
+// no division, so zeros are exact, and running products can be differentiated again.
 struct Prod {
   static constexpr std::string_view name = "prod";
   Saved x;
