@@ -10,6 +10,7 @@
 #include "wengert/autodiff/tensor.h"
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace wengert {
@@ -367,6 +368,82 @@ WENGERT_API Tensor softmax_cross_entropy(Operand logits, Operand labels);
 WENGERT_API Tensor matmul(Operand x, Operand w);
 /// x W^T + bias.  x [.., in], weight [out, in], bias [out] or undefined -> [.., out].
 WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias);
+/// @}
+
+/// @name Normalisation. Gains and biases may be undefined. Variances divide by n and take two passes. ShapeError where
+/// sizes do not fit.
+/// @name Products of tensors
+/// @{
+/// Einstein's sum: operands' axes carry letters, and those that the result does not have are summed over: "ij,jk->ik",
+/// "bij->bji", "ii->".
+/// "..." stands for leading axes that broadcast. Without "->" the result has the letters that occur once, in
+/// alphabetical order. Contracted two by two, the cheapest first, as matrix products.  ValueError for a formula,
+/// ShapeError for sizes that do not fit.
+WENGERT_API Tensor einsum(std::string_view formula, const std::vector<Tensor>& x, Where = Where::current());
+/// Sum over pairs of axes: x's axes[k] with y's other_axes[k]; the axes left over of x, then those of y.
+WENGERT_API Tensor tensordot(Operand x, Operand y, const Shape& axes, const Shape& other_axes);
+/// x_i y_i summed, for vectors; x_i y_j.
+WENGERT_API Tensor dot(Operand x, Operand y);
+WENGERT_API Tensor outer(Operand x, Operand y);
+/// Kronecker's product: blocks x_ij y; of any equal rank.
+WENGERT_API Tensor kron(Operand x, Operand y);
+/// x cross y along an axis of size three; broadcasting.
+WENGERT_API Tensor cross(Operand x, Operand y, int axis = -1);
+/// Sum of the diagonals of the last two axes.
+WENGERT_API Tensor trace(Operand x);
+/// a^n for square matrices; n < 0 inverts first.
+WENGERT_API Tensor matrix_power(Operand a, int n);
+/// a_1 a_2 ... a_n in the cheapest order; the first may be a row, the last a column vector.
+WENGERT_API Tensor multi_dot(const std::vector<Tensor>& a, Where = Where::current());
+/// norm(x_i - y_j, p) for all pairs of rows.  x [.., m, d], y [.., n, d] -> [.., m, n].
+WENGERT_API Tensor cdist(Operand x, Operand y, double p = 2);
+/// @}
+
+/// @name Systems of equations and decompositions: the last two axes are matrices, those before them a batch. float32
+/// and float64.
+/// @{
+/// a x = b.  a [.., n, n], b [.., n, k]; b is a vector when it is [n] or has the shape of a without the last axis.
+/// b_bar = a^-T x_bar, a_bar = -b_bar x^T.  ValueError naming the matrix of the batch that is singular.
+WENGERT_API Tensor solve(Operand a, Operand b);
+struct TriangularOptions {
+  bool upper = false;  ///< which half of a counts; the other is not looked at
+  bool left = true;    ///< a x = b; otherwise x a = b
+  bool unit = false;   ///< the diagonal counts as ones
+};
+WENGERT_API Tensor solve_triangular(Operand a, Operand b, TriangularOptions = {});
+/// ValueError naming the matrix that is singular.
+WENGERT_API Tensor inverse(Operand a);
+/// Lower triangular l with a = l l^T, from the lower half of a; the gradient is symmetric.  ValueError unless a is
+/// positive definite.
+WENGERT_API Tensor cholesky(Operand a);
+/// vjp: det a^-T; where a is singular its matrix of cofactors, from the singular values.
+WENGERT_API Tensor det(Operand a);
+struct SignedLog {
+  Tensor sign, log_abs;
+};
+/// Sign (no derivative) and logarithm of |det a|.
+WENGERT_API SignedLog slogdet(Operand a);
+/// log(det a); NaN where it is negative.
+WENGERT_API Tensor logdet(Operand a);
+struct QR {
+  Tensor q, r;
+};
+/// a [m, n] = q r with orthonormal columns of q [m, k] and r [k, n] upper triangular with a diagonal >= 0, k = min(m,
+/// n).
+WENGERT_API QR qr(Operand a);
+struct SVD {
+  Tensor u, s, vt;
+};
+/// a [m, n] = u diag(s) vt: u [m, k], s [k] descending, vt [k, n], k = min(m, n).  Derivatives of u and vt are finite
+/// only where singular values differ.  ValueError for NaN or infinity.
+WENGERT_API SVD svd(Operand a);
+WENGERT_API Tensor svdvals(Operand a);
+struct Eigen {
+  Tensor values, vectors;
+};
+/// a = v diag(w) v^T for symmetric a, from its lower half; w ascending. The gradient is symmetric.
+WENGERT_API Eigen eigh(Operand a);
+WENGERT_API Tensor eigvalsh(Operand a);
 /// @}
 
 /// @name Normalisation. Gains and biases may be undefined. Variances divide by n and take two passes. ShapeError where

@@ -36,6 +36,9 @@ struct Around {
 /// TypeError unless x is float32 or float64.
 void needs_float(std::string_view op, Operand x);
 
+/// For every entry of the last axis the product of all others, without a division.
+Tensor product_of_others(const Tensor& x);
+
 namespace detail {
 /// The common shape of two operands of equal dtype. ShapeError, TypeError.
 Shape broadcast(std::string_view op, Operand x, Operand y);

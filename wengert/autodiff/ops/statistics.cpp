@@ -84,6 +84,17 @@ Tensor stddev(Operand x, const Shape& axes, double correction, bool keep_dims) {
   return root(var(x, axes, correction, keep_dims), 0.5, by);
 }
 
+Tensor product_of_others(const Tensor& x) {
+  const std::int64_t n = x.size(-1);
+  if (n == 0) return x;
+  Shape one = x.shape();
+  one[one.rank() - 1] = 1;
+  const Tensor start = ones(one, x.dtype());
+  const Tensor before = cat({start, narrow(cumprod(x, -1), -1, 0, n - 1)}, -1);
+  const Tensor after = cat({narrow(cumprod(x, -1, true), -1, 1, n - 1), start}, -1);
+  return before * after;
+}
+
 // x_1 ... x_n along the last axis.  The derivative by one factor is the product of those before it and those after it:
 // no division, so zeros are exact, and running products can be differentiated again.
 struct Prod {
@@ -95,19 +106,8 @@ struct Prod {
     if (n == 0) return ones(reduced_shape(a.shape(), 1u << (a.rank() - 1), false), a.dtype());
     return contiguous(select(cumprod(a.detach(), -1), -1, n - 1));
   }
-  Tensor others() const {
-    const Tensor& a = x;
-    const std::int64_t n = a.size(-1);
-    if (n == 0) return a;
-    Shape one = a.shape();
-    one[one.rank() - 1] = 1;
-    const Tensor start = ones(one, a.dtype());
-    const Tensor before = cat({start, narrow(cumprod(a, -1), -1, 0, n - 1)}, -1);
-    const Tensor after = cat({narrow(cumprod(a, -1, true), -1, 1, n - 1), start}, -1);
-    return before * after;
-  }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return unsqueeze(y_bar, -1) * others(); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return sum(x_dot * others(), {-1}); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return unsqueeze(y_bar, -1) * product_of_others(x); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return sum(x_dot * product_of_others(x), {-1}); }
 };
 Tensor prod(Operand x, const Shape& axes, bool keep_dims) {
   const CalledBy by(x);
