@@ -206,6 +206,26 @@ TEST_CASE("maximum and relu: a NaN is the result") {
   CHECK(std::isnan(maximum(zeros({1}), nan).item()));
 }
 
+TEST_CASE("elementary functions: right up to the ends of the range, in both dtypes") {
+  CHECK(exp(scalar(709.7, float64)).item() == doctest::Approx(std::exp(709.7)).epsilon(1e-15));
+  CHECK(exp(scalar(88.5)).item() == doctest::Approx(std::exp(88.5f)).epsilon(1e-7));
+  CHECK(std::isinf(exp(scalar(710, float64)).item()));
+  CHECK(exp(scalar(-745, float64)).item() == std::exp(-745.0));
+  CHECK(exp2(scalar(1023.5, float64)).item() == std::exp2(1023.5));
+  CHECK(expm1(scalar(709.7, float64)).item() == doctest::Approx(std::exp(709.7)).epsilon(1e-15));
+  CHECK(log(scalar(1e-320, float64)).item() == doctest::Approx(std::log(1e-320)).epsilon(1e-15));
+  CHECK(erf(scalar(1e300, float64)).item() == 1);
+  CHECK(std::isnan(erf(scalar(NAN, float64)).item()));
+  CHECK(erfc(scalar(20, float64)).item() == doctest::Approx(std::erfc(20.0)).epsilon(1e-15));
+  CHECK(std::isnan(acosh(scalar(-1e22, float64)).item()));
+  CHECK(hypot(scalar(1e200, float64), scalar(1e200, float64)).item() ==
+        doctest::Approx(std::sqrt(2) * 1e200).epsilon(1e-15));
+  const double inf = INFINITY;
+  for (double y : {0.0, -0.0, 1.0, inf, -inf})
+    for (double x : {0.0, -0.0, -1.0, inf, -inf})
+      CHECK(atan2(scalar(y, float64), scalar(x, float64)).item() == doctest::Approx(std::atan2(y, x)).epsilon(1e-15));
+}
+
 TEST_CASE("int64 arithmetic is exact") {
   const Tensor x = from(std::vector<std::int64_t>{std::int64_t{1} << 60, -3, 7}, {3});
   CHECK((x + x).to_vector<std::int64_t>() == std::vector<std::int64_t>{std::int64_t{1} << 61, -6, 14});

@@ -67,6 +67,10 @@ struct Results : std::vector<Tensor> {
   Results(std::initializer_list<Tensor> t) : vector(t) {}
   Results(std::vector<Tensor> t) : vector(std::move(t)) {}
 };
+/// A scalar as a vector of one, and back: the library has no axis 0 of a scalar, PyTorch has.
+inline Tensor lifted(const Tensor& x) { return x.rank() ? x : reshape(x, {1}); }
+inline Tensor lowered(const Tensor& y, const Tensor& x) { return x.rank() ? y : reshape(y, Shape()); }
+
 using Call = Results (*)(const Args&);
 using Table = std::map<std::string, Call>;
 

@@ -32,12 +32,8 @@ Results batch_normed(const Args& a) {
 
 // x1 W x2 + b for each of the weight's matrices.
 Tensor bilinear(const Args& a) {
-  const Tensor x1 = a["input1"], x2 = a["input2"];
-  const Tensor y = sum(unsqueeze(matmul(unsqueeze(unsqueeze(x1, -2), -2), a["weight"]), -2) *
-                           unsqueeze(unsqueeze(unsqueeze(x2, -2), -2), -2),
-                       {-1});
-  const Tensor flat = reshape(y, {x1.size(0), a["weight"].size(0)});
-  return a.maybe("bias").defined() ? flat + a["bias"] : flat;
+  const Tensor y = einsum("...i,oij,...j->...o", {a["input1"], a["weight"], a["input2"]});
+  return a.maybe("bias").defined() ? y + a["bias"] : y;
 }
 
 Results attended(const Args& a) {

@@ -8,9 +8,6 @@ namespace golden {
 
 namespace {
 
-// A scalar has no axes here; PyTorch lets it be a vector of one.
-Tensor lifted(const Tensor& x) { return x.rank() ? x : reshape(x, {1}); }
-Tensor lowered(const Tensor& y, const Tensor& x) { return x.rank() ? y : reshape(y, Shape()); }
 Results both(const Indexed& y, const Tensor& x) { return {lowered(y.values, x), lowered(y.indices, x)}; }
 
 Tensor along_or_flat(Tensor (*f)(Operand, int, bool), const Args& a) {

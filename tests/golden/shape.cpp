@@ -19,10 +19,7 @@ Tensor squeeze_all(Tensor x) {
   return x;
 }
 
-// A scalar has no axes here; PyTorch lets it be a vector of one.
-Tensor lifted(const Tensor& x) { return x.rank() ? x : reshape(x, {1}); }
-Tensor lowered(const Tensor& y, const Tensor& x) { return x.rank() ? y : reshape(y, Shape()); }
-Results both(const Indexed& y) { return {y.values, y.indices}; }
+Results both(const Indexed& y, const Tensor& x) { return {lowered(y.values, x), lowered(y.indices, x)}; }
 
 // One entry for each leading axis: null, an integer, or [start, stop, step] with nulls.
 Tensor sliced(Tensor x, const Json& slices) {
@@ -95,11 +92,11 @@ void add_shape(Table& t) {
                                      : take_along(reshape(a.input(), {-1}), 0, reshape(a["index"], {-1})));
   ROW(scatter_add,
       lowered(scatter_add(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
-  ROW(scatter, scatter(a.input(), a.integer("dim"), a["index"], a["src"]));
+  ROW(scatter, lowered(scatter(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
   ROW(index_add, a.input() + a.number("alpha") * lowered(index_add(lifted(a.input()).shape(), a.integer("dim"),
                                                                    lifted(a["index"]), lifted(a["source"])),
                                                          a.input()));
-  ROW(flip, flip(a.input(), a.shape("dims")));
+  ROW(flip, a.shape("dims").empty() ? a.input() : flip(a.input(), a.shape("dims")));
   ROW(roll, rolled(a.input(), a));
   ROW(pad, padded(a));
   ROW(repeat, repeat(a.input(), a.shape("repeats")));
@@ -107,8 +104,8 @@ void add_shape(Table& t) {
   ROW(repeat_interleave, repeated(a));
   ROW(masked_fill, masked_fill(a.input(), a["mask"], a.number("value")));
   ROW(masked_select, masked_select(a.input(), a["mask"]));
-  ROW(sort, both(sort(a.input(), a.integer("dim"), a.flag("descending"))));
-  ROW(topk, both(topk(a.input(), a.integer("k"), a.integer("dim"), a.flag("largest"))));
+  ROW(sort, both(sort(lifted(a.input()), a.integer("dim"), a.flag("descending")), a.input()));
+  ROW(topk, both(topk(lifted(a.input()), a.integer("k"), a.integer("dim"), a.flag("largest")), a.input()));
   ROW(one_hot, one_hot(a.input(), a.integer("num_classes"), int64));
   ROW(diag, diag(a.input(), a.integer("diagonal")));
   ROW(diagonal, diagonal(a.input(), a.integer("offset"), a.integer("dim1"), a.integer("dim2")));

@@ -169,8 +169,8 @@ struct Remainder {
   static constexpr std::string_view name = "remainder";
   static constexpr double low1 = 0.5;
   template <class T> static T value(T x, T y) {
-    const T r = fmod(x, y);
-    return select(r * y < T(0), r + y, r);
+    const T r = fmod(x, y), moved = r + y;
+    return select(r > T(0), select(y < T(0), moved, r), select(r < T(0), select(y > T(0), moved, r), r));
   }
   static double slope(arg<0>) { return 1; }
   template <class T> static T slope_x(arg<1>, T x, T y) { return -floor(x / y); }

@@ -99,9 +99,9 @@ WENGERT_API Tensor sinh(Operand x);
 WENGERT_API Tensor cosh(Operand x);
 WENGERT_API Tensor tanh(Operand x);
 WENGERT_API Tensor asinh(Operand x);
-WENGERT_API Tensor acosh(Operand x);  ///< NaN below 1
-WENGERT_API Tensor atanh(Operand x);  ///< NaN outside [-1, 1]
-WENGERT_API Tensor erf(Operand x);
+WENGERT_API Tensor acosh(Operand x);    ///< NaN below 1
+WENGERT_API Tensor atanh(Operand x);    ///< NaN outside [-1, 1]
+WENGERT_API Tensor erf(Operand x);      ///< float64: to 1.5e-14, relatively
 WENGERT_API Tensor erfc(Operand x);     ///< 1 - erf(x), exact where it is small
 WENGERT_API Tensor lgamma(Operand x);   ///< log |Gamma(x)|
 WENGERT_API Tensor digamma(Operand x);  ///< the slope of lgamma; NaN at 0, -1, -2, ...
