@@ -20,7 +20,7 @@ Tensor take(const std::vector<char>& bytes, std::size_t begin, std::size_t end, 
   if (begin > end || end > bytes.size() || (end - begin) % sizeof(T))
     throw std::runtime_error("data_offsets outside the file");
   std::vector<T> numbers((end - begin) / sizeof(T));
-  std::memcpy(numbers.data(), bytes.data() + begin, end - begin);
+  if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data() + begin, end - begin);
   return from(numbers, shape);
 }
 
