@@ -132,16 +132,7 @@ void Tensor::assign(const Tensor& from, Where where) {
   else kernels::scatter(Access::body(source)->data, body_->data, size_of(dtype()), shape(), strides());
 }
 
-template <Element T>
-std::vector<T> Tensor::to_vector(Where where) const {
-  const Tensor x = contiguous(detach());
-  auto numbers = x.read<T>(where);
-  return std::vector<T>(numbers.begin(), numbers.end());
-}
-template std::vector<float> Tensor::to_vector<float>(Where) const;
-template std::vector<double> Tensor::to_vector<double>(Where) const;
-template std::vector<std::int64_t> Tensor::to_vector<std::int64_t>(Where) const;
-template std::vector<bool> Tensor::to_vector<bool>(Where) const;
+Tensor Tensor::packed() const { return contiguous(detach()); }
 
 double Tensor::item(Where where) const {
   if (numel() != 1) fail<ShapeError>(where, "item: needs one element, got {}", shape());
@@ -219,18 +210,13 @@ Tensor eye(std::int64_t n, DType dtype) {
   return t;
 }
 
-template <Element T>
-Tensor from(std::span<const T> values, const Shape& shape, Where where) {
-  Tensor t = empty(shape, dtype_of<T>);
-  if (t.numel() != static_cast<std::int64_t>(values.size()))
-    fail<ShapeError>(where, "from: shape {} has {} elements, got {} values", shape, t.numel(), values.size());
-  std::copy(values.begin(), values.end(), detail::fresh<T>(t));
+Tensor detail::copied(const void* values, std::size_t count, DType dtype, const Shape& shape, Where where) {
+  Tensor t = empty(shape, dtype);
+  if (t.numel() != static_cast<std::int64_t>(count))
+    fail<ShapeError>(where, "from: shape {} has {} elements, got {} values", shape, t.numel(), count);
+  if (count) std::memcpy(Access::body(t)->data, values, count * size_of(dtype));
   return t;
 }
-template WENGERT_API Tensor from(std::span<const float>, const Shape&, Where);
-template WENGERT_API Tensor from(std::span<const double>, const Shape&, Where);
-template WENGERT_API Tensor from(std::span<const std::int64_t>, const Shape&, Where);
-template WENGERT_API Tensor from(std::span<const bool>, const Shape&, Where);
 
 Tensor tensor(std::initializer_list<double> values, DType dtype) {
   return to(from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}),

@@ -117,7 +117,11 @@ class WENGERT_API Tensor {
   double item(Where = Where::current()) const;
   /// Every element in row-major order. TypeError when T is not the dtype (float, double, std::int64_t, bool).
   template <Element T>
-  std::vector<T> to_vector(Where = Where::current()) const;
+  std::vector<T> to_vector(Where where = Where::current()) const {
+    const Tensor x = packed();
+    const auto numbers = x.template read<T>(where);
+    return {numbers.begin(), numbers.end()};
+  }
   /// The numbers in row-major order, without a copy. TypeError as above; ShapeError unless is_contiguous().
   template <Element T>
   std::span<const T> read(Where where = Where::current()) const {
@@ -155,6 +159,7 @@ class WENGERT_API Tensor {
     return body_;
   }
   [[noreturn]] static void no_value();
+  Tensor packed() const;  // the same numbers in row-major order, off the tape
   const void* numbers(DType, Where) const;
   void* numbers_to_change(DType, Where);
 
@@ -214,6 +219,9 @@ T* fresh(Tensor& t) {
   return static_cast<T*>(Access::body(t)->data);
 }
 
+// What the library exports is no template: compilers do not agree on the names of constrained ones.
+WENGERT_API Tensor copied(const void* values, std::size_t count, DType, const Shape&, Where);
+
 }  // namespace detail
 
 /// Numbers, dtype and shape for people to read: "[[1, 2],\n [3, 4]]  float32 [2, 2]". Large tensors are shortened.
@@ -233,7 +241,9 @@ WENGERT_API Tensor eye(std::int64_t n, DType = float32);
 inline Tensor scalar(double value, DType dtype = float32) { return full({}, value, dtype); }
 /// Copies `values`, row-major. ShapeError when their number is not that of the shape.
 template <Element T>
-Tensor from(std::span<const T> values, const Shape&, Where = Where::current());
+Tensor from(std::span<const T> values, const Shape& shape, Where where = Where::current()) {
+  return detail::copied(values.data(), values.size(), dtype_of<T>, shape, where);
+}
 template <Element T>
 Tensor from(const std::vector<T>& values, const Shape& shape, Where where = Where::current())
     requires(!std::same_as<T, bool>) {
