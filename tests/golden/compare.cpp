@@ -1,6 +1,7 @@
 #include "golden.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -86,11 +87,7 @@ class Report {
   std::vector<std::string> sentences_;
 };
 
-const Tensor& find(const Data& data, const Json& name) {
-  const auto it = data.find(name.get<std::string>());
-  if (it == data.end()) throw std::runtime_error("the data file has no tensor " + name.get<std::string>());
-  return it->second;
-}
+const Tensor& find(const Data& data, const Json& name) { return data.at(name.get<std::string>()); }
 
 Tensor inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   Tensor total;
@@ -193,7 +190,10 @@ std::vector<std::string> run_operator(const Json& one, const Data& data, Call ca
     }
     if (!c.x.empty() && !c.y.empty()) check_derivatives(c);
   });
-  return c.report.take();
+  auto wrong = c.report.take();
+  if (!wrong.empty() && !args.unread().empty())
+    wrong.push_back(fmt::format("(nothing was done with: {})", fmt::join(args.unread(), ", ")));
+  return wrong;
 }
 
 namespace {

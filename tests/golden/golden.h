@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -17,14 +18,21 @@ namespace golden {
 
 using namespace wengert;
 using Json = nlohmann::json;
-using Data = std::map<std::string, Tensor>;
+
+/// The tensors of a file; for one that cannot be read, what is wrong with it.
+struct Data {
+  std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::string> broken;
+  /// Throws when there is no such tensor.
+  const Tensor& at(const std::string& name) const;
+};
 
 /// A case that the library does not cover, and why.
 struct Unsupported : std::runtime_error {
   using runtime_error::runtime_error;
 };
 
-/// All tensors of a safetensors file.
+/// All tensors of a safetensors file. Throws when it is not one.
 Data read_data(const std::string& path);
 Json read_json(const std::string& path);
 
@@ -55,10 +63,13 @@ class Args {
   /// A list of integers; one integer is a list of one, null an empty list.
   Shape shape(const std::string& attr) const;
   std::vector<std::int64_t> integers(const std::string& attr) const;
+  /// Attributes and tensors that the call never looked at.
+  std::vector<std::string> unread() const;
 
  private:
   const Json& attrs_;
   std::vector<std::pair<std::string, Tensor>> tensors_;
+  mutable std::set<std::string> read_;
 };
 
 /// One tensor or several.

@@ -1,6 +1,8 @@
 #include "golden.h"
 #include "wengert/nn/nn.h"
 
+#include <algorithm>
+
 namespace golden {
 
 #define ROW(name, call) t[#name] = [](const Args& a) -> Results { return call; }
@@ -39,14 +41,34 @@ Tensor together(const Args& a, Tensor (*f)(Operand, Operand, More...), More... m
 // PyTorch takes a variance for each row, too.
 Tensor variance(const Args& a) { return a["var"].rank() + 1 == a.input().rank() ? unsqueeze(a["var"], -1) : a["var"]; }
 
-const Args& without(const char* input, const Args& a) {
-  if (a.maybe(input).defined()) throw Unsupported(std::string("no ") + input + " here");
-  return a;
+Tensor reduced(const Tensor& y, nn::Reduction r) {
+  return r == nn::Reduction::none ? y : r == nn::Reduction::sum ? sum(y) : mean(y);
+}
+
+// PyTorch takes a factor for each class, too: that of the row's label.
+Tensor margins(const Args& a) {
+  const Tensor weight = a.maybe("weight"), labels = a["target"];
+  auto loss = [&](nn::Reduction r) {
+    return nn::multi_margin(a.input(), labels, a.number("p"), a.number("margin"), r);
+  };
+  return weight.defined() ? reduced(take(weight, labels) * loss(nn::Reduction::none), how(a)) : loss(how(a));
+}
+
+// PyTorch takes all targets one after the other in a vector, too.
+Tensor rows_of_targets(const Tensor& targets, const Tensor& lengths) {
+  if (targets.rank() == 2) return targets;
+  const auto n = lengths.to_vector<std::int64_t>(), all = targets.to_vector<std::int64_t>();
+  const std::int64_t longest = n.empty() ? 0 : *std::max_element(n.begin(), n.end());
+  std::vector<std::int64_t> rows(n.size() * std::size_t(longest));
+  for (std::size_t i = 0, at = 0; i < n.size(); ++i)
+    for (std::int64_t k = 0; k < n[i]; ++k) rows.at(i * std::size_t(longest) + std::size_t(k)) = all.at(at++);
+  return from(rows, {std::int64_t(n.size()), longest});
 }
 
 Tensor temporal(const Args& a) {
-  if (a["targets"].rank() != 2) throw Unsupported("ctc_loss: targets of all rows in one vector");
-  return nn::ctc(a["logits"], a["targets"], a["input_lengths"], a["target_lengths"], a.integer("blank"), how(a));
+  const Tensor lengths = a["target_lengths"];
+  return nn::ctc(a["logits"], rows_of_targets(a["targets"], lengths), a["input_lengths"], lengths, a.integer("blank"),
+                 how(a));
 }
 
 }  // namespace
@@ -78,8 +100,7 @@ void add_loss(Table& t) {
   ROW(gaussian_nll_loss, nn::gaussian_nll(a.input(), a["target"], variance(a),
                                           {.full = a.flag("full"), .eps = a.number("eps"), .reduction = how(a)}));
   ROW(soft_margin_loss, nn::soft_margin(a.input(), a["target"], how(a)));
-  ROW(multi_margin_loss,
-      nn::multi_margin(without("weight", a).input(), a["target"], a.number("p"), a.number("margin"), how(a)));
+  ROW(multi_margin_loss, margins(a));
   ROW(ctc_loss, temporal(a));
 }
 

@@ -11,7 +11,8 @@ Tensor layer_normed(const Args& a) {
   if (a.maybe("weight").defined()) return layer_norm(a.input(), a["weight"], a.maybe("bias"), a.number("eps"));
   Shape axes;
   for (int i = 1; i <= a.shape("normalized_shape").rank(); ++i) axes.push_back(-i);
-  return standardize(a.input(), axes, a.number("eps"));
+  const Tensor y = standardize(a.input(), axes, a.number("eps"));
+  return a.maybe("bias").defined() ? y + a["bias"] : y;
 }
 
 Results batch_normed(const Args& a) {
@@ -48,7 +49,8 @@ Tensor along(Tensor (*f)(Operand, int), const Args& a) {
 
 std::optional<std::int64_t> padding(const Args& a) {
   if (!a.given("padding_idx")) return {};
-  return a.integer("padding_idx");
+  const std::int64_t i = a.integer("padding_idx");
+  return i < 0 ? i + a["weight"].size(0) : i;
 }
 
 }  // namespace

@@ -40,9 +40,9 @@ Tensor sliced(Tensor x, const Json& slices) {
 
 Tensor rolled(Tensor x, const Args& a) {
   const auto shifts = a.integers("shifts");
-  if (!a.given("dims")) return reshape(roll(reshape(x, {-1}), shifts[0], 0), x.shape());
+  if (!a.given("dims")) return reshape(roll(reshape(x, {-1}), shifts.at(0), 0), x.shape());
   const auto dims = a.integers("dims");
-  for (std::size_t i = 0; i < dims.size(); ++i) x = roll(x, shifts[i], int(dims[i]));
+  for (std::size_t i = 0; i < dims.size(); ++i) x = roll(x, shifts.at(i), int(dims[i]));
   return x;
 }
 
@@ -63,6 +63,12 @@ Tensor padded(const Args& a) {
 Tensor repeated(const Args& a) {
   if (a.given("dim")) return repeat_interleave(a.input(), a.integer("repeats"), a.integer("dim"));
   return repeat_interleave(reshape(a.input(), {-1}), a.integer("repeats"), 0);
+}
+
+// A negative start counts from the end.
+std::int64_t from_front(const Args& a) {
+  const std::int64_t start = a.integer("start");
+  return start < 0 ? start + a.input().size(a.integer("dim")) : start;
 }
 
 }  // namespace
@@ -114,7 +120,7 @@ void add_shape(Table& t) {
   ROW(triu, triu(a.input(), a.integer("diagonal")));
   ROW(unfold_dim, sliding_windows(a.input(), a.integer("dim"), a.integer("size"), a.integer("step")));
   ROW(select, select(a.input(), a.integer("dim"), a.integer("index")));
-  ROW(narrow, narrow(a.input(), a.integer("dim"), a.integer("start"), a.integer("length")));
+  ROW(narrow, narrow(a.input(), a.integer("dim"), from_front(a), a.integer("length")));
 }
 
 }  // namespace golden
