@@ -5,18 +5,32 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <set>
 
 namespace {
-std::set<std::string>& checked() {
-  static std::set<std::string> names;
+// For each rule what it was checked with.
+std::map<std::string, std::set<std::string>>& checked() {
+  static std::map<std::string, std::set<std::string>> names;
   return names;
 }
 }  // namespace
 
 namespace wengert::test {
 
-void remember(const std::vector<std::string>& rules) { checked().insert(rules.begin(), rules.end()); }
+void remember(const std::vector<std::string>& rules, const std::vector<Tensor>& x) {
+  bool empty = false, single = false;
+  for (const Tensor& t : x) {
+    empty |= t.numel() == 0;
+    for (int i = 0; i < t.rank(); ++i) single |= t.size(i) == 1;
+  }
+  for (const std::string& rule : rules) {
+    auto& with = checked()[rule];
+    with.insert("any");
+    if (empty) with.insert("empty");
+    if (single) with.insert("single");
+  }
+}
 
 Tensor random(const Shape& shape, double low, double high, std::uint64_t seed) {
   Tensor x = zeros(shape, float64);
@@ -34,7 +48,8 @@ int main(int argc, char** argv) {
   const int result = doctest::Context(argc, argv).run();
   if (const char* file = std::getenv("WENGERT_CHECKED_RULES")) {  // read by tests/rules
     std::ofstream out(file);
-    for (auto& name : checked()) out << name << '\n';
+    for (auto& [name, with] : checked())
+      for (auto& what : with) out << what << ' ' << name << '\n';
   }
   return result;
 }

@@ -12,13 +12,14 @@
 
 namespace wengert::test {
 
-void remember(const std::vector<std::string>& rules);
+/// Rules that went through the harness with these operands.
+void remember(const std::vector<std::string>& rules, const std::vector<Tensor>& x);
 
 /// Fails the test with the harness' own words.
 template <class F>
 void check_rule(const F& f, const std::vector<Tensor>& x, const CheckOptions& options = {}) {
   const CheckReport report = check(f, x, options);
-  remember(report.rules);
+  remember(report.rules, x);
   CHECK_MESSAGE(report.passed(), report.text());
 }
 

@@ -53,8 +53,13 @@ bool same_bits(const Tensor& a, const Tensor& b) {
                                      static_cast<std::size_t>(x.numel()) * size_of(x.dtype())));
 }
 
-// The same numbers with a stride of two along the last axis.
+// The same numbers with a stride of two along the last axis, and with the axes the other way round in memory.
 Tensor strided(const Tensor& x) { return select(stack({x, x}, x.rank()), -1, 0); }
+Tensor reversed(const Tensor& x) {
+  Shape order;
+  for (int i = x.rank(); i-- > 0;) order.push_back(i);
+  return permute(clone(permute(x, order)), order);
+}
 
 class Checker {
  public:
@@ -73,6 +78,7 @@ class Checker {
     y0_ = y;
     first_order();
     if (o_.second_order) second_order();
+    if (o_.second_order && o_.third_order) third_order();
     subsets();
     strides();
     determinism();
@@ -121,12 +127,20 @@ class Checker {
     const Tensors y = float_results(f_(tracked(x, leaves, which)), y_bar);
     return grad(y, leaves, y_bar, {}, where_);
   }
+  // Along the tangents of some variables; the others have none.
+  Tensors jvp(const Tensors& x, const Tensors& u, std::uint32_t which = ~0u) const {
+    Tensors leaves, y_bar, x_dot;
+    const Tensors y = float_results(f_(tracked(x, leaves, which)), y_bar);
+    for (std::size_t k = 0, at = 0; k < variables_.size(); ++k)
+      if (which >> k & 1) x_dot.push_back(to(u[k], leaves[at++].dtype()));
+    return push_forward(y, leaves, x_dot, false, where_);
+  }
 
   void first_order() {
     Tensors leaves, y_bar;
     const Tensors y = float_results(f_(tracked(x_, leaves)), y_bar);
     note_rules(y);
-    const Tensors y_dot = push_forward(y, leaves, u_, false, where_);
+    const Tensors y_dot = y_dot_ = push_forward(y, leaves, u_, false, where_);
     x_bar_ = grad(y, leaves, y_bar, {}, where_);
 
     const double h = step();
@@ -145,27 +159,37 @@ class Checker {
             o_.identity * (1 + size(y_bar) * size(y_dot) + size(x_bar_) * size(u_)));
   }
 
-  // s(x, v) = <J(x)^T v, u>: its slope in x along w by differences and through the jvp, its slope in v as J u, and
+  // <J(x)^T v, u>, on the tape.
+  Tensor slope(const Tensors& x, const Tensors& u, Tensors& leaves, Tensors& y_bar) const {
+    const Tensors y = float_results(f_(tracked(x, leaves)), y_bar);
+    for (Tensor& v : y_bar) v = v.track();
+    return inner(grad(y, leaves, y_bar, {.create_graph = true}, where_), u);
+  }
+  static Tensor inner(const Tensors& a, const Tensors& b) {
+    Tensor s = scalar(0, float64);
+    for (std::size_t k = 0; k < a.size(); ++k) s = add(s, sum(wengert::mul(a[k], b[k])));
+    return s;
+  }
+  // The slope of `slope` along w; in_v receives its gradient by v.
+  double curvature(const Tensors& x, const Tensors& u, const Tensors& w, Tensors* in_v = nullptr) {
+    Tensors leaves, y_bar;
+    const Tensor s = slope(x, u, leaves, y_bar);
+    if (!s.tracked()) return 0.0;
+    if (in_v) note_rules({s});  // those that only derivatives are made of
+    Tensors all = leaves;
+    all.insert(all.end(), y_bar.begin(), y_bar.end());
+    const Tensors h = grad({&s, 1}, all, {}, {}, where_);
+    if (in_v) in_v->assign(h.begin() + std::ptrdiff_t(leaves.size()), h.end());
+    return dot(Tensors(h.begin(), h.begin() + std::ptrdiff_t(leaves.size())), w);
+  }
+
+  // The slope of s(x, v) = <J(x)^T v, u> in x along w by differences and through the jvp, its slope in v as J u, and
   // symmetry.
   void second_order() {
-    auto along = [&](const Tensors& u, const Tensors& w, Tensors* in_v) {
-      Tensors leaves, y_bar;
-      const Tensors y = float_results(f_(tracked(x_, leaves)), y_bar);
-      for (Tensor& v : y_bar) v = v.track();
-      const Tensors g = grad(y, leaves, y_bar, {.create_graph = true}, where_);
-      Tensor s = scalar(0, float64);
-      for (std::size_t k = 0; k < g.size(); ++k) s = add(s, sum(wengert::mul(g[k], u[k])));
-      if (!s.tracked()) return 0.0;
-      if (in_v) note_rules({s});  // those that only derivatives are made of
-      Tensors all = leaves;
-      all.insert(all.end(), y_bar.begin(), y_bar.end());
-      const Tensors h = grad({&s, 1}, all, {}, {}, where_);
-      if (in_v) in_v->assign(h.begin() + std::ptrdiff_t(leaves.size()), h.end());
-      return dot(Tensors(h.begin(), h.begin() + std::ptrdiff_t(leaves.size())), w);
-    };
     Tensors in_v;
-    const double uw = along(u_, w_, &in_v), wu = along(w_, u_, nullptr);
+    const double uw = curvature(x_, u_, w_, &in_v), wu = curvature(x_, w_, u_);
     const double scale = 1 + std::abs(uw) + size(x_bar_);
+    curvature_ = uw;
     compare("symmetry of the second derivative", uw, wu, 1e-10 * scale);
 
     const double h = 10 * step();  // differences of a derivative: the error of a single one is larger
@@ -175,13 +199,18 @@ class Checker {
     // The same number the other way round: <J(x) u, v>, with the jvp on the tape.
     Tensors leaves, y_bar;
     const Tensors y = float_results(f_(tracked(x_, leaves)), y_bar);
-    const Tensors y_dot = push_forward(y, leaves, u_, true, where_);
-    Tensor t = scalar(0, float64);
-    for (std::size_t k = 0; k < y_dot.size(); ++k) t = add(t, sum(wengert::mul(y_dot[k], y_bar[k])));
+    Tensors u = u_;
+    for (Tensor& t : u) t = t.track();
+    const Tensors y_dot = push_forward(y, leaves, u, true, where_);
+    const Tensor t = inner(y_dot, y_bar);
     if (t.tracked()) {
       note_rules({t});
-      compare("vjp of the jvp against jvp of the vjp", dot(grad({&t, 1}, leaves, {}, {}, where_), w_), uw,
-              1e-10 * scale);
+      Tensors all = leaves;
+      all.insert(all.end(), u.begin(), u.end());
+      const Tensors h = grad({&t, 1}, all, {}, {}, where_);
+      const auto middle = h.begin() + std::ptrdiff_t(leaves.size());
+      compare("vjp of the jvp against jvp of the vjp", dot(Tensors(h.begin(), middle), w_), uw, 1e-10 * scale);
+      near("vjp by the jvp's slope in its tangent", Tensors(middle, h.end()), x_bar_, 1e-10);
     }
     if (!in_v.empty()) {
       Tensors difference;
@@ -190,8 +219,30 @@ class Checker {
     }
   }
 
+  // The slope of the second derivative along u, by differences.
+  void third_order() {
+    Tensors leaves, y_bar;
+    const Tensor s = slope(x_, u_, leaves, y_bar);
+    double got = 0;
+    if (s.tracked()) {
+      const Tensor t = inner(grad({&s, 1}, leaves, {}, {.create_graph = true}, where_), w_);
+      if (t.tracked()) got = dot(grad({&t, 1}, leaves, {}, {}, where_), u_);
+    }
+    const double h = 10 * step(), scale = 1 + std::abs(got) + std::abs(curvature_) + size(x_bar_);
+    const double want = (curvature(moved(h, u_), u_, w_) - curvature(moved(-h, u_), u_, w_)) / (2 * h);
+    compare("third order", got, want, o_.absolute * scale + o_.relative * std::abs(want));
+  }
+
   void subsets() {
     if (variables_.size() < 2 || variables_.size() > 5) return;
+    Tensors total;
+    for (std::size_t k = 0; k < variables_.size(); ++k) {
+      const Tensors part = jvp(x_, u_, 1u << k);
+      for (std::size_t i = 0; i < part.size(); ++i)
+        if (total.size() <= i) total.push_back(part[i]);
+        else total[i] = add(total[i], part[i]);
+    }
+    near("jvp as the sum over single operands", total, y_dot_, 1e-11);
     for (std::uint32_t which = 1; which + 1 < (1u << variables_.size()); ++which) {
       const Tensors part = vjp(x_, which);
       for (std::size_t k = 0, at = 0; k < variables_.size(); ++k)
@@ -214,11 +265,31 @@ class Checker {
     }
   }
 
+  // Operands in other layouts, then cotangents and tangents.
   void strides() {
-    Tensors x = x_;
-    for (std::size_t i : variables_) x[i] = strided(x[i]);
-    near("value of strided operands", f_(x), y0_, 1e-12);
-    near("gradient of strided operands", vjp(x), x_bar_, 1e-12);
+    for (auto layout : {strided, reversed}) {
+      Tensors x = x_, u = u_;
+      for (std::size_t i : variables_) x[i] = layout(x[i]);
+      near("value of strided operands", f_(x), y0_, 1e-12);
+      near("gradient of strided operands", vjp(x), x_bar_, 1e-12);
+
+      const Tensors before = y_bar_;
+      for (Tensor& v : y_bar_)
+        if (v.defined()) v = layout(v);
+      for (Tensor& t : u) t = layout(t);
+      near("gradient from a strided cotangent", vjp(x_), x_bar_, 1e-12);
+      near("jvp along a strided tangent", jvp(x_, u), y_dot_, 1e-12);
+      y_bar_ = before;
+    }
+    // One number for all entries, as the derivative of a sum sends it, and the same with memory of its own.
+    const Tensors before = y_bar_;
+    for (Tensor& v : y_bar_)
+      if (v.defined()) v = expand(scalar(0.75, v.dtype()), v.shape());
+    const Tensors repeated = vjp(x_);
+    for (Tensor& v : y_bar_)
+      if (v.defined()) v = clone(v);
+    near("gradient from a repeated cotangent", repeated, vjp(x_), 1e-12);
+    y_bar_ = before;
   }
 
   void determinism() {
@@ -239,6 +310,7 @@ class Checker {
     for (std::size_t i : variables_) x[i] = to(x[i], float32), rounded[i] = to(x[i], float64);
     near("float32 value", f_(x), f_(rounded), o_.float32);
     near("float32 gradient", vjp(x), vjp(rounded), o_.float32);
+    near("float32 jvp", jvp(x, u_), jvp(rounded, u_), o_.float32);
   }
 
   void note_rules(const Tensors& y) {
@@ -259,7 +331,8 @@ class Checker {
   Where where_;
   Directions random_;
   std::vector<std::size_t> variables_;
-  Tensors y0_, y_bar_, u_, w_, x_bar_;
+  Tensors y0_, y_bar_, u_, w_, x_bar_, y_dot_;
+  double curvature_ = 0;  // the second derivative along u and w
   CheckReport report_;
 };
 

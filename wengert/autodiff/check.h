@@ -18,6 +18,8 @@ struct CheckOptions {
   double identity = 1e-12;
   /// Derivatives of derivatives: against differences of the gradient, and for symmetry.
   bool second_order = true;
+  /// And of those: against differences of the second.
+  bool third_order = true;
   /// The same in float32, to this relative accuracy; 0: not.
   double float32 = 1e-4;
   std::uint64_t seed = 1;
@@ -45,9 +47,10 @@ WENGERT_API CheckReport check(CheckFunction, const std::vector<Tensor>& x, const
 /// Checks all derivatives of f at x, where f maps a std::vector<Tensor> to a Tensor or a std::vector of them. The
 /// float64 tensors of x are variables, others are data (indices, masks). Compared are: jvp with central differences
 /// along random directions; vjp with jvp through <y_bar, J x_dot> = <J^T y_bar, x_dot>, to rounding; second order with
-/// differences of the gradient, and its symmetry; every subset of variables; operands that are strided views; two runs
-/// and different numbers of threads (equal bits); float32. x must stay a step away from kinks.  TypeError when no
-/// tensor of x is float64.
+/// differences of the gradient, and its symmetry; third order with differences of the second; every subset of
+/// variables, in both modes; operands, cotangents and tangents that are strided, permuted or repeated views; different
+/// numbers of threads (equal bits); float32. x must stay a step away from kinks.  TypeError when no tensor of x is
+/// float64.
 template <class F>
 CheckReport check(const F& f, const std::vector<Tensor>& x, const CheckOptions& options = {},
                   Where where = Where::current()) {
