@@ -11,12 +11,34 @@ namespace {
 
 std::vector<double> numbers(const Tensor& t) { return to(t.detach(), float64).to_vector<double>(); }
 
-// The rule of README.md, "How to compare".
-struct Rule {
-  double rtol;
-  bool relative;
-  bool zero_for_nan;  // at a kink where we document a slope of zero and PyTorch has none
-};
+}  // namespace
+
+std::string difference(const Tensor& got, const Tensor& want, const Rule& rule) {
+  if (!(got.shape() == want.shape()))
+    return fmt::format("shape {}, wanted {}", to_string(got.shape()), to_string(want.shape()));
+  const std::vector<double> g = numbers(got), w = numbers(want);
+  double largest = 1e-3;
+  for (double x : w)
+    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+  std::size_t wrong = 0, worst = 0;
+  double worst_excess = -1;
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    if (std::isnan(w[i]) ? std::isnan(g[i]) || (rule.zero_for_nan && g[i] == 0) : g[i] == w[i]) continue;
+    const double allowed = rule.relative ? rule.rtol * std::abs(w[i]) + 1e-290 : rule.rtol * (std::abs(w[i]) + largest);
+    const bool finite = std::isfinite(w[i]) && std::isfinite(g[i]);
+    if (finite && std::abs(g[i] - w[i]) <= allowed) continue;
+    ++wrong;
+    const double excess = finite ? std::abs(g[i] - w[i]) / allowed : HUGE_VAL;
+    if (excess > worst_excess) worst_excess = excess, worst = i;
+  }
+  if (!wrong) return {};
+  return fmt::format("{} of {} differ; worst at {}: {:.17g}, wanted {:.17g} ({:.3g} times the tolerance)", wrong,
+                     w.size(), worst, g[worst], w[worst], worst_excess);
+}
+
+const Tensor& find(const Data& data, const Json& name) { return data.at(name.get<std::string>()); }
+
+namespace {
 
 // Where the reference is less exact than its own tolerance. PyTorch's trigamma ends its series too early (found with 50
 // digits), and its second derivative of binary_cross_entropy adds 1e-12 to (p (1 - p))^2; where p is 0 or 1 its vjp
@@ -43,27 +65,9 @@ class Report {
     }
   }
   void compare(const std::string& what, const Tensor& got, const Tensor& want) {
-    if (!(got.shape() == want.shape()))
-      return say(fmt::format("{}: shape {}, wanted {}", what, to_string(got.shape()), to_string(want.shape())));
     const double rtol = std::max(rule_.rtol, reference_error(one_, what));
-    const std::vector<double> g = numbers(got), w = numbers(want);
-    double largest = 1e-3;
-    for (double x : w)
-      if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
-    std::size_t wrong = 0, worst = 0;
-    double worst_excess = -1;
-    for (std::size_t i = 0; i < w.size(); ++i) {
-      if (std::isnan(w[i]) ? std::isnan(g[i]) || (rule_.zero_for_nan && g[i] == 0) : g[i] == w[i]) continue;
-      const double allowed = rule_.relative ? rtol * std::abs(w[i]) + 1e-290 : rtol * (std::abs(w[i]) + largest);
-      const bool finite = std::isfinite(w[i]) && std::isfinite(g[i]);
-      if (finite && std::abs(g[i] - w[i]) <= allowed) continue;
-      ++wrong;
-      const double excess = finite ? std::abs(g[i] - w[i]) / allowed : HUGE_VAL;
-      if (excess > worst_excess) worst_excess = excess, worst = i;
-    }
-    if (wrong)
-      say(fmt::format("{}: {} of {} differ; worst at {}: {:.17g}, wanted {:.17g} ({:.3g} times the tolerance)", what,
-                      wrong, w.size(), worst, g[worst], w[worst], worst_excess));
+    const std::string wrong = difference(got, want, {rtol, rule_.relative, rule_.zero_for_nan});
+    if (!wrong.empty()) say(what + ": " + wrong);
   }
   /// Runs a part of the case; what it throws is a sentence, too.
   template <class F>
@@ -86,8 +90,6 @@ class Report {
   Rule rule_;
   std::vector<std::string> sentences_;
 };
-
-const Tensor& find(const Data& data, const Json& name) { return data.at(name.get<std::string>()); }
 
 Tensor inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   Tensor total;

@@ -96,8 +96,23 @@ void add_loss(Table&);
 /// The functions of autograd.json.
 void add_functions(Table&);
 
+/// The rule of README.md, "How to compare".
+struct Rule {
+  double rtol;
+  bool relative = false;
+  bool zero_for_nan = false;  ///< at a kink where we document a slope of zero and PyTorch has none
+};
+/// How a tensor differs from the one that was wanted; empty when it does not.
+std::string difference(const Tensor& got, const Tensor& want, const Rule&);
+/// A tensor by its name.
+const Tensor& find(const Data&, const Json& name);
+
 /// What went wrong in a case, one sentence each; empty when it passed. Throws Unsupported.
 std::vector<std::string> run_operator(const Json& one, const Data&, Call);
 std::vector<std::string> run_function(const Json& one, const Data&, Call);
+/// The same for the cases of optim.json (whose file describes the problems), schedulers.json and clip.json.
+std::vector<std::string> run_optimizer(const Json& one, const Json& file, const Data&);
+std::vector<std::string> run_scheduler(const Json& one, const Json& file, const Data&);
+std::vector<std::string> run_clipping(const Json& one, const Json& file, const Data&);
 
 }  // namespace golden

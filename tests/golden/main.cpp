@@ -1,5 +1,6 @@
-// golden [DIR] [OPERATOR...]: runs every operator case and composite function of a golden folder, or only those of the
-// named operators. Ends with "golden: P passed, F failed, U unsupported, of T"; the status is 0 when F = 0 and T > 0.
+// golden [DIR] [NAME...]: runs the cases of a golden folder - operators, composite functions, optimizers, schedules,
+// clipping - or only those of the named operators. Ends with "golden: P passed, F failed, U unsupported, of T"; the
+// status is 0 when F = 0 and T > 0.
 // Without DIR: ../shared/golden beside the checkout if there is one, else the repository's own cases.
 
 #include "golden.h"
@@ -25,6 +26,15 @@ std::string text_of(const Json& one, const char* key) {
   return one.is_object() && one.contains(key) && one[key].is_string() ? one[key].get<std::string>() : std::string();
 }
 
+struct Runner;
+
+// How the cases of one kind of file are run, and where they name what is tested.
+struct Kind {
+  const char* name;
+  std::vector<std::string> (*run)(const Runner&, const Json& one, const Json& file, const Data&);
+};
+extern const std::map<std::string, Kind> kinds;
+
 struct Runner {
   Table operators, functions;
   std::set<std::string> only, seen;  // operators
@@ -41,16 +51,16 @@ struct Runner {
     for (const fs::path& file : files) try {
         const Json all = read_json(file.string());
         const std::string kind = all.value("kind", "");
-        if (kind == "ops" || kind == "autograd") run_file(file, all, kind == "ops");
+        if (kinds.contains(kind)) run_file(file, all, kinds.at(kind));
         else others.push_back(file.stem().string());
       } catch (const std::exception& e) {  // not even its cases can be counted
         fmt::print("\nFAILED {}: {}\n", file.filename().string(), e.what());
         ++total.cases, ++total.failed;
       }
-    if (!others.empty()) fmt::print("\nNo operators, so not run here: {}.\n", fmt::join(others, ", "));
+    if (!others.empty()) fmt::print("\nNot run here: {}.\n", fmt::join(others, ", "));
   }
 
-  void run_file(const fs::path& file, const Json& all, bool is_operators) {
+  void run_file(const fs::path& file, const Json& all, const Kind& kind) {
     Data data;
     std::vector<std::string> messages;
     try {
@@ -61,12 +71,12 @@ struct Runner {
     std::map<std::string, Count> counts;
     std::vector<std::string> order;
     for (const Json& one : all.at("cases")) {
-      const std::string name = text_of(one, is_operators ? "op" : "function");
+      const std::string name = text_of(one, kind.name);
       if (!only.empty() && !only.contains(name)) continue;
       if (!counts.contains(name)) order.push_back(name);
       Count& count = counts[name];
       ++count.cases;
-      run_case(one, data, is_operators ? operators : functions, name, is_operators, count, messages);
+      run_case(one, name, [&] { return kind.run(*this, one, all, data); }, count, messages);
     }
     seen.insert(order.begin(), order.end());
     if (order.empty()) return;
@@ -83,14 +93,12 @@ struct Runner {
     total.add(sum);
   }
 
-  void run_case(const Json& one, const Data& data, const Table& table, const std::string& name, bool is_operator,
-                Count& count, std::vector<std::string>& messages) {
+  template <class F>
+  void run_case(const Json& one, const std::string& name, F&& run, Count& count, std::vector<std::string>& messages) {
     const std::string id = text_of(one, "id");
     try {
-      if (name.empty()) throw std::runtime_error("a case without an operator");
-      const auto row = table.find(name);
-      if (row == table.end()) throw Unsupported("no operator for " + name);
-      const auto wrong = is_operator ? run_operator(one, data, row->second) : run_function(one, data, row->second);
+      if (name.empty()) throw std::runtime_error("a case that does not say what it tests");
+      const auto wrong = run();
       ++(wrong.empty() ? count.passed : count.failed);
       for (const std::string& w : wrong) messages.push_back(fmt::format("FAILED {}: {}", id, w));
     } catch (const Unsupported& e) {
@@ -101,6 +109,30 @@ struct Runner {
       messages.push_back(fmt::format("FAILED {}: {}", id, e.what()));
     }
   }
+};
+
+Call row_of(const Table& table, const Json& name) {
+  const auto row = table.find(name.get<std::string>());
+  if (row == table.end()) throw Unsupported("no operator for " + name.get<std::string>());
+  return row->second;
+}
+
+const std::map<std::string, Kind> kinds{
+    {"ops",
+     {"op", [](const Runner& r, const Json& one, const Json&,
+               const Data& data) { return run_operator(one, data, row_of(r.operators, one["op"])); }}},
+    {"autograd",
+     {"function", [](const Runner& r, const Json& one, const Json&,
+                     const Data& data) { return run_function(one, data, row_of(r.functions, one["function"])); }}},
+    {"optim",
+     {"optimizer", [](const Runner&, const Json& one, const Json& file,
+                      const Data& data) { return run_optimizer(one, file, data); }}},
+    {"schedulers",
+     {"scheduler", [](const Runner&, const Json& one, const Json& file,
+                      const Data& data) { return run_scheduler(one, file, data); }}},
+    {"clip",
+     {"function", [](const Runner&, const Json& one, const Json& file,
+                     const Data& data) { return run_clipping(one, file, data); }}},
 };
 
 fs::path default_folder() {
@@ -123,7 +155,7 @@ int main(int argc, char** argv) try {
   add_functions(runner.functions);
   runner.run_folder(folder);
   for (const std::string& name : runner.only)
-    if (!runner.seen.contains(name)) throw std::runtime_error(name + " is neither a folder nor an operator with cases");
+    if (!runner.seen.contains(name)) throw std::runtime_error(name + " is neither a folder nor has cases");
 
   if (!runner.reasons.empty()) fmt::print("\nUnsupported:\n");
   for (const auto& [reason, ids] : runner.reasons) fmt::print("  {}: {}\n", reason, fmt::join(ids, ", "));

@@ -96,7 +96,8 @@ TEST_CASE("clip_norm: no gradients have norm zero; infinite and NaN norms do as 
   CHECK(g[1].item() == 0);
   CHECK(std::isnan(optim::clip_norm(g, 1.0)));
   CHECK(std::isnan(g[1].item()));
-  CHECK(contains(message<ValueError>([&] { optim::clip_norm(g, 1.0, {.error_if_nonfinite = true}); }), "nan"));
+  CHECK(
+      contains(message<ValueError>([&] { optim::clip_norm(g, 1.0, {.nonfinite = optim::NonFinite::error}); }), "nan"));
 }
 
 TEST_CASE("clip_norm: is the same bits for 1, 2, 3 and 8 threads") {

@@ -1,7 +1,8 @@
+#include "wengert/optim/clip.h"
+
 #include "wengert/autodiff/fail.h"
-#include "wengert/autodiff/kernels/optimizers.h"
+#include "wengert/autodiff/kernels/norms.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/optim/step.h"
 
 #include <cmath>
 #include <limits>
@@ -18,10 +19,10 @@ double larger(double a, double b) { return a != a || b <= a ? a : b; }  // a NaN
 
 }  // namespace
 
-GradNorm::GradNorm(double max_norm, double p, bool error_if_nonfinite, Where where)
-    : max_norm_(max_norm), p_(p), error_if_nonfinite_(error_if_nonfinite), where_(where) {
+GradNorm::GradNorm(double max_norm, const ClipOptions& options, Where where)
+    : max_norm_(max_norm), p_(options.norm_type), nonfinite_(options.nonfinite), where_(where) {
   if (!(max_norm >= 0)) fail<ValueError>(where, "clip_norm: max_norm must be at least 0, got {}", max_norm);
-  if (!(p > 0)) fail<ValueError>(where, "clip_norm: norm_type must be above 0, got {}", p);
+  if (!(p_ > 0)) fail<ValueError>(where, "clip_norm: norm_type must be above 0, got {}", p_);
 }
 
 // First pass: the sum of powers. If it leaves the range of double: a pass for the largest entry, and one for the sum
@@ -49,19 +50,45 @@ bool GradNorm::again() {
   } else if (pass_ == 2) {
     norm_ = scale_ * std::pow(sum, 1 / p_);
   }
-  if (error_if_nonfinite_ && !std::isfinite(norm_))
+  if (nonfinite_ == NonFinite::error && !std::isfinite(norm_))
     fail<ValueError>(where_, "clip_norm: the norm of the gradients is {}", norm_);
   return false;
 }
 
-bool GradNorm::factor_matters() const { return !(max_norm_ / (norm_ + 1e-6) >= 1); }
+bool GradNorm::must_change() const { return !(max_norm_ / (norm_ + 1e-6) >= 1); }
 
-Tensor GradNorm::scaled(const Tensor& g) const { return is_float(g.dtype()) ? g * (max_norm_ / (norm_ + 1e-6)) : g; }
+Tensor GradNorm::changed(const Tensor& g) const {
+  if (!is_float(g.dtype())) return g;
+  if (!std::isfinite(norm_)) {
+    if (nonfinite_ == NonFinite::zero) return zeros(g.shape(), g.dtype());
+    if (nonfinite_ == NonFinite::skip) return Tensor();
+  }
+  return g * (max_norm_ / (norm_ + 1e-6));
+}
 
-void check_limit(double limit, Where where) {
-  if (!(limit >= 0)) fail<ValueError>(where, "clip_value: the limit must be at least 0, got {}", limit);
+void check_limit(const char* who, double limit, Where where) {
+  if (!(limit >= 0)) fail<ValueError>(where, "{}: the limit must be at least 0, got {}", who, limit);
 }
 
 Tensor limited(const Tensor& g, double limit) { return is_float(g.dtype()) ? clamp(g, -limit, limit) : g; }
+
+namespace {
+
+// Of every row, with the largest entry divided out.
+Tensor row_norms(const Tensor& x) {
+  const Tensor largest = amax(abs(x), {1}, true), scale = where(largest > 0.0, largest, ones({}, x.dtype()));
+  return scale * sqrt(sum(square(x / scale), {1}, true));
+}
+
+}  // namespace
+
+Tensor adapted(const Tensor& g, const Tensor& w, double clip, double eps) {
+  if (!is_float(g.dtype()) || g.numel() == 0) return g;
+  const std::int64_t rows = g.rank() > 1 ? g.size(0) : 1;
+  const Tensor x = reshape(g, {rows, -1});
+  const Tensor norm = row_norms(x), limit = clip * maximum(row_norms(reshape(w, {rows, -1})), full({}, eps, w.dtype()));
+  const Tensor factor = where(norm > limit, limit / norm, ones({}, g.dtype()));
+  return reshape(x * factor, g.shape());
+}
 
 }  // namespace wengert::optim::detail

@@ -1,7 +1,12 @@
 #include "wengert/optim/step.h"
 
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/tape.h"
+#include "wengert/optim/in_place.h"
+
+#include <cmath>
 
 namespace wengert::optim::detail {
 
@@ -18,6 +23,52 @@ Node* leaf_of(const Tensor& t) {
 
 }  // namespace
 
+void Check::at_least_0(const char* option, double x) const {
+  if (!(x >= 0) || std::isinf(x)) fail<ValueError>(where, "{}: {} must be at least 0, got {}", rule, option, x);
+}
+void Check::above_0(const char* option, double x) const {
+  if (!(x > 0) || std::isinf(x)) fail<ValueError>(where, "{}: {} must be above 0, got {}", rule, option, x);
+}
+void Check::fraction(const char* option, double x) const {
+  if (!(x >= 0 && x < 1)) fail<ValueError>(where, "{}: {} must be in [0, 1), got {}", rule, option, x);
+}
+void Check::finite(const char* option, double x) const {
+  if (!std::isfinite(x)) fail<ValueError>(where, "{}: {} must be a number, got {}", rule, option, x);
+}
+void Check::that(bool holds, const char* sentence) const {
+  if (!holds) fail<ValueError>(where, "{}: {}", rule, sentence);
+}
+
+void run_update(UpdateLoop loop, const void* step, const Common& common, Tensor& w, const Tensor& g,
+                std::span<Tensor* const> memory, Where where) {
+  const Tensor slope = contiguous(g.detach());
+  void* at[2 + max_memory] = {own(w, where), Access::body(slope)->data};
+  for (std::size_t k = 0; k < memory.size(); ++k) at[2 + k] = own(*memory[k], where);
+  kernels::parallel_for(w.numel(), kernels::grain_elements,
+                        [&](std::int64_t begin, std::int64_t end) { loop(step, common, begin, end, at); });
+}
+
+bool fits(std::string_view path, std::string_view pattern) {
+  if (const auto bar = pattern.find('|'); bar != pattern.npos)
+    return fits(path, pattern.substr(0, bar)) || fits(path, pattern.substr(bar + 1));
+  // Where to go on after the last *, should the rest not fit.
+  std::size_t i = 0, k = 0, star = pattern.npos, from = 0;
+  while (i < path.size()) {
+    if (k < pattern.size() && pattern[k] == '*') star = k++, from = i;
+    else if (k < pattern.size() && (pattern[k] == '?' || pattern[k] == path[i])) ++i, ++k;
+    else if (star != pattern.npos) k = star + 1, i = ++from;
+    else return false;
+  }
+  while (k < pattern.size() && pattern[k] == '*') ++k;
+  return k == pattern.size();
+}
+
+void no_such_group(std::string_view rule, std::string_view pattern, const std::vector<std::string>& names,
+                   Where where) {
+  if (names.empty()) fail<ValueError>(where, "{}: no group was made with the pattern '{}'", rule, pattern);
+  fail<ValueError>(where, "{}: no parameter fits '{}'; there are {}", rule, pattern, fmt::join(names, ", "));
+}
+
 Tensor fresh_gradient(const Tensor& w) {
   Node* leaf = leaf_of(w);
   return leaf && wengert::detail::leaf_has_fresh_gradient(*leaf) ? wengert::detail::leaf_gradient(*leaf) : Tensor();
@@ -30,6 +81,7 @@ void mark_used(const Tensor& w) {
 void replace_gradient(Tensor& w, Tensor gradient) {
   Node* leaf = leaf_of(w);
   wengert::detail::clear_leaf(*leaf);
+  if (!gradient.defined()) return;
   wengert::detail::add_to_leaf(*leaf, std::move(gradient), true);
 }
 

@@ -1,23 +1,47 @@
 #pragma once
 
-// How an optimizer walks a model: what all of them share. Users include optim.h.
+// What all update rules share. A first-order rule is one short file (adam.h): options that check themselves, the
+// constants of a step, the formula for one register of numbers, and a class that names what is remembered. Here is
+// the rest: walking the model, parameter groups, running the compiled loop. Users include optim.h.
 
 #include "wengert/autodiff/model.h"
+#include "wengert/optim/kept.h"
 
-namespace wengert::optim {
-
-struct SgdOptions;
-struct AdamOptions;
-
-}  // namespace wengert::optim
+#include <algorithm>
 
 namespace wengert::optim::detail {
 
 using wengert::detail::Path;
 using wengert::detail::Walk;
 
-WENGERT_API void check(const SgdOptions&, Where);
-WENGERT_API void check(const AdamOptions&, Where);
+/// Speaks about one option: "adam: beta2 must be in [0, 1), got 1.2". All throw ValueError.
+struct WENGERT_API Check {
+  std::string_view rule;
+  Where where;
+  void at_least_0(const char* option, double) const;
+  void above_0(const char* option, double) const;
+  void fraction(const char* option, double) const;  ///< in [0, 1)
+  void finite(const char* option, double) const;
+  void that(bool holds, const char* sentence) const;
+};
+
+/// What every rule does to a gradient before its formula: g = -g, g += weight_decay w, and to w: w *= shrink.
+struct Common {
+  double weight_decay = 0, shrink = 1;
+  bool maximize = false;
+};
+inline Common common(double weight_decay, bool decoupled, double lr, bool maximize) {
+  return decoupled ? Common{0, 1 - lr * weight_decay, maximize} : Common{weight_decay, 1, maximize};
+}
+
+/// The compiled loop of a rule: numbers from begin to end of w, g and what is remembered.
+using UpdateLoop = void (*)(const void* step, const Common&, std::int64_t begin, std::int64_t end, void* const* at);
+
+/// What is remembered of a parameter: at most so many tensors.
+inline constexpr std::size_t max_memory = 4;
+/// Updates one parameter in place, in one pass.
+WENGERT_API void run_update(UpdateLoop, const void* step, const Common&, Tensor& w, const Tensor& g,
+                            std::span<Tensor* const> memory, Where);
 
 /// The gradient that an optimizer has not used yet: what backward() left in a leaf, or the number itself in a model of
 /// gradients.
@@ -28,176 +52,217 @@ WENGERT_API void replace_gradient(Tensor&, Tensor gradient);
 /// ShapeError, TypeError, GraphError unless w can be changed by g and what is remembered has w's shape.
 WENGERT_API void check_fit(std::string_view name, const Tensor& w, const Tensor& g,
                            std::span<const Tensor* const> memory, Where);
+/// Does a path fit a pattern? * stands for any letters, ? for one; alternatives stand beside |.
+WENGERT_API bool fits(std::string_view path, std::string_view pattern);
+[[noreturn]] WENGERT_API void no_such_group(std::string_view rule, std::string_view pattern,
+                                            const std::vector<std::string>& names, Where);
 
-/// Updates of one parameter, in place.
-class WENGERT_API SgdUpdate {
- public:
-  SgdUpdate(const SgdOptions&, std::vector<bool>& moving, Where);
-  void operator()(std::size_t index, Tensor& w, const Tensor& g);
-  void operator()(std::size_t index, Tensor& w, const Tensor& g, Tensor& velocity);
-
- private:
-  const SgdOptions& options_;
-  std::vector<bool>& moving_;
-  Where where_;
-};
-class WENGERT_API AdamUpdate {
- public:
-  AdamUpdate(const AdamOptions&, std::int64_t t, Where);
-  void operator()(std::size_t index, Tensor& w, const Tensor& g, Tensor& m, Tensor& v);
-  void operator()(std::size_t index, Tensor& w, const Tensor& g, Tensor& m, Tensor& v, Tensor& v_max);
-
- private:
-  void run(Tensor& w, const Tensor& g, Tensor& m, Tensor& v, Tensor* v_max);
-  const AdamOptions& options_;
-  double rate_, root_factor_;
-  Where where_;
-};
-
-// Every parameter is checked before the first is changed.
-struct CheckAlong {
-  Where where;
-  template <class T, class G, class... Memory>
-  void param(const Path& path, T& w, G& g, Memory&... memory) {
-    if (!w.defined() || !g.defined()) return;
-    const std::array<const Tensor*, sizeof...(Memory)> all{&memory...};
-    check_fit(path.view(), w, g, all, where);
-  }
-  template <class... T>
-  void variable(const Path& path, T&... t) {
-    param(path, t...);
-  }
-  template <class... T>
-  void buffer(const Path&, T&...) {}
-};
-template <class Update>
-struct UpdateAlong {
-  Update& update;
-  std::size_t index = 0;
-  template <class T, class G, class... Memory>
-  void param(const Path&, T& w, G& g, Memory&... memory) {
-    if (!w.defined()) return;
-    const std::size_t i = index++;
-    if (g.defined()) update(i, w, g, memory...);
-  }
-  template <class... T>
-  void variable(const Path& path, T&... t) {
-    param(path, t...);
-  }
-  template <class... T>
-  void buffer(const Path&, T&...) {}
-};
-template <class Update, class Model, class... Memory>
-void step_along(Update& update, Where where, Model& model, const Model& grads, Memory&... memory) {
-  Walk<true, CheckAlong> check{{where}, where};
-  check.template part<true>(model, grads, memory...);
-  Walk<false, UpdateAlong<Update>> walk{{update}, where};
-  walk.template part<true>(model, grads, memory...);
-}
-
-struct CheckLeaves {
-  Where where;
-  bool found = false;
-  template <class T, class... Memory>
-  void param(const Path& path, T& w, Memory&... memory) {
-    if (!w.defined()) return;
-    const Tensor g = fresh_gradient(w);
-    if (!g.defined()) return;
-    found = true;
-    const std::array<const Tensor*, sizeof...(Memory)> all{&memory...};
-    check_fit(path.view(), w, g, all, where);
-  }
-  template <class... T>
-  void variable(const Path& path, T&... t) {
-    param(path, t...);
-  }
-  template <class... T>
-  void buffer(const Path&, T&...) {}
-};
-template <class Update>
-struct UpdateLeaves {
-  Update& update;
-  std::size_t index = 0;
-  template <class T, class... Memory>
-  void param(const Path&, T& w, Memory&... memory) {
-    if (!w.defined()) return;
-    const std::size_t i = index++;
-    const Tensor g = fresh_gradient(w);
-    if (!g.defined()) return;
-    update(i, w, g, memory...);
-    mark_used(w);
-  }
-  template <class... T>
-  void variable(const Path& path, T&... t) {
-    param(path, t...);
-  }
-  template <class... T>
-  void buffer(const Path&, T&...) {}
-};
-template <class Update, class Model, class... Memory>
-void step_along_leaves(Update& update, Where where, Model& model, Memory&... memory) {
-  Walk<true, CheckLeaves> check{{where}, where};
-  check.template part<true>(model, memory...);
-  if (!check.visit.found) nothing_to_do(where);
-  Walk<false, UpdateLeaves<Update>> walk{{update}, where};
-  walk.template part<true>(model, memory...);
-}
-
-// Clipping sees gradients wherever they are.
+/// A visitor for the trained tensors of a model, those of a list included.
 template <class F>
-struct VisitGradients {
-  F& f;
-  template <class T>
-  void param(const Path&, T& t) {
-    if (!t.defined()) return;
-    bool leaf = false;
-    if constexpr (std::is_same_v<T, Param>) leaf = t.is_trained();
-    Tensor g = leaf ? fresh_gradient(t) : Tensor(t);
-    if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
+struct Trained {
+  F f;
+  template <class... T>
+  void param(const Path& path, T&... t) {
+    if (std::get<0>(std::tie(t...)).defined()) f(path.view(), t...);
   }
-  template <class T>
-  void variable(const Path& path, T& t) {
-    param(path, t);
+  template <class... T>
+  void variable(const Path& path, T&... t) {
+    param(path, t...);
   }
-  template <class T>
-  void buffer(const Path&, T&) {}
+  template <class... T>
+  void buffer(const Path&, T&...) {}
 };
-template <class X, class F>
-void for_each_gradient(X& x, F&& f) {
-  auto visit = [&](Tensor&, Tensor& g, bool) { f(g); };
-  Walk<false, VisitGradients<decltype(visit)>> walk{{visit}};
-  walk.template part<true>(x);
-}
-template <class X, class F>
-void change_gradients(X& x, F&& f) {
-  auto visit = [&](Tensor& t, Tensor& g, bool leaf) {
-    if (leaf) replace_gradient(t, f(g));
-    else t = f(g);
-  };
-  Walk<false, VisitGradients<decltype(visit)>> walk{{visit}};
-  walk.template part<true>(x);
+/// f(path, w, ...) for each of them, in order; the path is empty unless `names`.
+template <bool names, class F, class Model, class... More>
+void walk_trained(F&& f, Where where, Model& model, More&... more) {
+  auto visit = [&](auto&&... a) { f(a...); };
+  Walk<names, Trained<decltype(visit)>> walk{{visit}, where};
+  walk.template part<true>(model, more...);
 }
 
-/// The norm of many tensors together. A second pass, with the largest entry divided out, follows if the sum of the
-/// first left the range of double.
-class WENGERT_API GradNorm {
+template <class Model>
+std::vector<std::string> names_of(const Model& model) {
+  std::vector<std::string> all;
+  walk_trained<true>([&](std::string_view path, const Tensor&) { all.emplace_back(path); }, Where(), model);
+  return all;
+}
+/// A model of the same build, every number of which is `value`.
+template <class Model>
+Model filled_like(const Model& model, double value) {
+  Model all = zeros_like(model);
+  walk_trained<false>([&](std::string_view, Tensor& t) { t.assign(full(t.shape(), value, t.dtype())); }, Where(), all);
+  return all;
+}
+
+/// Runs step_of(i)(w, x) for every parameter w of `model` and x of `towards`, in place.
+template <class Model, class F>
+void step_towards(Model& model, const Model& towards, Where where, F&& step_of) {
+  walk_trained<true>([&](std::string_view path, const Tensor& w, const Tensor& x) { check_fit(path, w, x, {}, where); },
+                     where, std::as_const(model), towards);
+  std::size_t index = 0;
+  walk_trained<false>(
+      [&](std::string_view, Tensor& w, const Tensor& x) {
+        const auto step = step_of(index++);
+        run_update(update_loop(step, w.dtype(), 0), &step, {}, w, x, {}, where);
+      },
+      where, model, towards);
+}
+
+/// Self is the optimizer (Adam<Model>), which has
+///   void remembered(const Model& model, auto&& f);   calls f(models that are remembered...)
+/// and may have
+///   void before(std::size_t i, Step&);               the last word about the step of parameter i.
+/// Options has name, check(Check), common() and at(t), the constants of step t: a Step, for which update_loop(Step,
+/// dtype, number of models remembered) finds the compiled loop.
+template <class Self, class Model, class Options>
+class FirstOrder : public Options {
  public:
-  GradNorm(double max_norm, double p, bool error_if_nonfinite, Where);
-  void add(const Tensor&);
-  /// After a pass: is another one needed?
-  bool again();
-  double value() const { return norm_; }
-  bool factor_matters() const;
-  Tensor scaled(const Tensor&) const;
+  using Step = typename Options::Step;
+
+  /// Options of their own for a part of the parameters.
+  struct Group {
+    std::string pattern;
+    Options options;
+    Kept<double> carried = 1;
+  };
+
+  void step(Model& model, const Model& grads, Where where = Where::current()) {
+    check(where);
+    self().remembered(model, [&](auto&... memory) {
+      walk_trained<true>(
+          [&](std::string_view path, const Tensor& w, const Tensor& g, auto&... m) {
+            const std::array<const Tensor*, sizeof...(m)> all{&m...};
+            if (g.defined()) check_fit(path, w, g, all, where);
+          },
+          where, std::as_const(model), grads, memory...);
+      begin();
+      std::size_t index = 0;
+      walk_trained<false>(
+          [&](std::string_view, Tensor& w, const Tensor& g, auto&... m) {
+            const std::size_t i = index++;
+            if (g.defined()) update(i, where, w, g, m...);
+          },
+          where, model, grads, memory...);
+    });
+  }
+  void step(Model& model, Where where = Where::current()) {
+    check(where);
+    self().remembered(model, [&](auto&... memory) {
+      bool found = false;
+      walk_trained<true>(
+          [&](std::string_view path, const Tensor& w, auto&... m) {
+            const Tensor g = fresh_gradient(w);
+            if (!g.defined()) return;
+            found = true;
+            const std::array<const Tensor*, sizeof...(m)> all{&m...};
+            check_fit(path, w, g, all, where);
+          },
+          where, std::as_const(model), memory...);
+      if (!found) nothing_to_do(where);
+      begin();
+      std::size_t index = 0;
+      walk_trained<false>(
+          [&](std::string_view, Tensor& w, auto&... m) {
+            const std::size_t i = index++;
+            const Tensor g = fresh_gradient(w);
+            if (!g.defined()) return;
+            update(i, where, w, g, m...);
+            mark_used(w);
+          },
+          where, model, memory...);
+    });
+  }
+
+  /// From now on the parameters whose path ("hidden.bias") fits the pattern have options of their own; of several
+  /// groups the latest counts. `*` stands for any letters, `?` for one, `|` separates alternatives. ValueError when no
+  /// parameter fits. The reference is good until the next group is made.
+  ///   adam.group("*.bias|gain", {.lr = 1e-3, .weight_decay = 0});
+  ///   adam.group("*.bias|gain").lr = 1e-4;
+  Options& group(std::string_view pattern, Options options, Where where = Where::current()) {
+    options.check({Options::name, where});
+    bool found = false;
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      if (!fits(names_[i], pattern)) continue;
+      found = true;
+      if (group_of_.empty()) group_of_.resize(names_.size());
+      group_of_[i] = groups.size() + 1;
+    }
+    if (!found) no_such_group(Options::name, pattern, names_, where);
+    groups.push_back({std::string(pattern), options});
+    return groups.back().options;
+  }
+  /// The options of the group that was made with this pattern.
+  Options& group(std::string_view pattern, Where where = Where::current()) {
+    for (Group& g : groups)
+      if (g.pattern == pattern) return g.options;
+    no_such_group(Options::name, pattern, {}, where);
+  }
+
+  Kept<std::int64_t> t = 0;   ///< steps made
+  std::vector<Group> groups;  ///< the options of the class itself are for all other parameters
+
+ protected:
+  FirstOrder(const Model& model, const Options& options, Where where) : Options(options), names_(names_of(model)) {
+    options.check({Options::name, where});
+  }
+  const Options& options() const { return *this; }
+  std::int64_t parameters() const { return static_cast<std::int64_t>(names_.size()); }
+  /// Those of a parameter, by its place in for_each_param.
+  const Options& options_of(std::size_t i) const {
+    const std::size_t group = i < group_of_.size() ? group_of_[i] : 0;
+    return group ? groups[group - 1].options : options();
+  }
+  /// Does it hold for the options of any parameter?
+  template <class F>
+  bool any(F&& holds) const {
+    return holds(options()) || std::ranges::any_of(groups, [&](const Group& g) { return holds(g.options); });
+  }
+  /// What save() and load() see.
+  template <class S, class... Own>
+  static auto kept(S& self, Own... own) {
+    if constexpr (carries)
+      return fields(own..., field("t", self.t.tensor), field("carried", self.carried_.tensor),
+                    field("groups", self.groups));
+    else return fields(own..., field("t", self.t.tensor));
+  }
 
  private:
-  double max_norm_, p_;
-  bool error_if_nonfinite_;
-  Where where_;
-  int pass_ = 0;
-  double sum_ = 0, largest_ = 0, scale_ = 1, norm_ = 0;
+  // A rule may carry a number from step to step: at(t, carried), at first 1.
+  static constexpr bool carries = requires(const Options& o, double& carried) { o.at(1, carried); };
+
+  Self& self() { return static_cast<Self&>(*this); }
+  void check(Where where) const {
+    options().check({Options::name, where});
+    for (const Group& g : groups) g.options.check({Options::name, where});
+  }
+  static Step at(const Options& o, std::int64_t t, Kept<double>& carried) {
+    if constexpr (carries) {
+      double c = carried;
+      const Step step = o.at(t, c);
+      carried = c;
+      return step;
+    } else {
+      return o.at(t);
+    }
+  }
+  void begin() {
+    t = t + 1;
+    plan_.clear();
+    plan_.emplace_back(at(options(), t, carried_), options().common());
+    for (Group& g : groups) plan_.emplace_back(at(g.options, t, g.carried), g.options.common());
+  }
+  template <class... M>
+  void update(std::size_t i, Where where, Tensor& w, const Tensor& g, M&... memory) {
+    auto [step, common] = plan_[i < group_of_.size() ? group_of_[i] : 0];
+    if constexpr (requires { self().before(i, step); }) self().before(i, step);
+    const std::array<Tensor*, sizeof...(M)> all{&memory...};
+    run_update(update_loop(step, w.dtype(), sizeof...(M)), &step, common, w, g, all, where);
+  }
+
+  Kept<double> carried_ = 1;
+  std::vector<std::string> names_;
+  std::vector<std::size_t> group_of_;          // 0: none; empty while there are no groups
+  std::vector<std::pair<Step, Common>> plan_;  // of this step, for each group
 };
-WENGERT_API void check_limit(double limit, Where);
-WENGERT_API Tensor limited(const Tensor&, double limit);
 
 }  // namespace wengert::optim::detail

@@ -1,4 +1,4 @@
-#include "wengert/autodiff/kernels/optimizers.h"
+#include "wengert/autodiff/kernels/norms.h"
 
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
@@ -8,23 +8,11 @@
 namespace wengert::kernels {
 namespace {
 
-const OptimizerLoops& loops() {
-  return *dispatch([]<class Arch>() { return optimizer_loops<Arch>(); });
+const NormLoops& loops() {
+  return *dispatch([]<class Arch>() { return norm_loops<Arch>(); });
 }
 
 }  // namespace
-
-void sgd(DType dtype, std::int64_t n, const SgdStep& step, void* w, const void* g, void* velocity) {
-  const auto loop = loops().sgd[dtype == float64];
-  parallel_for(n, grain_elements,
-               [&](std::int64_t begin, std::int64_t end) { loop(step, begin, end, w, g, velocity); });
-}
-
-void adam(DType dtype, std::int64_t n, const AdamStep& step, void* w, const void* g, void* m, void* v, void* v_max) {
-  const auto loop = loops().adam[dtype == float64];
-  parallel_for(n, grain_elements,
-               [&](std::int64_t begin, std::int64_t end) { loop(step, begin, end, w, g, m, v, v_max); });
-}
 
 double sum_of_powers(DType dtype, std::int64_t n, const void* x, double p, double scale) {
   if (n == 0) return 0;

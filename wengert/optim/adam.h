@@ -1,0 +1,97 @@
+#pragma once
+
+#include "wengert/optim/step.h"
+
+#include <cmath>
+
+namespace wengert::optim {
+
+namespace detail {
+
+struct AdamStep {
+  double beta1, beta2, eps, eps_root;
+  double rate;         // lr / (1 - beta1^t)
+  double root_factor;  // 1 / sqrt(1 - beta2^t)
+
+  template <class L, class... Max>
+  void operator()(L& w, L g, L& m, L& v, Max&... v_max) const {
+    m = beta1 * m + (1 - beta1) * g;
+    v = beta2 * v + (1 - beta2) * g * g;
+    L u = v;
+    ((u = v_max = max(v_max, v)), ...);
+    const L root = eps_root == 0 ? sqrt(u) * root_factor : sqrt(u * (root_factor * root_factor) + eps_root);
+    w = w - rate * m / (root + eps);
+  }
+};
+WENGERT_API UpdateLoop update_loop(const AdamStep&, DType, int memory);
+
+/// 1 - beta^t, by pow in double: a running product would drift.
+inline double bias(double beta, std::int64_t t) { return 1 - std::pow(beta, static_cast<double>(t)); }
+
+}  // namespace detail
+
+struct AdamOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;    ///< in [0, 1)
+  double eps = 1e-8;                    ///< beside the root
+  double eps_root = 0;                  ///< inside the root, after the correction
+  bool eps_hat = false;                 ///< eps stands beside the uncorrected root, see below
+  bool bias_correction = true;          ///< of the first steps
+  double weight_decay = 0;              ///< adds weight_decay w to the gradient, or
+  bool decoupled_weight_decay = false;  ///< takes lr weight_decay w off w: AdamW
+  bool amsgrad = false;                 ///< divides by the largest v so far, taken before the correction as torch does
+  bool maximize = false;
+
+  static AdamOptions torch() { return {}; }
+  static AdamOptions paper() { return {}; }
+  static AdamOptions keras() { return {.eps = 1e-7, .eps_hat = true}; }
+
+  using Step = detail::AdamStep;
+  static constexpr std::string_view name = "adam";
+  void check(const detail::Check& c) const {
+    c.at_least_0("lr", lr), c.fraction("beta1", beta1), c.fraction("beta2", beta2), c.at_least_0("eps", eps);
+    c.at_least_0("eps_root", eps_root), c.at_least_0("weight_decay", weight_decay);
+  }
+  detail::Common common() const { return detail::common(weight_decay, decoupled_weight_decay, lr, maximize); }
+  Step at(std::int64_t t) const {
+    const double bias1 = bias_correction ? detail::bias(beta1, t) : 1;
+    const double root = bias_correction ? std::sqrt(detail::bias(beta2, t)) : 1;
+    if (eps_hat) return {beta1, beta2, eps, eps_root, lr * root / bias1, 1};
+    return {beta1, beta2, eps, eps_root, lr / bias1, 1 / root};
+  }
+};
+
+/// Kingma & Ba 2015, Algorithm 1:
+///   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2;
+///   w -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps).
+/// t counts steps of the optimizer and is the same for all parameters. eps_hat, the form at the end of the paper's
+/// section 2, which Keras has: w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). amsgrad: Reddi, Kale &
+/// Kumar 2018, whose algorithm has bias_correction = false.
+/// For: nearly everything at first; with weight decay take AdamW.
+template <class Model>
+class Adam : public detail::FirstOrder<Adam<Model>, Model, AdamOptions> {
+  using Base = detail::FirstOrder<Adam, Model, AdamOptions>;
+
+ public:
+  explicit Adam(const Model& model, AdamOptions options = {}, Where where = Where::current())
+      : Base(model, options, where), m(zeros_like(model)), v(zeros_like(model)) {
+    if (this->amsgrad) v_max.emplace(zeros_like(model));
+  }
+
+  Model m, v;                  ///< moments
+  std::optional<Model> v_max;  ///< with amsgrad
+
+  static auto members(auto& self) {
+    return Base::kept(self, field("m", self.m), field("v", self.v), field("v_max", self.v_max));
+  }
+
+ private:
+  friend Base;
+  void remembered(const Model&, auto&& f) {
+    if (this->amsgrad && !v_max) v_max.emplace(copy(v));
+    if (this->amsgrad) f(m, v, *v_max);
+    else f(m, v);
+  }
+};
+
+}  // namespace wengert::optim

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "wengert/optim/adam.h"
+
+namespace wengert::optim {
+
+struct AdamWOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;  ///< in [0, 1)
+  double eps = 1e-8;                  ///< beside the root
+  double weight_decay = 1e-2;         ///< takes lr weight_decay w off w before the step
+  double schedule = 1;                ///< the paper's eta: multiplies lr and the decay
+  bool decay_times_lr = true;         ///< false, as in the paper: takes schedule weight_decay w off w
+  bool amsgrad = false;               ///< divides by the largest v so far
+  bool maximize = false;
+
+  static AdamWOptions torch() { return {}; }
+  static AdamWOptions paper() { return {.decay_times_lr = false}; }
+  static AdamWOptions keras() { return {.eps = 1e-7, .weight_decay = 4e-3}; }
+
+  using Step = detail::AdamStep;
+  static constexpr std::string_view name = "adamw";
+  void check(const detail::Check& c) const {
+    c.at_least_0("lr", lr), c.fraction("beta1", beta1), c.fraction("beta2", beta2), c.at_least_0("eps", eps);
+    c.at_least_0("weight_decay", weight_decay), c.at_least_0("schedule", schedule);
+  }
+  detail::Common common() const {
+    return detail::common(weight_decay, true, schedule * (decay_times_lr ? lr : 1), maximize);
+  }
+  Step at(std::int64_t t) const {
+    return {beta1, beta2, eps, 0, schedule * lr / detail::bias(beta1, t), 1 / std::sqrt(detail::bias(beta2, t))};
+  }
+};
+
+/// Loshchilov & Hutter 2019, Algorithm 2: Adam, with a weight decay that does not go through the moments:
+///   w -= schedule (lr m_hat / (sqrt(v_hat) + eps) + [lr] weight_decay w).
+/// torch, and this default, have the lr in the brackets; the paper has not. They coincide for weight_decay times lr.
+/// For: transformers, and whatever else Adam trains and should generalise.
+template <class Model>
+class AdamW : public detail::FirstOrder<AdamW<Model>, Model, AdamWOptions> {
+  using Base = detail::FirstOrder<AdamW, Model, AdamWOptions>;
+
+ public:
+  explicit AdamW(const Model& model, AdamWOptions options = {}, Where where = Where::current())
+      : Base(model, options, where), m(zeros_like(model)), v(zeros_like(model)) {
+    if (this->amsgrad) v_max.emplace(zeros_like(model));
+  }
+
+  Model m, v;                  ///< moments
+  std::optional<Model> v_max;  ///< with amsgrad
+
+  static auto members(auto& self) {
+    return Base::kept(self, field("m", self.m), field("v", self.v), field("v_max", self.v_max));
+  }
+
+ private:
+  friend Base;
+  void remembered(const Model&, auto&& f) {
+    if (this->amsgrad && !v_max) v_max.emplace(copy(v));
+    if (this->amsgrad) f(m, v, *v_max);
+    else f(m, v);
+  }
+};
+
+}  // namespace wengert::optim

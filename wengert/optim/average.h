@@ -1,0 +1,126 @@
+#pragma once
+
+#include "wengert/optim/step.h"
+
+namespace wengert::optim {
+
+namespace detail {
+
+struct AverageStep {
+  double weight;  // of what comes in
+
+  template <class L>
+  void operator()(L& average, L w) const {
+    average = (1 - weight) * average + weight * w;
+  }
+};
+WENGERT_API UpdateLoop update_loop(const AverageStep&, DType, int memory);
+
+struct CopyBuffers {
+  template <class T>
+  void param(const Path&, T&, const T&) {}
+  template <class T>
+  void variable(const Path&, T&, const T&) {}
+  template <class T>
+  void buffer(const Path&, T& to, const T& from) {
+    if constexpr (std::is_same_v<T, Tensor>) to = from;
+    else if (to.defined()) to.assign(from);
+  }
+};
+/// average += weight (model - average); what is not trained is copied.
+template <class Model>
+void average_in(Model& average, const Model& model, double weight, Where where) {
+  step_towards(average, model, where, [=](std::size_t) { return AverageStep{weight}; });
+  Walk<false, CopyBuffers> walk{{}, where};
+  walk.template part<true>(average, model);
+}
+
+}  // namespace detail
+
+struct EmaOptions {
+  double decay = 0.999;  ///< in [0, 1)
+  bool warm_up = false;  ///< the decay of update t is min(decay, t / (t + 9)), so that the start is soon forgotten
+};
+
+/// Exponential moving average of a model (Polyak & Juditsky 1992, with forgetting):
+///   average = decay average + (1 - decay) w, at first w.
+/// The average is a model: evaluate and save it. Running statistics are those of the model.
+///   ema.update(model);   nn::accuracy(ema.average(x), y);
+template <class Model>
+class Ema : public EmaOptions {
+ public:
+  explicit Ema(const Model& model, EmaOptions options = {}, Where where = Where::current())
+      : EmaOptions(options), average(copy(model)) {
+    detail::Check{"ema", where}.fraction("decay", decay);
+  }
+  void update(const Model& model, Where where = Where::current()) {
+    detail::Check{"ema", where}.fraction("decay", decay);
+    updates = updates + 1;
+    const double n = static_cast<double>(updates);
+    detail::average_in(average, model, 1 - (warm_up ? std::min(decay, n / (n + 9)) : decay), where);
+  }
+
+  Model average;
+  Kept<std::int64_t> updates = 0;
+
+  static auto members(auto& self) {
+    return fields(field("average", self.average), field("updates", self.updates.tensor));
+  }
+};
+
+/// Stochastic weight averaging (Izmailov et al. 2018), and Polyak's average: the mean of all models given to update().
+/// The statistics of batch norm belong to no average; run the training data through `average` once in training mode.
+template <class Model>
+class Swa {
+ public:
+  explicit Swa(const Model& model) : average(copy(model)) {}
+  void update(const Model& model, Where where = Where::current()) {
+    updates = updates + 1;
+    detail::average_in(average, model, 1 / static_cast<double>(updates), where);
+  }
+
+  Model average;
+  Kept<std::int64_t> updates = 0;
+
+  static auto members(auto& self) {
+    return fields(field("average", self.average), field("updates", self.updates.tensor));
+  }
+};
+
+struct LookaheadOptions {
+  std::int64_t every = 5;  ///< steps
+  double alpha = 0.5;      ///< in (0, 1]
+};
+
+/// Zhang et al. 2019, around any optimizer: every k steps the slow weights move towards the fast ones, which then go on
+/// from there: slow += alpha (w - slow), w = slow.
+///   adam.step(model, grads);   lookahead.update(model);
+template <class Model>
+class Lookahead : public LookaheadOptions {
+ public:
+  explicit Lookahead(const Model& model, LookaheadOptions options = {}, Where where = Where::current())
+      : LookaheadOptions(options), slow(copy(model)) {
+    check(where);
+  }
+  void update(Model& model, Where where = Where::current()) {
+    check(where);
+    updates = updates + 1;
+    if (updates % every != 0) return;
+    detail::average_in(slow, model, alpha, where);
+    detail::step_towards(model, slow, where, [](std::size_t) { return detail::AverageStep{1}; });
+  }
+
+  Model slow;
+  Kept<std::int64_t> updates = 0;
+
+  static auto members(auto& self) { return fields(field("slow", self.slow), field("updates", self.updates.tensor)); }
+
+ private:
+  void check(Where where) const {
+    const detail::Check c{"lookahead", where};
+    c.that(every >= 1, "every must be at least 1");
+    c.that(alpha > 0 && alpha <= 1, "alpha must be in (0, 1]");
+  }
+};
+
+}  // namespace wengert::optim

@@ -1,0 +1,133 @@
+#pragma once
+
+#include "wengert/optim/gradients.h"
+
+#include <cmath>
+
+// Clipping, of gradients or of what backward() left in the Params of a model (what is not yet used by a step).
+//
+//   double norm = optim::clip_norm(grads, 1.0);
+
+namespace wengert::optim {
+
+/// What to do when the norm is infinite or NaN.
+enum class NonFinite {
+  propagate,  ///< as torch: an infinite norm makes gradients 0 (NaN where they were infinite), a NaN all of them NaN
+  error,      ///< ValueError
+  skip,       ///< gradients are left alone, those in Params are forgotten; the caller makes no step
+  zero,       ///< gradients become 0: a step moves by what the optimizer remembers
+};
+
+struct ClipOptions {
+  /// p of the norm (sum |g|^p)^(1/p); infinity: the largest |g|.
+  double norm_type = 2;
+  NonFinite nonfinite = NonFinite::propagate;
+};
+
+namespace detail {
+
+/// The norm of many tensors together. A second pass, with the largest entry divided out, follows if the sum of the
+/// first left the range of double.
+class WENGERT_API GradNorm {
+ public:
+  GradNorm(double max_norm, const ClipOptions&, Where);
+  void add(const Tensor&);
+  /// After a pass: is another one needed?
+  bool again();
+  double value() const { return norm_; }
+  bool must_change() const;
+  /// The gradient as it shall be; undefined when it is to be forgotten.
+  Tensor changed(const Tensor&) const;
+
+ private:
+  double max_norm_, p_;
+  NonFinite nonfinite_;
+  Where where_;
+  int pass_ = 0;
+  double sum_ = 0, largest_ = 0, scale_ = 1, norm_ = 0;
+};
+WENGERT_API void check_limit(const char* who, double limit, Where);
+WENGERT_API Tensor limited(const Tensor&, double limit);
+WENGERT_API Tensor adapted(const Tensor& g, const Tensor& w, double clip, double eps);
+
+}  // namespace detail
+
+/// Scales all gradients by one factor, min(1, max_norm / (norm + 1e-6)), and returns the norm of all together before
+/// that. Summed in double, in an order that depends on shapes only; does not overflow. Pascanu, Mikolov & Bengio 2013,
+/// Algorithm 1.
+template <class X>
+double clip_norm(X& grads, double max_norm, ClipOptions options = {}, Where where = Where::current()) {
+  detail::GradNorm norm(max_norm, options, where);
+  do detail::for_each_gradient(grads, [&](Tensor& g) { norm.add(g); });
+  while (norm.again());
+  if (norm.must_change()) detail::change_gradients(grads, [&](const Tensor& g) { return norm.changed(g); });
+  return norm.value();
+}
+
+/// clip_norm, which counts.
+///   optim::ClipNorm clip{1.0, {.nonfinite = optim::NonFinite::skip}};
+///   if (clip(grads)) adam.step(model, grads);
+class ClipNorm : public ClipOptions {
+ public:
+  explicit ClipNorm(double max_norm, ClipOptions options = {}) : ClipOptions(options), max_norm(max_norm) {}
+  /// Should a step be made? False when the norm was not finite and is to be skipped.
+  template <class X>
+  bool operator()(X& grads, Where where = Where::current()) {
+    norm = clip_norm(grads, max_norm, *this, where);
+    const bool finite = std::isfinite(norm);
+    clipped += finite && norm > max_norm, nonfinite_norms += !finite;
+    return finite || nonfinite != NonFinite::skip;
+  }
+
+  double max_norm;
+  double norm = 0;                                ///< of the last gradients, before they were clipped
+  std::int64_t clipped = 0, nonfinite_norms = 0;  ///< how often
+};
+
+/// The same for each gradient by itself; returns the largest of their norms.
+template <class X>
+double clip_each(X& grads, double max_norm, ClipOptions options = {}, Where where = Where::current()) {
+  double largest = 0;
+  detail::check_limit("clip_each", max_norm, where);
+  detail::change_gradients(grads, [&](const Tensor& g) {
+    detail::GradNorm norm(max_norm, options, where);
+    do norm.add(g);
+    while (norm.again());
+    if (!(norm.value() <= largest)) largest = norm.value();
+    return norm.must_change() ? norm.changed(g) : g;
+  });
+  return largest;
+}
+
+/// Limits every gradient to [-limit, limit]; NaN stays.
+template <class X>
+void clip_value(X& grads, double limit, Where where = Where::current()) {
+  detail::check_limit("clip_value", limit, where);
+  detail::change_gradients(grads, [&](const Tensor& g) { return detail::limited(g, limit); });
+}
+
+struct AdaptiveClipOptions {
+  double clip = 1e-2;
+  double eps = 1e-3;  ///< stands for the norm of weights that are smaller
+};
+/// Limits the norm of every row of a gradient (all of it when it has one axis) to clip max(norm of the row of w, eps).
+/// Brock et al. 2021, eq. 3.
+template <class Model>
+void clip_adaptive(Model& grads, const Model& model, AdaptiveClipOptions options = {}, Where where = Where::current()) {
+  detail::check_limit("clip_adaptive", options.clip, where), detail::check_limit("clip_adaptive", options.eps, where);
+  detail::walk_trained<false>(
+      [&](std::string_view, Tensor& g, const Tensor& w) {
+        if (w.defined()) g = detail::adapted(g, w.detach(), options.clip, options.eps);
+      },
+      where, grads, model);
+}
+/// Of what backward() left in the Params.
+template <class Model>
+void clip_adaptive(Model& model, AdaptiveClipOptions options = {}, Where where = Where::current()) {
+  detail::check_limit("clip_adaptive", options.clip, where), detail::check_limit("clip_adaptive", options.eps, where);
+  detail::visit_gradients(model, [&](Tensor& w, Tensor& g, bool leaf) {
+    if (leaf) detail::replace_gradient(w, detail::adapted(g, w.detach(), options.clip, options.eps));
+  });
+}
+
+}  // namespace wengert::optim
