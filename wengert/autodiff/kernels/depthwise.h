@@ -1,6 +1,6 @@
 #pragma once
 
-#include "wengert/autodiff/kernels/im2col.h"
+#include "wengert/autodiff/kernels/convolution.h"
 
 namespace wengert::kernels {
 

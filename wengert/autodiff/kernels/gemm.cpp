@@ -1,6 +1,8 @@
 #include "wengert/autodiff/kernels/gemm.h"
 
+#include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/gemm_tiles.h"
+#include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/pool.h"
 
@@ -24,23 +26,6 @@ constexpr std::int64_t k_step = 384;  // rows of B at a time: a sliver of them s
 constexpr std::int64_t worth_a_thread = 1 << 19;  // multiplications, some 4 us; a parallel region costs 1.4 us
 constexpr std::int64_t worth_copying = 1 << 15;   // numbers copied, the same for a copy
 
-template <class T>
-const GemmTiles<T>& tiles() {
-  static const GemmTiles<T>& best = dispatch([]<class Arch>() -> const GemmTiles<T>& { return gemm_tiles<T, Arch>(); });
-  return best;
-}
-
-std::int64_t parts(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
-
-// n cut into pieces of nearly equal size, `largest` at most.
-struct Cut {
-  std::int64_t count, each, longer;  // the first `longer` pieces have one more
-  Cut(std::int64_t n, std::int64_t largest)
-      : count(std::max<std::int64_t>(1, parts(n, largest))), each(n / count), longer(n % count) {}
-  std::int64_t begin(std::int64_t i) const { return i * each + std::min(i, longer); }
-  std::int64_t size(std::int64_t i) const { return each + (i < longer); }
-};
-
 // Scratch memory; small ones live on the stack.
 template <class T>
 class Buffer {
@@ -62,51 +47,6 @@ class Buffer {
 };
 
 // ---------------------------------------------------------------- copies into the order that tiles read
-
-// Squares that fill registers of 16 bytes, which every machine has.
-template <class T>
-inline constexpr std::int64_t square = 16 / sizeof(T);
-
-template <class T>
-struct Register {
-  typedef T Type __attribute__((vector_size(16), aligned(sizeof(T)), may_alias));
-};
-
-// to[i, j] = from[j, i] for one square.
-template <class T>
-void transpose_square(const T* from, std::int64_t from_row, T* to, std::int64_t to_row) {
-  using X = typename Register<T>::Type;
-  const auto load = [&](int i) { return *reinterpret_cast<const X*>(from + i * from_row); };
-  const auto store = [&](int i, X x) { *reinterpret_cast<X*>(to + i * to_row) = x; };
-  const X x0 = load(0), x1 = load(1);
-  if constexpr (square<T> == 2) {
-    store(0, __builtin_shufflevector(x0, x1, 0, 2)), store(1, __builtin_shufflevector(x0, x1, 1, 3));
-  } else {
-    const X x2 = load(2), x3 = load(3);
-    const X low01 = __builtin_shufflevector(x0, x1, 0, 4, 1, 5), high01 = __builtin_shufflevector(x0, x1, 2, 6, 3, 7);
-    const X low23 = __builtin_shufflevector(x2, x3, 0, 4, 1, 5), high23 = __builtin_shufflevector(x2, x3, 2, 6, 3, 7);
-    store(0, __builtin_shufflevector(low01, low23, 0, 1, 4, 5)),
-        store(1, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
-    store(2, __builtin_shufflevector(high01, high23, 0, 1, 4, 5)),
-        store(3, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
-  }
-}
-
-// to[i * to_row + j] = from[i + j * column]: rows become columns. Returns how many columns of `to` were written; the
-// rest is too narrow.
-template <class T>
-std::int64_t transpose(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t column, T* to,
-                       std::int64_t to_row) {
-  std::int64_t j = 0;
-  for (; j + square<T> <= columns; j += square<T>) {
-    std::int64_t i = 0;
-    for (; i + square<T> <= rows; i += square<T>)
-      transpose_square(from + i + j * column, column, to + i * to_row + j, to_row);
-    for (; i < rows; ++i)
-      for (std::int64_t c = j; c < j + square<T>; ++c) to[i * to_row + c] = from[i + c * column];
-  }
-  return j;
-}
 
 // to[i, j] = from[i, j] with the strides given.
 template <class T>
@@ -267,7 +207,7 @@ class ByTiles {
   }
 
   const Product<T>& g;
-  const GemmTiles<T>& t = tiles<T>();
+  const GemmTiles<T>& t = best_tiles<T>();
   Cut slivers, steps;
   bool copies_b, pads, copies_a;
   T *near_a = nullptr, *near_b = nullptr;
@@ -298,14 +238,14 @@ class ByDots {
 
  private:
   const Product<T>& g;
-  const GemmTiles<T>& t = tiles<T>();
+  const GemmTiles<T>& t = best_tiles<T>();
   Cut down, across;
 };
 
 // One row: the rows of B are read once, from beginning to end, and added up.
 template <class T>
 void by_sweeps(const Product<T>& g) {
-  const GemmTiles<T>& t = tiles<T>();
+  const GemmTiles<T>& t = best_tiles<T>();
   const std::int64_t columns = 4096 / sizeof(T) * 4;  // of C, that stay in the first cache
   const Cut across(g.n, columns);
   g.share(across.count, parts(worth_a_thread / 8, g.k * columns), [&](std::int64_t begin, std::int64_t end) {
@@ -343,7 +283,7 @@ void product(const Gemm& q, const T* a, const T* b, T* c, bool here) {
   ByTiles<T> rows(g);
   // Where tiles read B as it lies, nothing is better, unless C is too narrow for them; and small products are over
   // before it is decided.
-  if (g.b_column == 1 && g.m > 1 && (g.n >= 2 * tiles<T>().lanes || g.m * g.n * g.k <= 4096)) return rows.run();
+  if (g.b_column == 1 && g.m > 1 && (g.n >= 2 * best_tiles<T>().lanes || g.m * g.n * g.k <= 4096)) return rows.run();
   ByTiles<T> columns(across);
   ByDots<T> dots(g);
   const double by_rows = rows.cost(), by_columns = columns.cost();

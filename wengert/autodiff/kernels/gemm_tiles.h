@@ -22,6 +22,14 @@ struct GemmTiles {
                         std::int64_t b_row, bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add);
   Tile tile[max_rows][max_wide];  // [r - 1][w - 1]
 
+  // The same for whole registers, with the numbers of step p at a[i a_row + offsets[p]]; the rows of b and c follow
+  // each other. Such a tile is high rather than wide: b comes from the second cache, a from the first.
+  static constexpr int max_gathered_rows = 14, max_gathered_wide = 2;
+  int gathered_rows, gathered_wide;
+  using Gathered = void (*)(std::int64_t k, const T* a, std::int64_t a_row, const std::int64_t* offsets, const T* b,
+                            T* c, bool add);
+  Gathered gathered[max_gathered_rows][max_gathered_wide];  // [r - 1][w - 1]
+
   // c[i, j] = <row i of a, row j of b>, plus c if `add`.  The rows, of length k, are consecutive numbers.
   using Dots = void (*)(std::int64_t k, const T* a, std::int64_t a_row, const T* b, std::int64_t b_row, T* c,
                         std::int64_t c_row, std::int64_t c_column, bool add);
@@ -34,5 +42,12 @@ struct GemmTiles {
 
 template <class T, class Arch>
 const GemmTiles<T>& gemm_tiles();
+
+/// Those for the instruction set in use.
+template <class T>
+const GemmTiles<T>& best_tiles() {
+  static const GemmTiles<T>& best = dispatch([]<class Arch>() -> const GemmTiles<T>& { return gemm_tiles<T, Arch>(); });
+  return best;
+}
 
 }  // namespace wengert::kernels

@@ -1,6 +1,5 @@
 #include "wengert/autodiff/kernels/im2col.h"
 
-#include "wengert/autodiff/kernels/depthwise.h"
 #include "wengert/autodiff/kernels/gemm.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/window_loops.h"
@@ -149,13 +148,6 @@ void col2im(const Windows& g, C* columns, std::int64_t row_begin, std::int64_t r
   for_pieces(g, row_begin, row_end, p0, p1, piece);
 }
 
-// The image is its own matrix of columns.
-bool is_pointwise(const Windows& g) {
-  for (int d = 0; d < 3; ++d)
-    if (g.kernel[d] != 1 || g.stride[d] != 1 || g.padding[d] != 0 || g.in[d] != g.out[d]) return false;
-  return true;
-}
-
 // Positions taken together: a tile of columns fills about half of a usual L2 cache, but is wide enough for a fast
 // product.
 template <class T>
@@ -180,8 +172,27 @@ void fill(T* y, std::int64_t n, const T* bias, std::int64_t channel) {
   std::fill_n(y, n, bias ? bias[channel] : T(0));
 }
 
+template <class F>
+void with_type(DType d, F&& f) {
+  if (d == float32) f(float());
+  else f(double());
+}
 template <class T>
-void conv(const Convolution& g, const T* x, const T* w, const T* bias, T* y) {
+const T* in_as(const void* p) {
+  return static_cast<const T*>(p);
+}
+
+}  // namespace
+
+// The image is its own matrix of columns.
+bool is_pointwise(const Windows& g) {
+  for (int d = 0; d < 3; ++d)
+    if (g.kernel[d] != 1 || g.stride[d] != 1 || g.padding[d] != 0 || g.in[d] != g.out[d]) return false;
+  return true;
+}
+
+template <class T>
+void matrix(const Convolution& g, const T* x, const T* w, const T* bias, T* y) {
   const std::int64_t rows = g.c * g.kernel_size(), in = g.in_size(), out = g.out_size();
   const bool pointwise = is_pointwise(g);
   const std::int64_t tile = tile_of<T>(g, rows), tiles = (out + tile - 1) / tile;
@@ -203,7 +214,7 @@ void conv(const Convolution& g, const T* x, const T* w, const T* bias, T* y) {
 }
 
 template <class T>
-void conv_input_grad(const Convolution& g, const T* y_bar, const T* w, const T* bias, T* x_bar) {
+void matrix_input_grad(const Convolution& g, const T* y_bar, const T* w, const T* bias, T* x_bar) {
   const std::int64_t kernel = g.kernel_size(), rows = g.c * kernel, in = g.in_size(), out = g.out_size();
   const bool pointwise = is_pointwise(g);
   const std::int64_t slices = slices_of(g.n * g.groups, g.c), per_slice = (g.c + slices - 1) / slices;
@@ -236,7 +247,7 @@ void conv_input_grad(const Convolution& g, const T* y_bar, const T* w, const T* 
 // Images are dealt to a few parts, each with a sum of its own, as long as the weights are small; the parts are added in
 // order.
 template <class T>
-void conv_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* w_bar) {
+void matrix_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* w_bar) {
   const std::int64_t kernel = g.kernel_size(), rows = g.c * kernel, in = g.in_size(), out = g.out_size(),
                      size = g.w_size();
   const bool pointwise = is_pointwise(g);
@@ -277,53 +288,13 @@ void conv_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* w_bar
   });
 }
 
-template <class F>
-void with_type(DType d, F&& f) {
-  if (d == float32) f(float());
-  else f(double());
-}
-template <class T>
-const T* in_as(const void* p) {
-  return static_cast<const T*>(p);
-}
-
-// Without entries to sum over, the result is the bias.
-template <class T>
-void only_bias(std::int64_t n, std::int64_t channels, std::int64_t positions, const T* bias, T* y) {
-  for (std::int64_t i = 0; i < n * channels; ++i) fill(y + i * positions, positions, bias, i % channels);
-}
-
-}  // namespace
-
-void conv(DType d, const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
-  if (g.y_size() == 0) return;
-  with_type(d, [&]<class T>(T) {
-    if (g.c == 0 || g.kernel_size() == 0)
-      only_bias(g.n, g.groups * g.o, g.out_size(), in_as<T>(bias), static_cast<T*>(y));
-    else if (is_depthwise(g)) depthwise(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
-    else conv(g, in_as<T>(x), in_as<T>(w), in_as<T>(bias), static_cast<T*>(y));
-  });
-}
-
-void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const void* w, const void* bias, void* x_bar) {
-  if (g.x_size() == 0) return;
-  with_type(d, [&]<class T>(T) {
-    if (g.o == 0 || g.kernel_size() == 0 || g.out_size() == 0)
-      only_bias(g.n, g.groups * g.c, g.in_size(), in_as<T>(bias), static_cast<T*>(x_bar));
-    else if (is_depthwise(g))
-      depthwise_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
-    else conv_input_grad(g, in_as<T>(y_bar), in_as<T>(w), in_as<T>(bias), static_cast<T*>(x_bar));
-  });
-}
-
-void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* y_bar, void* w_bar) {
-  if (g.w_size() == 0) return;
-  with_type(d, [&]<class T>(T) {
-    if (g.n == 0 || g.out_size() == 0) std::fill_n(static_cast<T*>(w_bar), g.w_size(), T(0));
-    else if (is_depthwise(g)) depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
-    else conv_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
-  });
-}
+#define INSTANTIATE(T)                                                                   \
+  template void matrix(const Convolution&, const T*, const T*, const T*, T*);            \
+  template void matrix_input_grad(const Convolution&, const T*, const T*, const T*, T*); \
+  template void matrix_weight_grad(const Convolution&, const T*, const T*, T*);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
 
 void unfold(DType d, const Windows& g, std::int64_t n, std::int64_t channels, const void* x, void* columns) {
   const std::int64_t kernel = g.kernel_size(), in = g.in_size(), out = g.out_size();

@@ -3,30 +3,20 @@
 // Convolution as matrix products: the windows of an image become the columns of a matrix, a tile that stays in the
 // cache at a time.
 
-#include "wengert/autodiff/kernels/windows.h"
-#include "wengert/autodiff/shape.h"
+#include "wengert/autodiff/kernels/convolution.h"
 
 namespace wengert::kernels {
 
-/// What takes part in a convolution: images x [n, groups, c, in], weights w [groups, o, c, kernel], results y [n,
-/// groups, o, out].
-struct Convolution : Windows {
-  std::int64_t n = 0, groups = 1, c = 0, o = 0;
+/// The image is its own matrix of columns.
+bool is_pointwise(const Windows&);
 
-  std::int64_t x_size() const { return n * groups * c * in_size(); }
-  std::int64_t w_size() const { return groups * o * c * kernel_size(); }
-  std::int64_t y_size() const { return n * groups * o * out_size(); }
-};
-
-// The three maps are linear in each of their operands, and each derivative of one is another one. float32 and float64,
-// all row-major. Work is split by shapes only, so results do not depend on the number of threads.
-
-/// y = w * x (+ bias [groups * o], unless null).
-void conv(DType, const Convolution&, const void* x, const void* w, const void* bias, void* y);
-/// x_bar for y_bar: the transposed convolution (+ bias [groups * c], unless null).
-void conv_input_grad(DType, const Convolution&, const void* y_bar, const void* w, const void* bias, void* x_bar);
-/// w_bar for y_bar.
-void conv_weight_grad(DType, const Convolution&, const void* x, const void* y_bar, void* w_bar);
+// As conv, conv_input_grad and conv_weight_grad, for no empty ones.
+template <class T>
+void matrix(const Convolution&, const T* x, const T* w, const T* bias, T* y);
+template <class T>
+void matrix_input_grad(const Convolution&, const T* y_bar, const T* w, const T* bias, T* x_bar);
+template <class T>
+void matrix_weight_grad(const Convolution&, const T* x, const T* y_bar, T* w_bar);
 
 /// columns [n, channels * kernel, out] of x [n, channels, in]; padding is 0.
 void unfold(DType, const Windows&, std::int64_t n, std::int64_t channels, const void* x, void* columns);

@@ -20,8 +20,9 @@ bool is_2x2(const Windows& g) {
 // x[at], the next two lines of x further; their windows count from i on.
 template <class F>
 void for_lines_2x2(const Windows& g, std::int64_t planes, F&& some) {
-  const std::int64_t n = g.out[2], all = g.out[1];
-  parallel_for(planes * g.in[0] * all, 1 + grain_elements / (4 * n), [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t n = g.out[2], total = planes * g.in[0] * g.out[1];
+  const std::int64_t all = g.in[1] % 2 ? g.out[1] : total;  // where no line is left over, planes go on into each other
+  parallel_for(total, 1 + grain_elements / (4 * n), [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t most = std::max<std::int64_t>(1, 1024 / n);  // windows whose places stay in the first cache
     for (std::int64_t l = begin, count; l < end; l += count) {
       count = std::min({most, end - l, all - l % all});
@@ -46,10 +47,7 @@ void max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, void* ind
     auto* kept = static_cast<std::uint8_t*>(index);
     return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
       Scratch<typename WindowLoops<T>::Which> which(kept ? count * n : 0);
-      for (std::int64_t k = 0; k < count; ++k) {
-        const T* a = x + at + 2 * k * w;
-        f.max_2x2(a, a + w, n, y + i + k * n, kept ? which + k * n : nullptr);
-      }
+      f.max_2x2(x + at, w, count, n, y + i, kept ? static_cast<typename WindowLoops<T>::Which*>(which) : nullptr);
       if (kept) f.narrow(which, count * n, kept + i);
     });
   }
@@ -117,10 +115,7 @@ void gather(const Windows& g, std::int64_t planes, const void* index, const T* x
     return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
       Scratch<typename WindowLoops<T>::Which> which(count * n);
       f.widen(kept + i, count * n, which);
-      for (std::int64_t k = 0; k < count; ++k) {
-        const T* a = x + at + 2 * k * w;
-        f.gather_2x2(a, a + w, n, which + k * n, y + i + k * n);
-      }
+      f.gather_2x2(x + at, w, count, n, which, y + i);
     });
   }
   const std::int64_t in = g.in_size(), out = g.out_size();
@@ -141,11 +136,8 @@ void scatter(const Windows& g, std::int64_t planes, const void* index, const T* 
     return for_lines_2x2(g, planes, [&](std::int64_t line, std::int64_t at, std::int64_t i, std::int64_t count) {
       Scratch<typename WindowLoops<T>::Which> which(count * n);
       f.widen(kept + i, count * n, which);
-      for (std::int64_t k = 0; k < count; ++k) {
-        T* a = x + at + 2 * k * w;
-        f.scatter_2x2(y + i + k * n, which + k * n, n, a, a + w);
-        zero_rest_2x2(g, line + k, a);
-      }
+      f.scatter_2x2(y + i, which, n, count, x + at, w);
+      for (std::int64_t k = 0; k < count; ++k) zero_rest_2x2(g, line + k, x + at + 2 * k * w);
     });
   }
   const std::int64_t in = g.in_size(), out = g.out_size();

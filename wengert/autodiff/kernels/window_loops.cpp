@@ -2,7 +2,10 @@
 
 #include "wengert/autodiff/simd.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
+#include <type_traits>
 
 namespace wengert::kernels {
 namespace {
@@ -23,38 +26,113 @@ struct Best {
   }
 };
 
+// Windows are taken as many at a time as a register holds. Where lines are short, some of them are first laid one after
+// the other, so that registers are full.
 template <class T>
-void max_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, T* __restrict y,
-             Which<T>* __restrict which) {
-  const auto best_of = [&](std::int64_t i) {
+constexpr std::int64_t block = Lanes<T>::width;
+
+template <class T>
+class Pairs {  // of lines, next to each other
+ public:
+  static constexpr std::int64_t windows = 256;
+  alignas(64) T a[2 * (windows + block<T>)], b[2 * (windows + block<T>)];
+
+  void take(const T* x, std::int64_t line, std::int64_t pairs, std::int64_t n) {
+    for (std::int64_t k = 0; k < pairs; ++k, x += 2 * line)
+      copy(x, a + 2 * k * n, 2 * n), copy(x + line, b + 2 * k * n, 2 * n);
+  }
+  void put(T* x, std::int64_t line, std::int64_t pairs, std::int64_t n) const {
+    for (std::int64_t k = 0; k < pairs; ++k, x += 2 * line)
+      copy(a + 2 * k * n, x, 2 * n), copy(b + 2 * k * n, x + line, 2 * n);
+  }
+
+ private:
+  static void copy(const T* from, T* to, std::int64_t n) {
+    using Batch = typename Lanes<T>::Batch;
+    std::int64_t i = 0;
+    for (; i + block<T> <= n; i += block<T>) Batch::load_unaligned(from + i).store_unaligned(to + i);
+    if (i == n) return;
+    const First<T> rest(n - i);
+    rest.store(to + i, rest.load(from + i, Batch(T(0))));
+  }
+};
+
+// f(a, b, first, count): windows `first` to `first + count` of `lines` pairs of lines, n in each, in whole registers.
+template <bool puts, class X, class T = std::remove_const_t<X>, class F>
+void by_pairs(X* x, std::int64_t line, std::int64_t lines, std::int64_t n, F&& f) {
+  Pairs<T> pairs;
+  const auto some = [&](X* from, std::int64_t count, std::int64_t wide, std::int64_t first) {
+    if constexpr (!puts) pairs.take(from, line, count, wide);
+    f(pairs.a, pairs.b, first, count * wide);
+    if constexpr (puts) pairs.put(from, line, count, wide);
+  };
+  if (n < 2 * block<T>) {
+    for (std::int64_t l = 0, count; l < lines; l += count)
+      count = std::min(Pairs<T>::windows / n, lines - l), some(x + 2 * l * line, count, n, l * n);
+    return;
+  }
+  const std::int64_t whole = n / block<T> * block<T>;
+  for (std::int64_t l = 0; l < lines; ++l, x += 2 * line) {
+    f(x, x + line, l * n, whole);
+    if (whole < n) some(x + 2 * whole, 1, n - whole, l * n + whole);
+  }
+}
+
+template <bool keeps, class T>
+void max_block(const T* __restrict a, const T* __restrict b, T* __restrict y, Which<T>* __restrict which) {
+  for (std::int64_t i = 0; i < block<T>; ++i) {
     Best<T> m{a[2 * i], 0};
     m.meet(a[2 * i + 1], 1), m.meet(b[2 * i], 2), m.meet(b[2 * i + 1], 3);
-    return m;
-  };
-  if (which)
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto m = best_of(i);
-      y[i] = m.value, which[i] = m.which;
-    }
-  else
-    for (std::int64_t i = 0; i < n; ++i) y[i] = best_of(i).value;
+    y[i] = m.value;
+    if constexpr (keeps) which[i] = m.which;
+  }
+}
+template <bool keeps, class T>
+void max_lines(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, Which<T>* which) {
+  by_pairs<false>(x, line, lines, n, [&](const T* a, const T* b, std::int64_t first, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + block<T> <= count; i += block<T>)
+      max_block<keeps>(a + 2 * i, b + 2 * i, y + first + i, keeps ? which + first + i : nullptr);
+    if (i == count) return;
+    alignas(64) T best[block<T>];
+    Which<T> some[block<T>];
+    max_block<keeps>(a + 2 * i, b + 2 * i, best, some);
+    First<T>(count - i).store(y + first + i, Lanes<T>::Batch::load_aligned(best));
+    if constexpr (keeps) std::memcpy(which + first + i, some, static_cast<std::size_t>(count - i) * sizeof(T));
+  });
+}
+template <class T>
+void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, Which<T>* which) {
+  if (which) max_lines<true>(x, line, lines, n, y, which);
+  else max_lines<false>(x, line, lines, n, y, which);
 }
 
 template <class T>
-void gather_2x2(const T* __restrict a, const T* __restrict b, std::int64_t n, const Which<T>* __restrict which,
-                T* __restrict y) {
-  for (std::int64_t i = 0; i < n; ++i) {
+void gather_block(const T* __restrict a, const T* __restrict b, const Which<T>* __restrict which, T* __restrict y) {
+  for (std::int64_t i = 0; i < block<T>; ++i) {
     const T a0 = a[2 * i], a1 = a[2 * i + 1], b0 = b[2 * i], b1 = b[2 * i + 1];
     const Which<T> w = which[i];
     const T in_a = w == 0 ? a0 : a1, in_b = w == 2 ? b0 : b1;
     y[i] = w < 2 ? in_a : in_b;
   }
 }
+template <class T>
+void gather_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, const Which<T>* which, T* y) {
+  by_pairs<false>(x, line, lines, n, [&](const T* a, const T* b, std::int64_t first, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + block<T> <= count; i += block<T>) gather_block(a + 2 * i, b + 2 * i, which + first + i, y + first + i);
+    if (i == count) return;
+    alignas(64) T some[block<T>];
+    Which<T> places[block<T>] = {};
+    std::memcpy(places, which + first + i, static_cast<std::size_t>(count - i) * sizeof(T));
+    gather_block(a + 2 * i, b + 2 * i, places, some);
+    First<T>(count - i).store(y + first + i, Lanes<T>::Batch::load_aligned(some));
+  });
+}
 
 template <class T>
-void scatter_2x2(const T* __restrict y, const Which<T>* __restrict which, std::int64_t n, T* __restrict a,
-                 T* __restrict b) {
-  for (std::int64_t i = 0; i < n; ++i) {
+void scatter_block(const T* __restrict y, const Which<T>* __restrict which, T* __restrict a, T* __restrict b) {
+  for (std::int64_t i = 0; i < block<T>; ++i) {
     const auto g = std::bit_cast<Which<T>>(y[i]), w = which[i];
     const auto at = [&](Which<T> k) {
       return std::bit_cast<T>(g & -Which<T>(w == k));
@@ -62,6 +140,19 @@ void scatter_2x2(const T* __restrict y, const Which<T>* __restrict which, std::i
     a[2 * i] = at(0), a[2 * i + 1] = at(1);
     b[2 * i] = at(2), b[2 * i + 1] = at(3);
   }
+}
+template <class T>
+void scatter_2x2(const T* y, const Which<T>* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line) {
+  by_pairs<true>(x, line, lines, n, [&](T* a, T* b, std::int64_t first, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + block<T> <= count; i += block<T>) scatter_block(y + first + i, which + first + i, a + 2 * i, b + 2 * i);
+    if (i == count) return;
+    alignas(64) T some[block<T>];
+    Which<T> places[block<T>] = {};
+    First<T>(count - i).load(y + first + i, typename Lanes<T>::Batch(T(0))).store_aligned(some);
+    std::memcpy(places, which + first + i, static_cast<std::size_t>(count - i) * sizeof(T));
+    scatter_block(some, places, a + 2 * i, b + 2 * i);
+  });
 }
 
 template <class T>

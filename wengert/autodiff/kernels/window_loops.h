@@ -13,10 +13,11 @@ struct WindowLoops {
   /// An integer as wide as T, so that one register of each goes with the other.
   using Which = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
-  // Windows of two lines a, b and two columns; which (null in max_2x2: not wanted) counts 0, 1 in a and 2, 3 in b.
-  void (*max_2x2)(const T* a, const T* b, std::int64_t n, T* y, Which* which);
-  void (*gather_2x2)(const T* a, const T* b, std::int64_t n, const Which* which, T* y);
-  void (*scatter_2x2)(const T* y, const Which* which, std::int64_t n, T* a, T* b);
+  // Windows of two lines and two columns, n in each of `lines` pairs of lines; which (null in max_2x2: not wanted)
+  // counts 0, 1 in the upper line and 2, 3 in the lower.
+  void (*max_2x2)(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, Which* which);
+  void (*gather_2x2)(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, const Which* which, T* y);
+  void (*scatter_2x2)(const T* y, const Which* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line);
   // which is kept in bytes.
   void (*narrow)(const Which* which, std::int64_t n, std::uint8_t* kept);
   void (*widen)(const std::uint8_t* kept, std::int64_t n, Which* which);
