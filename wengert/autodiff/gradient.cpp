@@ -117,12 +117,49 @@ void Sweep::spread_need() {
   reverse();
 }
 
-void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
-  if (!into.defined()) into = std::move(more);
-  else if (!create_graph && Access::body(into)->unique() && !Access::body(into)->owner && into.is_contiguous() &&
-           more.is_contiguous() && into.dtype() == more.dtype())
+namespace {
+
+void add_to(Tensor& into, const Tensor& more, bool create_graph) {
+  if (!create_graph && Access::body(into)->unique() && !Access::body(into)->owner && into.is_contiguous() &&
+      more.is_contiguous() && into.dtype() == more.dtype())
     kernels::accumulate(into.dtype(), into.numel(), Access::body(into)->data, Access::body(more)->data);
   else into = add(into, more);
+}
+
+// The same with observers.
+[[gnu::cold, gnu::noinline]] void add_watched(Tensor& into, const Tensor& more, bool create_graph) {
+  const Tensor* x[] = {&into, &more};
+  Frame frame(Act::accumulate, "accumulate", Where(), x);
+  add_to(into, more, create_graph);
+  frame.done({&into, 1}, static_cast<double>(into.numel()));
+}
+struct ReadsTold {
+  bool before = std::exchange(thread_state().reads_told, true);
+  ~ReadsTold() { thread_state().reads_told = before; }
+};
+[[gnu::cold, gnu::noinline]] void pull_watched(Node& n, Pullback& to) {
+  std::vector<const Tensor*> y_bar;
+  for (std::uint32_t k = 0; k < n.result_count; ++k) y_bar.push_back(&n.result_cotangent(k));
+  Frame frame(Act::vjp, n.name(), n.where, y_bar, &n);
+  const ReadsTold reads;
+  n.pull(to);
+  frame.done();
+}
+[[gnu::cold, gnu::noinline]] void push_watched(Node& n, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) {
+  std::vector<const Tensor*> x;
+  for (const Tensor& t : x_dot) x.push_back(&t);
+  Frame frame(Act::jvp, n.name(), n.where, x, &n);
+  const ReadsTold reads;
+  n.push(x_dot, y_dot);
+  frame.done(y_dot);
+}
+
+}  // namespace
+
+void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
+  if (!into.defined()) into = std::move(more);
+  else if (watched()) [[unlikely]] add_watched(into, more, create_graph);
+  else add_to(into, more, create_graph);
 }
 
 void Pullback::send(int operand, Tensor x_bar) const {
@@ -132,6 +169,8 @@ void Pullback::send(int operand, Tensor x_bar) const {
   if (!(x_bar.shape() == shape) || x_bar.dtype() != e.node->result_dtype(e.output)) [[unlikely]]
     fail<GraphError>(node_.where, "{}: its vjp returned {} {} for operand {}, which is {} {}", node_.name(),
                      x_bar.dtype(), x_bar.shape(), operand, e.node->result_dtype(e.output), shape);
+  if (watched()) [[unlikely]]
+    tell_sent(operand, x_bar);
   accumulate(e.node->result_cotangent(e.output), std::move(x_bar), create_graph_);
 }
 
@@ -187,6 +226,9 @@ template <class Arrived>
 void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) {
   const bool keep = options.keep_graph.value_or(options.create_graph);
   Recording recording;
+  std::optional<Frame> frame;
+  if (watched()) [[unlikely]]
+    frame.emplace(Act::backward, "backward", where, std::span<const Tensor* const>());
   for (Node* n = sweep.newest(); n; n = n->next) {
     arrived(*n);
     if (n->kind == Kind::leaf) {
@@ -198,7 +240,9 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     if (wanted && has_cotangent(*n)) {
       Unpacking unpacking(*n, options.create_graph);
       Pullback to(*n, options.create_graph);
-      n->pull(to);
+      if (watched()) [[unlikely]]
+        pull_watched(*n, to);
+      else n->pull(to);
     }
     clear_cotangents(*n);
     if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
@@ -206,6 +250,7 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     n->released = where;
     drop_edges(*n);
   }
+  if (frame) frame->done();
 }
 
 }  // namespace
@@ -293,6 +338,9 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   sweep.spread_need();
   sweep.reverse();
   Recording recording;
+  std::optional<Frame> frame;
+  if (watched()) [[unlikely]]
+    frame.emplace(Act::tangents, "jvp", where, std::span<const Tensor* const>());
   // The slots that hold cotangents in reverse mode hold tangents here.
   std::vector<Tensor> x_dot, y_dot;
   for (Node* n = sweep.newest(); n; n = n->next) {
@@ -311,7 +359,9 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     y_dot.assign(n->result_count, Tensor());
     {
       Unpacking unpacking(*n, create_graph);
-      n->push(x_dot, y_dot);
+      if (watched()) [[unlikely]]
+        push_watched(*n, x_dot, y_dot);
+      else n->push(x_dot, y_dot);
     }
     for (std::uint32_t k = 0; k < n->result_count; ++k) {
       Tensor& slot = n->result_cotangent(k);
@@ -326,6 +376,7 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
   }
   for (Node* n = sweep.newest(); n; n = n->next) clear_cotangents(*n);
+  if (frame) frame->done();
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <new>
+#include <optional>
 #include <span>
 #include <tuple>
 
@@ -242,6 +243,39 @@ bool any_float(const std::array<Tensor, K>& y) {
   return false;
 }
 
+inline std::span<const Tensor> results_of(const Tensor& y) { return {&y, 1}; }
+template <std::size_t K>
+std::span<const Tensor> results_of(const std::array<Tensor, K>& y) {
+  return y;
+}
+
+/// What a forward costs, if the rule says so: floating-point operations, of which a fused multiply-add is two and an
+/// elementary function one.
+template <class Rule, class Y, class... X>
+double flops_of(const Rule& rule, const Y& y, const X&... x) {
+  if constexpr (requires { double(rule.flops(y, x...)); }) return rule.flops(y, x...);
+  else return Frame::unknown;
+}
+
+/// run() is the rule's forward; observers look on.
+template <class Rule, class Run, class... X>
+[[gnu::cold, gnu::noinline]] auto run_watched(Rule& rule, const Run& run, Where call, const X&... x) {
+  const Tensor* operands[] = {&x...};
+  Frame frame(Act::forward, rule.name, call, operands);
+  auto y = run();
+  frame.done(results_of(y), flops_of(rule, y, x...));
+  return y;
+}
+template <class Rule, class Run>
+[[gnu::cold, gnu::noinline]] auto run_watched(Rule& rule, const Run& run, Where call, std::span<const Tensor> x) {
+  std::vector<const Tensor*> operands;
+  for (const Tensor& t : x) operands.push_back(&t);
+  Frame frame(Act::forward, rule.name, call, operands);
+  auto y = run();
+  frame.done(results_of(y), flops_of(rule, y, x));
+  return y;
+}
+
 }  // namespace detail
 
 /// Runs a rule and records it when an operand is on the tape: rule.forward(x...) gives the result (a Tensor, or an
@@ -251,14 +285,21 @@ template <class Rule, std::same_as<Operand>... X>
 auto apply(Rule rule, X... x) {
   using Y = decltype(rule.forward(x.tensor()...));
   const bool record = (x.tensor().tracked() || ...) && recording();
-  Y y = [&] {
+  const Operand& first = std::get<0>(std::tie(x...));
+  const auto run = [&] {
     if (!record) return rule.forward(x.tensor()...);
     no_grad inside;
     return rule.forward(x.tensor()...);
+  };
+  Y y = [&] {
+    if (detail::watched()) [[unlikely]] {
+      const auto same = run;  // whose address may be known; the other stays in registers
+      return detail::run_watched(rule, same, first.where(), x.tensor()...);
+    }
+    return run();
   }();
   if (!record || !detail::any_float(y)) return y;
   using N = detail::FixedNode<Rule, sizeof...(X), detail::ResultCount<Y>::value>;
-  const Operand& first = std::get<0>(std::tie(x...));
   auto* node = new N(detail::place_of(first.where()), std::move(rule), {&x.tensor()...});
   node->attach(y);
   return y;
@@ -271,10 +312,15 @@ auto apply(Rule rule, std::span<const Tensor> x, Where where) {
   bool record = false;
   for (auto& t : x) record |= t.tracked();
   record = record && recording();
-  Y y = [&] {
+  const auto run = [&] {
     if (!record) return rule.forward(x);
     no_grad inside;
     return rule.forward(x);
+  };
+  Y y = [&] {
+    if (detail::watched()) [[unlikely]]
+      return detail::run_watched(rule, run, where, x);
+    return run();
   }();
   if (!record || !detail::any_float(y)) return y;
   auto* node = new detail::ListNode<Rule, detail::ResultCount<Y>::value>(detail::place_of(where), std::move(rule), x);

@@ -40,6 +40,8 @@ void destroy(Node* node) noexcept {
     s.graveyard = n->next;
     for (Edge& e : n->operands())
       if (e.node && e.node->drop()) e.node->next = s.graveyard, s.graveyard = e.node;
+    if (n->watched) [[unlikely]]
+      tell_died(*n);
     n->end();  // may drop handles inside the rule, which come back here
   }
   s.burying = false;
@@ -125,6 +127,8 @@ const Tensor& Saved::get() const {
                      "it, or keep a clone()",
                      s.unpacking ? s.unpacking->name() : "saved value", short_place(holder.changed));
   }
+  if (s.reads_told) [[unlikely]]
+    detail::tell_read(*s.unpacking, value_);
   if (!s.reattach || value_.tracked()) return value_;
   detail::Node& n = *s.unpacking;
   const void* identity = detail::Access::body(value_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "wengert/autodiff/observer.h"
 #include "wengert/autodiff/tensor.h"
 
 #include <string_view>
@@ -55,6 +56,7 @@ struct WENGERT_API Node : Counted {
   Kind kind = Kind::operation;
   bool needed = false;    // scratch of a sweep: does it lead to a variable?
   bool variable = false;  // scratch of a sweep: is a result of it one?
+  bool watched = false;   // an observer was told of it
   std::uint16_t edge_count = 0;
   std::uint16_t result_count = 1;
   std::uint32_t pending = 0;  // scratch of a sweep: cotangents still to come
@@ -68,7 +70,10 @@ struct WENGERT_API Node : Counted {
   Shape shape;                  // of the first result
   DType dtype = float32;
 
-  explicit Node(Where w) : where(w) {}
+  explicit Node(Where w) : where(w) {
+    if (detail::watched()) [[unlikely]]
+      tell_born(*this);
+  }
   Node(const Node&) = delete;
 
   virtual std::string_view name() const = 0;
@@ -117,6 +122,7 @@ struct ThreadState {
   Where place{};              // of the outermost At
   Node* unpacking = nullptr;  // the node whose rule runs now
   bool reattach = false;      // its saved values are wanted with their graph
+  bool reads_told = false;    // observers hear of them
   const Saved* reattached = nullptr;
   Node* graveyard = nullptr;
   bool burying = false;

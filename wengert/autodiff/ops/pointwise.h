@@ -209,7 +209,12 @@ Tensor record_pointwise(Rule&& rule, Tensor&& y, const X&... x) {
 template <class Op>
 Tensor pointwise(Operand x, Op op = {}) {
   Pointwise1<Op> rule{op, {}};
-  Tensor y = rule.forward(x.tensor(), detail::value_of(loops_of<Op>(), x->dtype(), Op::name, x.where()));
+  const kernels::Loop loop = detail::value_of(loops_of<Op>(), x->dtype(), Op::name, x.where());
+  if (detail::watched()) [[unlikely]] {
+    Tensor y = detail::run_watched(rule, [&] { return rule.forward(x.tensor(), loop); }, x.where(), x.tensor());
+    return record_pointwise(std::move(rule), std::move(y), x);
+  }
+  Tensor y = rule.forward(x.tensor(), loop);
   return record_pointwise(std::move(rule), std::move(y), x);
 }
 
@@ -217,8 +222,13 @@ template <class Op>
 Tensor pointwise(Operand x0, Operand x1, Op op = {}) {
   Pointwise2<Op> rule{op, {}, {}, {}};
   const Shape shape = detail::broadcast(Op::name, x0, x1);
-  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape,
-                          detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where()));
+  const kernels::Loop loop = detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where());
+  if (detail::watched()) [[unlikely]] {
+    const auto run = [&] { return rule.forward(x0.tensor(), x1.tensor(), shape, loop); };
+    Tensor y = detail::run_watched(rule, run, x0.where(), x0.tensor(), x1.tensor());
+    return record_pointwise(std::move(rule), std::move(y), x0, x1);
+  }
+  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape, loop);
   return record_pointwise(std::move(rule), std::move(y), x0, x1);
 }
 
