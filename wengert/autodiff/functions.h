@@ -9,6 +9,7 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/rule.h"
 
+#include <cmath>
 #include <string_view>
 
 namespace wengert {
@@ -54,15 +55,15 @@ inline std::int64_t minimum(std::int64_t x, std::int64_t y) { return x < y ? x :
 inline std::int64_t abs(std::int64_t x) { return x < 0 ? -x : x; }
 
 // Makes function(x) available to lambdas of fuse() for every number type that has no form of its own.
-#define WENGERT_UNARY(function, Rule)                                         \
-  template <Number T>                                                         \
-  T function(const T& x) {                                                    \
-    return T::template unary<Rule>(x, [](Operand t) { return function(t); }); \
+#define WENGERT_UNARY(function, Rule)                                  \
+  template <Number T>                                                  \
+  T function(const T& x) {                                             \
+    return T::unary(x, Rule{}, [](Operand t) { return function(t); }); \
   }
-#define WENGERT_BINARY(function, Rule)                                                          \
-  template <Number T>                                                                           \
-  T function(const T& x, const T& y) {                                                          \
-    return T::template binary<Rule>(x, y, [](Operand s, Operand t) { return function(s, t); }); \
+#define WENGERT_BINARY(function, Rule)                                                   \
+  template <Number T>                                                                    \
+  T function(const T& x, const T& y) {                                                   \
+    return T::binary(x, y, Rule{}, [](Operand s, Operand t) { return function(s, t); }); \
   }
 
 // ---------------------------------------------------------------- arithmetic
@@ -180,7 +181,7 @@ WENGERT_BINARY(remainder, Remainder)
 template <Number T> T max(const T& x, const T& y) { return maximum(x, y); }
 template <Number T> T min(const T& x, const T& y) { return minimum(x, y); }
 
-// Plain numbers beside a T: max(x, 0), pow(x, 3).
+// Plain numbers beside a T: max(x, 0), atan2(y, 1).
 #define WENGERT_WITH_NUMBER(function)                                                         \
   template <Number T, class N> requires std::is_arithmetic_v<N> T function(const T& x, N y) { \
     return function(x, T(y));                                                                 \
@@ -192,8 +193,10 @@ WENGERT_WITH_NUMBER(maximum)
 WENGERT_WITH_NUMBER(minimum)
 WENGERT_WITH_NUMBER(max)
 WENGERT_WITH_NUMBER(min)
-WENGERT_WITH_NUMBER(pow)
-#undef WENGERT_WITH_NUMBER
+WENGERT_WITH_NUMBER(atan2)
+WENGERT_WITH_NUMBER(hypot)
+WENGERT_WITH_NUMBER(fmod)
+WENGERT_WITH_NUMBER(remainder)
 
 // A cotangent times a slope: zero stays zero.
 struct Scale {
@@ -202,6 +205,7 @@ struct Scale {
   template <class T> static T slope_x(arg<0>, T, T y) { return y; }
   template <class T> static T slope_x(arg<1>, T x, T) { return x; }
 };
+WENGERT_BINARY(scale, Scale)
 
 struct Neg {
   static constexpr std::string_view name = "neg";
@@ -378,6 +382,7 @@ struct LogAddExp {
   template <class T> static T slope_x(arg<1>, T x, T y) { return slope_x(arg<0>(), y, x); }
 };
 WENGERT_BINARY(logaddexp, LogAddExp)
+WENGERT_WITH_NUMBER(logaddexp)
 
 // x log(y), and 0 where x is 0 unless y is NaN.
 struct Xlogy {
@@ -391,6 +396,8 @@ struct Xlogy {
   template <class T> static T slope_x(arg<1>, T x, T y) { return select(x == T(0), T(0), x / y); }
 };
 WENGERT_BINARY(xlogy, Xlogy)
+WENGERT_WITH_NUMBER(xlogy)
+#undef WENGERT_WITH_NUMBER
 
 struct Sin {
   static constexpr std::string_view name = "sin";
@@ -710,6 +717,49 @@ struct Hardshrink {
   template <class T> T value(T x) const { return select(x > T(lambda), x, select(x < T(-lambda), x, T(0) * x)); }
   template <class T> T slope_x(T x) const { return select(x > T(lambda), T(1), select(x < T(-lambda), T(1), T(0))); }
 };
+
+// ---------------------------------------------------------------- with numbers, or made of others
+
+/// The same functions as operators have them in ops.h, for lambdas.
+template <Number T> T add(const T& x, const T& y) { return x + y; }
+template <Number T> T sub(const T& x, const T& y) { return x - y; }
+template <Number T> T mul(const T& x, const T& y) { return x * y; }
+template <Number T> T div(const T& x, const T& y) { return x / y; }
+template <Number T> T neg(const T& x) { return -x; }
+template <Number T> T affine(const T& x, double a, double b) { return a * x + b; }
+template <Number T> T lerp(const T& x, const T& end, const T& weight) { return x + weight * (end - x); }
+template <Number T> T clamp(const T& x, const T& low, const T& high) {
+  const T y = select(x < low, low, x);
+  return select(y > high, high, y);
+}
+
+#define WENGERT_WITH(function, Rule, parameters, ...)                                           \
+  template <Number T>                                                                           \
+  T function(const T& x, WENGERT_LIST parameters) {                                             \
+    return T::unary(x, Rule{__VA_ARGS__}, [=](Operand t) { return function(t, __VA_ARGS__); }); \
+  }
+#define WENGERT_LIST(...) __VA_ARGS__
+WENGERT_WITH(pow, PowScalar, (double exponent), exponent)
+WENGERT_WITH(clamp, Clamp, (double low, double high), low, high)
+WENGERT_WITH(hardtanh, Hardtanh, (double low = -1, double high = 1), low, high)
+WENGERT_WITH(leaky_relu, LeakyRelu, (double negative_slope = 0.01), negative_slope)
+WENGERT_WITH(elu, Elu, (double alpha = 1), alpha)
+WENGERT_WITH(celu, Celu, (double alpha = 1), alpha)
+WENGERT_WITH(softshrink, Softshrink, (double lambda = 0.5), lambda)
+WENGERT_WITH(hardshrink, Hardshrink, (double lambda = 0.5), lambda)
+#undef WENGERT_LIST
+#undef WENGERT_WITH
+
+template <Number T> T pow(double base, const T& x) {
+  return T::unary(x, Power{base, base == 0 ? 0 : std::log(base)}, [=](Operand t) { return pow(base, t); });
+}
+template <Number T> T polygamma(int n, const T& x) {
+  return T::unary(x, Polygamma{n}, [=](Operand t) { return polygamma(n, t); });
+}
+template <Number T> T softplus(const T& x, double beta, double threshold = 1e300) {
+  const T scaled = x * beta, bent = softplus(scaled) / beta;
+  return threshold < 1e300 ? select(scaled > T(threshold), x, bent) : bent;
+}
 
 #undef WENGERT_UNARY
 #undef WENGERT_BINARY

@@ -1,238 +1,421 @@
 #pragma once
 
-// Opt-in: your own pointwise function as one SIMD loop forwards and one backwards, with no derivative written. It
-// includes xsimd, and its loops are compiled with the flags of the file that includes it (-march=native, or -mavx2
-// -mfma, makes them several times faster).
+// Opt-in: your own pointwise function as one SIMD loop forwards and one backwards, with no derivative written.
+//
+//   Tensor y = fuse([b](auto x, auto w) { return tanh(x * w) / b + max(x, 0); }, x, w);
+//   auto [s, c] = fuse([](auto x) { return std::tuple(sin(x), cos(x)); }, x);
+//   Tensor loss = fuse_mean([](auto p, auto t) { return square(p - t); }, p, t);  // nothing of the size of p is stored
+//
+// fuse(f, x...) means f(x...), only faster: values to rounding, derivatives too, at kinks and poles as well (where a
+// derivative comes out infinite or NaN, it is computed once more by operators, which is what they would have given).
+//
+// The lambda is any callable with `auto` parameters, one for each operand, that returns a number made of them, or a
+// std::tuple or std::array of several. It may use arithmetic with C++ numbers (captured ones are constants),
+// comparisons with && || !, select(condition, a, b), and every elementwise function of ops.h. It is read several times,
+// on registers, on numbers with derivatives and on tensors, so it must not depend on anything that changes.
+//
+// Loops are compiled here, in the user's file. A file compiled for plain x86-64 gets them for AVX2 and FMA and runs
+// them where the processor has those; elsewhere, and in builds without optimisation, the operators run one by one. A
+// file compiled for more (-march=native, -march=x86-64-v4) gets loops for just that. It includes xsimd: a file that
+// uses xsimd itself and is compiled for less than AVX2 includes fuse.h last, and then gets operators.
+
+#define WENGERT_WANT_AVX2
+#include "wengert/autodiff/simd.h"
+#undef WENGERT_WANT_AVX2
 
 #include "wengert/autodiff/functions.h"
+#include "wengert/autodiff/fused.h"
 #include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/kernels/blocks.h"
 #include "wengert/autodiff/rule.h"
-#include "wengert/autodiff/simd.h"
 #include "wengert/autodiff/term.h"
 
 #include <array>
+#include <tuple>
 
 namespace wengert {
+
+WENGERT_BEGIN_LANES
 
 /// A number and its derivatives in K directions: what a lambda sees when its slopes are wanted.
 template <class L, int K>
 struct Dual {
   using Scalar = typename L::Scalar;
 
+  struct Mask {
+    typename L::Mask m;
+
+    template <class B> requires std::same_as<B, bool> explicit operator B() const { return static_cast<bool>(m); }
+    friend Mask operator&&(const Mask& a, const Mask& b) { return {a.m && b.m}; }
+    friend Mask operator||(const Mask& a, const Mask& b) { return {a.m || b.m}; }
+    friend Mask operator!(const Mask& a) { return {!a.m}; }
+  };
+
   L v;
   std::array<L, K> d;
 
   Dual() = default;
-  template <class N> requires std::is_arithmetic_v<N> Dual(N n) : v(n) { d.fill(L(0)); }
-  explicit Dual(L value) : v(value) { d.fill(L(0)); }
+  template <class N> requires std::is_arithmetic_v<N> Dual(N n) : Dual(L(n)) {}
+  explicit Dual(const L& value) : v(value) { d.fill(L(0)); }
   /// The variable of direction k.
-  Dual(L value, int k) : Dual(value) { d[static_cast<std::size_t>(k)] = L(1); }
+  Dual(const L& value, int k) : Dual(value) { d[static_cast<std::size_t>(k)] = L(1); }
+  /// y = value, dy[k] = slope(k).
+  template <class Slope>
+  Dual(const L& value, Slope&& slope) : v(value) {
+    for (std::size_t k = 0; k < K; ++k) d[k] = slope(k);
+  }
 
   template <class Rule, class F>
-  static Dual unary(const Dual& x, F&&) {
-    Dual y;
-    y.v = Rule::value(x.v);
-    const L slope = slope_at<0>(Rule{}, std::array<L, 1>{x.v}, y.v);
-    for (int k = 0; k < K; ++k) y.d[k] = slope * x.d[k];
-    return y;
+  static Dual unary(const Dual& x, const Rule& rule, F&&) {
+    const L y = rule.value(x.v), s = slope_at<0>(rule, std::array<L, 1>{x.v}, y);
+    return Dual(y, [&](std::size_t k) { return s * x.d[k]; });
   }
   template <class Rule, class F>
-  static Dual binary(const Dual& a, const Dual& b, F&&) {
-    Dual y;
-    y.v = Rule::value(a.v, b.v);
-    const L sa = slope_at<0>(Rule{}, std::array<L, 2>{a.v, b.v}, y.v),
-            sb = slope_at<1>(Rule{}, std::array<L, 2>{a.v, b.v}, y.v);
-    for (int k = 0; k < K; ++k) y.d[k] = sa * a.d[k] + sb * b.d[k];
-    return y;
+  static Dual binary(const Dual& a, const Dual& b, const Rule& rule, F&&) {
+    const L y = rule.value(a.v, b.v);
+    const std::array<L, 2> x{a.v, b.v};
+    const L s = slope_at<0>(rule, x, y), t = slope_at<1>(rule, x, y);
+    return Dual(y, [&](std::size_t k) { return s * a.d[k] + t * b.d[k]; });
   }
 
   friend Dual operator+(const Dual& a, const Dual& b) {
-    Dual y(a.v + b.v);
-    for (int k = 0; k < K; ++k) y.d[k] = a.d[k] + b.d[k];
-    return y;
+    return Dual(a.v + b.v, [&](std::size_t k) { return a.d[k] + b.d[k]; });
   }
   friend Dual operator-(const Dual& a, const Dual& b) {
-    Dual y(a.v - b.v);
-    for (int k = 0; k < K; ++k) y.d[k] = a.d[k] - b.d[k];
-    return y;
+    return Dual(a.v - b.v, [&](std::size_t k) { return a.d[k] - b.d[k]; });
   }
   friend Dual operator*(const Dual& a, const Dual& b) {
-    Dual y(a.v * b.v);
-    for (int k = 0; k < K; ++k) y.d[k] = a.d[k] * b.v + a.v * b.d[k];
-    return y;
+    return Dual(a.v * b.v, [&](std::size_t k) { return a.d[k] * b.v + a.v * b.d[k]; });
   }
   friend Dual operator/(const Dual& a, const Dual& b) {
-    const L inverse = L(1) / b.v;
-    Dual y(a.v * inverse);
-    for (int k = 0; k < K; ++k) y.d[k] = (a.d[k] - y.v * b.d[k]) * inverse;
-    return y;
+    const L y = a.v / b.v, inverse = L(1) / b.v;
+    return Dual(y, [&](std::size_t k) { return (a.d[k] - y * b.d[k]) * inverse; });
   }
   friend Dual operator-(const Dual& a) {
-    Dual y(-a.v);
-    for (int k = 0; k < K; ++k) y.d[k] = -a.d[k];
-    return y;
+    return Dual(-a.v, [&](std::size_t k) { return -a.d[k]; });
   }
-  friend auto operator<(const Dual& a, const Dual& b) { return a.v < b.v; }
-  friend auto operator<=(const Dual& a, const Dual& b) { return a.v <= b.v; }
-  friend auto operator>(const Dual& a, const Dual& b) { return a.v > b.v; }
-  friend auto operator>=(const Dual& a, const Dual& b) { return a.v >= b.v; }
-  friend auto operator==(const Dual& a, const Dual& b) { return a.v == b.v; }
-  friend auto operator!=(const Dual& a, const Dual& b) { return a.v != b.v; }
-  template <class Mask>
+  // Numbers have no derivative to multiply by.
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator+(const Dual& a, N n) {
+    return Dual(a.v + L(n), [&](std::size_t k) { return a.d[k]; });
+  }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator+(N n, const Dual& a) { return a + n; }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator-(const Dual& a, N n) {
+    return Dual(a.v - L(n), [&](std::size_t k) { return a.d[k]; });
+  }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator-(N n, const Dual& a) {
+    return Dual(L(n) - a.v, [&](std::size_t k) { return -a.d[k]; });
+  }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator*(const Dual& a, N n) {
+    const L c(n);
+    return Dual(a.v * c, [&](std::size_t k) { return a.d[k] * c; });
+  }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator*(N n, const Dual& a) { return a * n; }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator/(const Dual& a, N n) {
+    return a * (1 / static_cast<double>(n));
+  }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator/(N n, const Dual& a) {
+    const L inverse = L(1) / a.v, y = L(n) * inverse, s = -y * inverse;
+    return Dual(y, [&](std::size_t k) { return s * a.d[k]; });
+  }
+  friend Mask operator<(const Dual& a, const Dual& b) { return {a.v < b.v}; }
+  friend Mask operator<=(const Dual& a, const Dual& b) { return {a.v <= b.v}; }
+  friend Mask operator>(const Dual& a, const Dual& b) { return {a.v > b.v}; }
+  friend Mask operator>=(const Dual& a, const Dual& b) { return {a.v >= b.v}; }
+  friend Mask operator==(const Dual& a, const Dual& b) { return {a.v == b.v}; }
+  friend Mask operator!=(const Dual& a, const Dual& b) { return {a.v != b.v}; }
   friend Dual select(const Mask& c, const Dual& a, const Dual& b) {
-    Dual y(select(c, a.v, b.v));
-    for (int k = 0; k < K; ++k) y.d[k] = select(c, a.d[k], b.d[k]);
-    return y;
+    return Dual(select(c.m, a.v, b.v), [&](std::size_t k) { return select(c.m, a.d[k], b.d[k]); });
   }
 };
 
 namespace detail {
 
-/// The common shape of all operands; ShapeError, TypeError (they must be all float32 or all float64).
-WENGERT_API Shape fused_shape(std::span<const Tensor* const> x, Where);
-/// Runs a loop over operands broadcast to `shape`, into fresh row-major results.
-WENGERT_API void run_fused(kernels::Loop, const void* op, const Shape& shape, std::span<const Tensor* const> in,
-                           std::span<Tensor> out);
+// ---------------------------------------------------------------- what a lambda returns
 
-template <class L, class F, std::size_t... I>
-L fused_value(const F& f, const void* const* in, std::int64_t at, std::int64_t n, std::index_sequence<I...>) {
-  using T = typename L::Scalar;
-  auto load = [&](std::size_t k) {
-    const T* p = static_cast<const T*>(in[k]) + at;
-    return n == L::width ? L::load(p) : L::load_some(p, n);
-  };
-  return L(f(load(I)...));
+template <class Y>
+inline constexpr bool is_tuple = requires { std::tuple_size<std::remove_cvref_t<Y>>::value; };
+
+template <class Y, class T>
+inline constexpr bool is_result =
+    std::same_as<std::remove_cvref_t<Y>, T> ||
+    (std::is_arithmetic_v<std::remove_cvref_t<Y>> && !std::same_as<std::remove_cvref_t<Y>, bool>);
+template <class Y, class T>
+inline constexpr bool are_results = is_result<Y, T>;
+template <class Y, class T> requires is_tuple<Y>
+inline constexpr bool are_results<Y, T> = []<std::size_t... I>(std::index_sequence<I...>) {
+  return (is_result<std::tuple_element_t<I, std::remove_cvref_t<Y>>, T> && ...);
+}(std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<Y>>>());
+
+template <class F, class T, class I> struct Returned;
+template <class F, class T, std::size_t... I>
+struct Returned<F, T, std::index_sequence<I...>> {
+  static constexpr bool calls = std::is_invocable_v<const F&, decltype((void)I, std::declval<T>())...>;
+  static constexpr auto type() {
+    if constexpr (calls)
+      return std::type_identity<std::invoke_result_t<const F&, decltype((void)I, std::declval<T>())...>>();
+    else return std::type_identity<T>();
+  }
+};
+/// What f returns for N numbers of type T.
+template <class F, class T, std::size_t N>
+using returned = typename decltype(Returned<F, T, std::make_index_sequence<N>>::type())::type;
+
+/// How many results; 0 for a single number.
+template <class F, std::size_t N>
+inline constexpr std::size_t result_count = [] {
+  using Y = std::remove_cvref_t<returned<F, Term, N>>;
+  if constexpr (is_tuple<Y>) return std::tuple_size_v<Y>;
+  else return 0;
+}();
+
+template <class T, class Y>
+auto results_of(const Y& y) {
+  if constexpr (is_tuple<Y>)
+    return std::apply([](const auto&... v) { return std::array<T, sizeof...(v)>{T(v)...}; }, y);
+  else return std::array<T, 1>{T(y)};
 }
 
+// ---------------------------------------------------------------- loops
+
 template <class L>
-void store(L value, void* out, std::int64_t at, std::int64_t n) {
-  auto* p = static_cast<typename L::Scalar*>(out) + at;
+L read(const void* from, std::int64_t at, std::int64_t n) {
+  const auto* p = static_cast<const typename L::Scalar*>(from) + at;
+  return n == L::width ? L::load(p) : L::load_some(p, n);
+}
+template <class L>
+void write(const L& value, void* to, std::int64_t at, std::int64_t n) {
+  auto* p = static_cast<typename L::Scalar*>(to) + at;
   if (n == L::width) value.store(p);
   else value.store_some(p, n);
 }
 
 template <class F, class L, std::size_t N>
-void fused_value_loop(const void* op, const void* const* in, void* const* out, std::int64_t n) {
-  const F& f = *static_cast<const F*>(op);
+WENGERT_LANE void fused_value_loop(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  const F& f = *static_cast<const F*>(static_cast<const FusedCall*>(call)->f);
   for (std::int64_t i = 0; i < n; i += L::width) {
     const std::int64_t count = std::min(L::width, n - i);
-    store(fused_value<L>(f, in, i, count, std::make_index_sequence<N>()), out[0], i, count);
+    const auto y = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return results_of<L>(f(read<L>(in[I], i, count)...));
+    }(std::make_index_sequence<N>());
+    for (std::size_t k = 0; k < y.size(); ++k) write(y[k], out[k], i, count);
   }
 }
 
-// in: g, x...; out: g times each slope. A zero cotangent stays zero.
+// The sum stays zero for as long as every derivative is finite.
+template <class L>
+void note_odd(const void* call, const L& zero) {
+  if (!all(zero == L(0))) static_cast<const FusedCall*>(call)->odd.store(true, std::memory_order_relaxed);
+}
+
+// in: y_bar..., x...; out: x_bar..., null where it is not wanted.
 template <class F, class L, std::size_t N>
-void fused_pull_loop(const void* op, const void* const* in, void* const* out, std::int64_t n) {
-  using T = typename L::Scalar;
-  using D = Dual<L, int(N)>;
-  const F& f = *static_cast<const F*>(op);
+WENGERT_LANE void fused_pull_loop(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  const F& f = *static_cast<const F*>(static_cast<const FusedCall*>(call)->f);
+  constexpr std::size_t K = result_count<F, N> ? result_count<F, N> : 1;
+  L zero(0);
   for (std::int64_t i = 0; i < n; i += L::width) {
     const std::int64_t count = std::min(L::width, n - i);
-    auto load = [&](std::size_t k) {
-      const T* p = static_cast<const T*>(in[k]) + i;
-      return count == L::width ? L::load(p) : L::load_some(p, count);
-    };
-    const D y = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return D(f(D(load(I + 1), int(I))...));
+    const auto y = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      using D = Dual<L, int(N)>;
+      return results_of<D>(f(D(read<L>(in[K + I], i, count), int(I))...));
     }(std::make_index_sequence<N>());
-    const L g = load(0);
-    for (std::size_t k = 0; k < N; ++k)
-      if (out[k]) store(select(g == L(0), L(0), g * y.d[k]), out[k], i, count);
+    std::array<L, K> g;
+    for (std::size_t k = 0; k < K; ++k) g[k] = read<L>(in[k], i, count);
+    for (std::size_t j = 0; j < N; ++j) {
+      if (!out[j]) continue;
+      L x_bar = g[0] * y[0].d[j];
+      for (std::size_t k = 1; k < K; ++k) x_bar = x_bar + g[k] * y[k].d[j];
+      zero = zero + x_bar * L(0);
+      write(x_bar, out[j], i, count);
+    }
   }
+  note_odd(call, zero);
 }
 
-/// F written for numbers, as an operator on N tensors.
-template <class F, std::size_t N>
-struct Fused {
-  static constexpr std::string_view name = "fuse";
-  F f;
-  std::array<Saved, N> kept;
-
-  void forget() { kept = {}; }
-
-  Tensor forward(std::same_as<Tensor> auto const&... x) {
-    const Tensor* in[] = {&x...};
-    for (std::size_t i = 0; i < N; ++i) kept[i] = *in[i];
-    Tensor y[1];
-    run_fused(in[0]->dtype() == float32 ? fused_value_loop<F, Lanes<float>, N> : fused_value_loop<F, Lanes<double>, N>,
-              &f, fused_shape(in, Where()), in, y);
-    return y[0];
-  }
-
-  bool on_tape(const Tensor& g) const {
-    bool tracked = g.tracked();
-    for (auto& k : kept) tracked = k.get().tracked() || tracked;
-    return tracked;
-  }
-  // The lambda once more, on tensors, for derivatives that are to be differentiated themselves.
-  Tensor replay(std::span<const Tensor> x) const {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return expand(Term(f(Term(x[I])...)).as_tensor(x[0]), result_shape());
+// in: x..., x_dot..., null where it is zero; out: y_dot...
+template <class F, class L, std::size_t N>
+WENGERT_LANE void fused_push_loop(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  const F& f = *static_cast<const F*>(static_cast<const FusedCall*>(call)->f);
+  L zero(0);
+  for (std::int64_t i = 0; i < n; i += L::width) {
+    const std::int64_t count = std::min(L::width, n - i);
+    auto dual = [&](std::size_t k) {
+      const L x_dot = in[N + k] ? read<L>(in[N + k], i, count) : L(0);
+      return Dual<L, 1>(read<L>(in[k], i, count), [&](std::size_t) { return x_dot; });
+    };
+    const auto y = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return results_of<Dual<L, 1>>(f(dual(I)...));
     }(std::make_index_sequence<N>());
-  }
-  std::vector<Tensor> variables() const {
-    std::vector<Tensor> x;
-    for (auto& k : kept) x.push_back(k.get().track());
-    return x;
-  }
-  // g times the slopes that are wanted, in the shape of the result.
-  template <class Wanted>
-  std::array<Tensor, N> times_slopes(const Tensor& g, Wanted&& wanted) const {
-    const Tensor* in[N + 1] = {&g};
-    for (std::size_t i = 0; i < N; ++i) in[i + 1] = &kept[i].get();
-    std::array<Tensor, N> out;
-    for (std::size_t i = 0; i < N; ++i)
-      if (wanted(int(i))) out[i] = empty(result_shape(), g.dtype());
-    run_fused(g.dtype() == float32 ? fused_pull_loop<F, Lanes<float>, N> : fused_pull_loop<F, Lanes<double>, N>, &f,
-              result_shape(), in, out);
-    return out;
-  }
-
-  std::array<Tensor, N> vjp(const Tensor& y_bar, Wants w) const {
-    std::array<Tensor, N> x_bar;
-    if (on_tape(y_bar)) {
-      const std::vector<Tensor> x = variables();
-      const Tensor y = replay(x);
-      std::vector<Tensor> g = grad({&y, 1}, x, {&y_bar, 1}, {.create_graph = true});
-      std::move(g.begin(), g.end(), x_bar.begin());
-      return x_bar;
+    for (std::size_t k = 0; k < y.size(); ++k) {
+      zero = zero + y[k].d[0] * L(0);
+      write(y[k].d[0], out[k], i, count);
     }
-    x_bar = times_slopes(y_bar, [&](int i) { return w.wants(i); });
-    for (std::size_t i = 0; i < N; ++i)
-      if (x_bar[i].defined()) x_bar[i] = sum_to(x_bar[i], operand_shape(int(i)));
-    return x_bar;
   }
-  template <int I>
-  Tensor jvp(arg<I>, const Tensor& x_dot) const {
-    if (on_tape(x_dot)) {
-      const std::vector<Tensor> x = variables();
-      const Tensor y = replay(x);
-      return push_forward({&y, 1}, {&x[I], 1}, {&x_dot, 1}, true)[0];
-    }
-    return times_slopes(expand(x_dot, result_shape()), [](int i) { return i == I; })[I];
-  }
-};
+  note_odd(call, zero);
+}
 
 }  // namespace detail
 
-/// fuse(f, x...) means f(x...), only faster: f is any lambda of `auto` parameters built from arithmetic, comparisons,
-/// select(c, a, b), max, min and the elementwise functions of the vocabulary. Operands broadcast; all float32 or all
-/// float64. Captured numbers are constants. Derivatives of derivatives run f on tensors.  (A type, so that it can take
-/// the place of the call after the operands.)
-template <class F, class... X>
-class fuse : public Tensor {
- public:
-  fuse(F f, const X&... x, Where where = Where::current()) : Tensor(run(std::move(f), where, x...)) {}
+WENGERT_END_LANES
 
- private:
-  static Tensor run(F f, Where where, const X&... x) {
-    const Tensor* all[] = {&static_cast<const Tensor&>(x)...};
-    (void)detail::fused_shape(all, where);
-    return apply(detail::Fused<F, sizeof...(X)>{std::move(f), {}}, Operand(x, where)...);
+namespace detail {
+
+// ---------------------------------------------------------------- the rule
+
+template <class F, std::size_t N>
+void call_on_tensors(const void* op, const Tensor* x, Tensor* y) {
+  const F& f = *static_cast<const F*>(op);
+  const auto results = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return results_of<Term>(f(Term(x[I])...));
+  }(std::make_index_sequence<N>());
+  for (std::size_t k = 0; k < results.size(); ++k) y[k] = results[k].as_tensor(x[0]);
+}
+
+template <class F, std::size_t N>
+inline constexpr FusedCode fused_code = [] {
+  constexpr std::size_t K = result_count<F, N> ? result_count<F, N> : 1;
+  FusedCode code{int(N), int(K), {}, {}, {}, call_on_tensors<F, N>};
+#if defined(WENGERT_AVX2_REGION) || defined(__AVX2__) || !defined(__x86_64__)
+  using L = Lanes<float>;
+  using D = Lanes<double>;
+  code.value[0] = fused_value_loop<F, L, N>, code.value[1] = fused_value_loop<F, D, N>;
+  code.pull[0] = fused_pull_loop<F, L, N>, code.pull[1] = fused_pull_loop<F, D, N>;
+  code.push[0] = fused_push_loop<F, L, N>, code.push[1] = fused_push_loop<F, D, N>;
+#endif
+  return code;
+}();
+
+/// Can the loops be used here and now?
+inline bool runs_loops() {
+#if defined(WENGERT_AVX2_REGION)
+  static const bool can = runs_avx2();
+  return can;
+#elif defined(__AVX2__) || !defined(__x86_64__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+/// F written for numbers, as an operator on N tensors.
+template <class F, std::size_t N, bool sums>
+struct Fused {
+  static constexpr std::string_view name = sums ? "fuse_sum" : "fuse";
+  static constexpr const FusedCode& code = fused_code<F, N>;
+  static constexpr std::size_t K = result_count<F, N> ? result_count<F, N> : 1;
+  F f;
+  Shape shape;
+  FusedSum sum;
+  std::array<Saved, N> x;
+
+  void forget() { x = {}; }
+  FusedRun run() const { return {code, &f, shape, sum}; }
+  static auto result(std::array<Tensor, K>& y) {
+    if constexpr (K == 1) return std::move(y[0]);
+    else return std::move(y);
   }
+
+  auto forward(std::same_as<Tensor> auto const&... operands) {
+    const Tensor* in[] = {&operands...};
+    for (std::size_t i = 0; i < N; ++i) x[i] = *in[i];
+    std::array<Tensor, K> y;
+    fused_value(run(), in, y);
+    return result(y);
+  }
+  std::array<Tensor, N> vjp(const Tensor& y_bar, Wants w) const requires(K == 1) { return pull({&y_bar, 1}, w); }
+  std::array<Tensor, N> vjp(const std::array<Tensor, K>& y_bar, Wants w) const requires(K > 1) {
+    return pull(y_bar, w);
+  }
+  std::array<Tensor, N> pull(std::span<const Tensor> y_bar, Wants w) const {
+    std::array<Tensor, N> x_bar;
+    fused_vjp(run(), x, y_bar, w, x_bar);
+    return x_bar;
+  }
+  auto jvp(std::span<const Tensor> x_dot) const {
+    std::array<Tensor, K> y_dot;
+    fused_jvp(run(), x, x_dot, y_dot);
+    return result(y_dot);
+  }
+};
+
+template <class F, class... X>
+constexpr bool check_lambda() {
+  constexpr std::size_t N = sizeof...(X);
+  static_assert(N > 0, "fuse: needs at least one tensor after the lambda");
+  static_assert(N <= max_fused, "fuse: takes up to 32 tensors");
+  constexpr bool tensors = (std::derived_from<X, Tensor> && ...);
+  static_assert(tensors, "fuse: what follows the lambda are tensors; numbers are captured: [b](auto x) { ... }");
+  if constexpr (N > 0 && tensors) {
+    constexpr bool calls = Returned<F, Term, std::make_index_sequence<N>>::calls;
+    static_assert(calls, "fuse: the lambda takes one number by value (auto x) for each tensor, and is not mutable");
+    if constexpr (calls) {
+      constexpr bool returns = are_results<returned<F, Term, N>, Term>;
+      static_assert(returns,
+                    "fuse: the lambda returns a number made of its arguments, or a std::tuple or std::array of "
+                    "them; in place of a comparison return select(condition, 1, 0)");
+      return returns;
+    }
+  }
+  return false;
+}
+
+template <class F, bool ok, class... X>
+struct FusedResultOf {
+  using type = Tensor;
+};
+template <class F, class... X> requires(result_count<F, sizeof...(X)> > 0) struct FusedResultOf<F, true, X...> {
+  using type = std::array<Tensor, result_count<F, sizeof...(X)>>;
+};
+/// Tensor, or an array of them.
+template <class F, class... X>
+using FusedResult = typename FusedResultOf<F, check_lambda<F, X...>(), X...>::type;
+
+template <bool sums, class F, class... X>
+FusedResult<F, X...> run_fused(F f, const Shape* axes, bool keep_dims, Where where, const X&... x) {
+  using R = FusedResult<F, X...>;
+  if constexpr (check_lambda<F, X...>()) {
+    constexpr std::size_t N = sizeof...(X);
+    using Rule = Fused<F, N, sums>;
+    const Tensor* all[] = {&static_cast<const Tensor&>(x)...};
+    const Shape shape = fused_shape(Rule::name, all, where);
+    FusedSum sum;
+    if constexpr (sums) sum = fused_axes(Rule::name, shape, *axes, keep_dims, where);
+    auto wrapped = [](auto&& y) -> R {
+      if constexpr (std::same_as<R, std::array<Tensor, 1>> && std::same_as<std::remove_cvref_t<decltype(y)>, Tensor>)
+        return {std::move(y)};
+      else return std::move(y);
+    };
+    if (!runs_loops()) {
+      std::array<Tensor, Rule::K> y;
+      const Tensor in[] = {x...};
+      fused_by_operators({Rule::code, &f, shape, sum}, in, y, where);
+      return wrapped(Rule::result(y));
+    }
+    return wrapped(apply(Rule{std::move(f), shape, sum, {}}, Operand(x, where)...));
+  } else {
+    return R();
+  }
+}
+
+}  // namespace detail
+
+/// f(x...), broadcasting; all x float32 or all float64, up to 32. The result is a Tensor, or for a lambda that returns
+/// a tuple or array of K numbers a std::array of K tensors, to be taken apart: auto [y, z] = fuse(f, x). ShapeError and
+/// TypeError name the line of the call.  (A type, so that the place of the call can follow the operands.)
+template <class F, class... X>
+class fuse : public detail::FusedResult<F, X...> {
+ public:
+  fuse(F f, const X&... x, Where where = Where::current())
+      : detail::FusedResult<F, X...>(detail::run_fused<false>(std::move(f), nullptr, false, where, x...)) {}
 };
 template <class F, class... X>
 fuse(F, const X&...) -> fuse<F, X...>;
 
 }  // namespace wengert
+
+template <class F, class... X> requires(wengert::detail::result_count<F, sizeof...(X)> > 0)
+struct std::tuple_size<wengert::fuse<F, X...>>
+    : std::integral_constant<std::size_t, wengert::detail::result_count<F, sizeof...(X)>> {};
+template <std::size_t I, class F, class... X> requires(wengert::detail::result_count<F, sizeof...(X)> > 0)
+struct std::tuple_element<I, wengert::fuse<F, X...>> {
+  using type = wengert::Tensor;
+};

@@ -197,9 +197,13 @@ struct FixedNode final : RuleNode<Rule, K> {
     else no_rule(*this, "vjp", I);
   }
   void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) override {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (push_one<int(I)>(x_dot[I], y_dot), ...);
-    }(std::make_index_sequence<N>());
+    if constexpr (requires { this->rule.jvp(x_dot); }) {  // all tangents together; those that are zero are undefined
+      this->accumulate(y_dot, this->rule.jvp(x_dot));
+    } else {
+      [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (push_one<int(I)>(x_dot[I], y_dot), ...);
+      }(std::make_index_sequence<N>());
+    }
   }
   template <int I>
   void push_one(const Tensor& x_dot, std::span<Tensor> y_dot) {

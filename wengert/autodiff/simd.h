@@ -6,8 +6,72 @@
 #include "wengert/autodiff/export.h"
 
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <type_traits>
+
+// Files compiled for plain x86-64 get loops for AVX2 and FMA all the same, if they ask for them by WENGERT_WANT_AVX2
+// before (fuse.h does, and tests at run time whether the processor has them). xsimd and what is built on it then stand
+// in a region of functions compiled for that target. Code in between, a lambda of the user's, stays plain: so registers
+// travel through it by reference, and each function that is called from there is compiled as one piece (flatten), for
+// GCC forgets the target of friends. Without inlining none of this works, and nothing is asked for.
+#if defined(WENGERT_WANT_AVX2) && defined(__x86_64__) && !defined(__AVX2__) && !defined(__NO_INLINE__) && \
+    !defined(XSIMD_HPP)
+#define WENGERT_AVX2_REGION
+#define WENGERT_LANE __attribute__((target("avx2,fma"), flatten))
+#if defined(__clang__)
+#define WENGERT_BEGIN_LANES _Pragma("clang attribute push(__attribute__((target(\"avx2,fma\"))), apply_to = function)")
+#define WENGERT_END_LANES _Pragma("clang attribute pop")
+#else
+#define WENGERT_BEGIN_LANES _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma\")")
+#define WENGERT_END_LANES _Pragma("GCC pop_options")
+#endif
+#else
+#define WENGERT_LANE
+#define WENGERT_BEGIN_LANES
+#define WENGERT_END_LANES
+#endif
+
+#if defined(WENGERT_AVX2_REGION)
+// All that xsimd includes, which does not belong into the region.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <complex>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <ostream>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+#pragma push_macro("__SSE3__")
+#pragma push_macro("__SSSE3__")
+#pragma push_macro("__SSE4_1__")
+#pragma push_macro("__SSE4_2__")
+#pragma push_macro("__AVX__")
+#pragma push_macro("__AVX2__")
+#pragma push_macro("__FMA__")
+#undef __SSE3__
+#undef __SSSE3__
+#undef __SSE4_1__
+#undef __SSE4_2__
+#undef __AVX__
+#undef __FMA__
+#define __SSE3__ 1
+#define __SSSE3__ 1
+#define __SSE4_1__ 1
+#define __SSE4_2__ 1
+#define __AVX__ 1
+#define __AVX2__ 1
+#define __FMA__ 1
+#endif
 
 // xsimd reduces large angles by two plain functions that carry no instruction set in their names; where one file is
 // compiled for several of them, the linker would keep any one.
@@ -17,9 +81,14 @@
 #elif defined(WENGERT_SIMD_AVX2)
 #define __ieee754_rem_pio2 wengert_rem_pio2_avx2
 #define __kernel_rem_pio2 wengert_kernel_rem_pio2_avx2
+#elif defined(WENGERT_AVX2_REGION)
+#define __ieee754_rem_pio2 wengert_rem_pio2_region
+#define __kernel_rem_pio2 wengert_kernel_rem_pio2_region
 #endif
+WENGERT_BEGIN_LANES
 #include <xsimd/xsimd.hpp>
-#if defined(WENGERT_SIMD_AVX512) || defined(WENGERT_SIMD_AVX2)
+WENGERT_END_LANES
+#if defined(WENGERT_SIMD_AVX512) || defined(WENGERT_SIMD_AVX2) || defined(WENGERT_AVX2_REGION)
 #undef __ieee754_rem_pio2
 #undef __kernel_rem_pio2
 #endif
@@ -34,6 +103,8 @@ WENGERT_API double digamma(double x);
 /// Its n-th derivative, n >= 0.
 WENGERT_API double polygamma(int n, double x);
 }  // namespace detail
+
+WENGERT_BEGIN_LANES
 
 /// The first n numbers of a register, n > 0: the end of an array. Nothing behind them is read or written.
 template <class T, class Arch = xsimd::default_arch>
@@ -89,43 +160,82 @@ class First {
 #endif
 };
 
+// Not trivial, so that functions compiled without the instruction set pass it by reference.
+#if defined(WENGERT_AVX2_REGION)
+#define WENGERT_REGISTER(Type, member)              \
+  Type(const Type& other) : member(other.member) {} \
+  Type& operator=(const Type& other) {              \
+    member = other.member;                          \
+    return *this;                                   \
+  }
+#else
+#define WENGERT_REGISTER(Type, member)
+#endif
+
+/// The instruction set that this file is compiled for, and in which way. A number, for with a type of xsimd's every
+/// function of xsimd would be found that has a name of ours.
+#if defined(WENGERT_AVX2_REGION)
+inline constexpr unsigned this_set = xsimd::default_arch::version() + (1u << 31);
+#else
+inline constexpr unsigned this_set = xsimd::default_arch::version();
+#endif
+
 /// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with
 /// different flags never share a function.
-template <class T, class Arch = xsimd::default_arch>
+template <class T, unsigned set = this_set>
 struct Lanes {
   using Scalar = T;
-  using Batch = xsimd::batch<T, Arch>;
+  using Batch = xsimd::batch<T>;
   static constexpr std::int64_t width = Batch::size;
 
   Batch v;
 
+  /// An answer for each number; select() takes it.
+  struct Mask {
+    typename Batch::batch_bool_type m;
+
+    Mask(typename Batch::batch_bool_type b) : m(b) {}
+    WENGERT_REGISTER(Mask, m)
+    template <class B> requires std::same_as<B, bool> explicit operator B() const {
+      static_assert(sizeof(B) == 0,
+                    "fuse: numbers come several at once, so there is no if and no ?: on a comparison "
+                    "of them; write select(condition, x, y)");
+      return false;
+    }
+    WENGERT_LANE friend Mask operator&&(Mask a, Mask b) { return a.m && b.m; }
+    WENGERT_LANE friend Mask operator||(Mask a, Mask b) { return a.m || b.m; }
+    WENGERT_LANE friend Mask operator!(Mask a) { return !a.m; }
+    WENGERT_LANE friend bool all(Mask a) { return xsimd::all(a.m); }
+  };
+
   Lanes() = default;
   Lanes(Batch b) : v(b) {}
+  WENGERT_REGISTER(Lanes, v)
   template <class N> requires std::is_arithmetic_v<N> Lanes(N n) : v(static_cast<T>(n)) {}
 
   static Lanes load(const T* p) { return Batch::load_unaligned(p); }
   void store(T* p) const { v.store_unaligned(p); }
   /// The first n numbers; the rest repeat a harmless one, so that partial registers run the same instructions as full
   /// ones.
-  static Lanes load_some(const T* p, std::int64_t n) {
-    return n == 1 ? Batch(*p) : First<T, Arch>(n).load(p, Batch(*p));
-  }
-  void store_some(T* p, std::int64_t n) const { First<T, Arch>(n).store(p, v); }
+  static Lanes load_some(const T* p, std::int64_t n) { return n == 1 ? Batch(*p) : First<T>(n).load(p, Batch(*p)); }
+  void store_some(T* p, std::int64_t n) const { First<T>(n).store(p, v); }
 
-  friend Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }
-  friend Lanes operator-(Lanes a, Lanes b) { return a.v - b.v; }
-  friend Lanes operator*(Lanes a, Lanes b) { return a.v * b.v; }
-  friend Lanes operator/(Lanes a, Lanes b) { return a.v / b.v; }
-  friend Lanes operator-(Lanes a) { return -a.v; }
-  friend auto operator<(Lanes a, Lanes b) { return a.v < b.v; }
-  friend auto operator<=(Lanes a, Lanes b) { return a.v <= b.v; }
-  friend auto operator>(Lanes a, Lanes b) { return a.v > b.v; }
-  friend auto operator>=(Lanes a, Lanes b) { return a.v >= b.v; }
-  friend auto operator==(Lanes a, Lanes b) { return a.v == b.v; }
-  friend auto operator!=(Lanes a, Lanes b) { return !(a.v == b.v); }  // xsimd 8.1 says NaN != NaN is false on AVX-512
+  WENGERT_LANE friend Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }
+  WENGERT_LANE friend Lanes operator-(Lanes a, Lanes b) { return a.v - b.v; }
+  WENGERT_LANE friend Lanes operator*(Lanes a, Lanes b) { return a.v * b.v; }
+  WENGERT_LANE friend Lanes operator/(Lanes a, Lanes b) { return a.v / b.v; }
+  WENGERT_LANE friend Lanes operator-(Lanes a) { return -a.v; }
+  WENGERT_LANE friend Mask operator<(Lanes a, Lanes b) { return a.v < b.v; }
+  WENGERT_LANE friend Mask operator<=(Lanes a, Lanes b) { return a.v <= b.v; }
+  WENGERT_LANE friend Mask operator>(Lanes a, Lanes b) { return a.v > b.v; }
+  WENGERT_LANE friend Mask operator>=(Lanes a, Lanes b) { return a.v >= b.v; }
+  WENGERT_LANE friend Mask operator==(Lanes a, Lanes b) { return a.v == b.v; }
+  WENGERT_LANE friend Mask operator!=(Lanes a, Lanes b) {
+    return !(a.v == b.v);
+  }  // xsimd 8.1 says NaN != NaN is false on AVX-512
 
 #define WENGERT_LANES(function, expression) \
-  friend Lanes function(Lanes x) { return expression; }
+  WENGERT_LANE friend Lanes function(Lanes x) { return expression; }
   WENGERT_LANES(abs, xsimd::abs(x.v))
   WENGERT_LANES(sqrt, xsimd::sqrt(x.v))
   WENGERT_LANES(log1p, xsimd::log1p(x.v))
@@ -146,19 +256,23 @@ struct Lanes {
   WENGERT_LANES(round, xsimd::nearbyint(x.v))  // ties to even, as the field does
 #undef WENGERT_LANES
   // A NaN in either operand is the result.
-  friend Lanes maximum(Lanes a, Lanes b) { return xsimd::select(a.v > b.v || xsimd::isnan(a.v), a.v, b.v); }
-  friend Lanes minimum(Lanes a, Lanes b) { return xsimd::select(a.v < b.v || xsimd::isnan(a.v), a.v, b.v); }
-  friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
-  friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }
-  friend Lanes select(typename Batch::batch_bool_type c, Lanes a, Lanes b) { return xsimd::select(c, a.v, b.v); }
+  WENGERT_LANE friend Lanes maximum(Lanes a, Lanes b) {
+    return xsimd::select(a.v > b.v || xsimd::isnan(a.v), a.v, b.v);
+  }
+  WENGERT_LANE friend Lanes minimum(Lanes a, Lanes b) {
+    return xsimd::select(a.v < b.v || xsimd::isnan(a.v), a.v, b.v);
+  }
+  WENGERT_LANE friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
+  WENGERT_LANE friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }
+  WENGERT_LANE friend Lanes select(Mask c, Lanes a, Lanes b) { return xsimd::select(c.m, a.v, b.v); }
   // Functions that are composed of those above (functions.h).
   template <class Rule, class F>
-  static Lanes unary(Lanes x, F&&) {
-    return Rule::value(x);
+  static Lanes unary(const Lanes& x, const Rule& rule, F&&) {
+    return rule.value(x);
   }
   template <class Rule, class F>
-  static Lanes binary(Lanes x, Lanes y, F&&) {
-    return Rule::value(x, y);
+  static Lanes binary(const Lanes& x, const Lanes& y, const Rule& rule, F&&) {
+    return rule.value(x, y);
   }
   /// What xsimd has no vector form of, one number after the other.
   template <class F>
@@ -183,63 +297,75 @@ struct Lanes {
   // Beyond the first bound xsimd's exponentials are already infinite or zero; beyond the second the true ones are, too.
   static constexpr T exp_first = sizeof(T) == 4 ? 87 : 708, exp_last = sizeof(T) == 4 ? 104 : 746;
   static constexpr T exp2_first = sizeof(T) == 4 ? 126 : 1022, exp2_last = sizeof(T) == 4 ? 150 : 1075;
-  friend Lanes exp(Lanes x) {
+  WENGERT_LANE friend Lanes exp(Lanes x) {
     const Batch size = xsimd::abs(x.v);
     return except(size > exp_first && size < exp_last, xsimd::exp(x.v), x, [](T t) { return std::exp(t); });
   }
-  friend Lanes exp2(Lanes x) {
+  WENGERT_LANE friend Lanes exp2(Lanes x) {
     const Batch size = xsimd::abs(x.v);
     return except(size > exp2_first && size < exp2_last, xsimd::exp2(x.v), x, [](T t) { return std::exp2(t); });
   }
-  friend Lanes expm1(Lanes x) {
+  WENGERT_LANE friend Lanes expm1(Lanes x) {
     return except(x.v > exp_first && x.v < exp_last, xsimd::expm1(x.v), x, [](T t) { return std::expm1(t); });
   }
   // Logarithms of denormal numbers, in double.
   static constexpr double smallest = 2.2250738585072014e-308;
-  friend Lanes log(Lanes x) {
+  WENGERT_LANE friend Lanes log(Lanes x) {
     if constexpr (sizeof(T) == 4) return xsimd::log(x.v);
     else return except(x.v > T(0) && x.v < T(smallest), xsimd::log(x.v), x, [](T t) { return std::log(t); });
   }
-  friend Lanes log2(Lanes x) {
+  WENGERT_LANE friend Lanes log2(Lanes x) {
     if constexpr (sizeof(T) == 4) return xsimd::log2(x.v);
     else return except(x.v > T(0) && x.v < T(smallest), xsimd::log2(x.v), x, [](T t) { return std::log2(t); });
   }
-  friend Lanes log10(Lanes x) {
+  WENGERT_LANE friend Lanes log10(Lanes x) {
     if constexpr (sizeof(T) == 4) return xsimd::log10(x.v);
     else return except(x.v > T(0) && x.v < T(smallest), xsimd::log10(x.v), x, [](T t) { return std::log10(t); });
   }
-  friend Lanes acosh(Lanes x) {
+  WENGERT_LANE friend Lanes acosh(Lanes x) {
     return except(x.v < T(1), xsimd::acosh(x.v), x, [](T t) { return std::acosh(t); });
   }
   // xsimd's erf squares x, and then infinities meet. In double it is 1.5e-14 off at most, relatively.
-  friend Lanes erf(Lanes x) { return xsimd::erf(maximum(Lanes(T(-6)), minimum(Lanes(T(6)), x)).v); }
+  WENGERT_LANE friend Lanes erf(Lanes x) { return xsimd::erf(maximum(Lanes(T(-6)), minimum(Lanes(T(6)), x)).v); }
   // At the origin and where both are infinite.
-  friend Lanes atan2(Lanes a, Lanes b) {
+  WENGERT_LANE friend Lanes atan2(Lanes a, Lanes b) {
     const Batch size = xsimd::abs(a.v);
     const auto odd = size == xsimd::abs(b.v) && (size == T(0) || xsimd::isinf(size));
     const Lanes y = xsimd::atan2(a.v, b.v);
     if (!xsimd::any(odd)) return y;
     return xsimd::select(odd, each(a, b, [](T s, T t) { return std::atan2(s, t); }).v, y.v);
   }
-  friend Lanes pow(Lanes a, Lanes b) {
+  WENGERT_LANE friend Lanes pow(Lanes a, Lanes b) {
     return each(a, b, [](T x, T y) { return std::pow(x, y); });
   }
-  friend Lanes fmod(Lanes a, Lanes b) {
+  WENGERT_LANE friend Lanes fmod(Lanes a, Lanes b) {
     return each(a, b, [](T x, T y) { return std::fmod(x, y); });
   }
   // xsimd's erfc loses all digits where it is small, its lgamma near its zeros.
-  friend Lanes erfc(Lanes a) {
+  WENGERT_LANE friend Lanes erfc(Lanes a) {
     return each(a, [](T x) { return static_cast<T>(::erfc(static_cast<double>(x))); });
   }
-  friend Lanes lgamma(Lanes a) {
+  WENGERT_LANE friend Lanes lgamma(Lanes a) {
     return each(a, [](T x) { return static_cast<T>(detail::lgamma(static_cast<double>(x))); });
   }
-  friend Lanes digamma(Lanes a) {
+  WENGERT_LANE friend Lanes digamma(Lanes a) {
     return each(a, [](T x) { return static_cast<T>(detail::digamma(static_cast<double>(x))); });
   }
-  friend Lanes polygamma(int n, Lanes a) {
+  WENGERT_LANE friend Lanes polygamma(int n, Lanes a) {
     return each(a, [n](T x) { return static_cast<T>(detail::polygamma(n, static_cast<double>(x))); });
   }
 };
+
+WENGERT_END_LANES
+
+#if defined(WENGERT_AVX2_REGION)
+#pragma pop_macro("__SSE3__")
+#pragma pop_macro("__SSSE3__")
+#pragma pop_macro("__SSE4_1__")
+#pragma pop_macro("__SSE4_2__")
+#pragma pop_macro("__AVX__")
+#pragma pop_macro("__AVX2__")
+#pragma pop_macro("__FMA__")
+#endif
 
 }  // namespace wengert

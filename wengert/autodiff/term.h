@@ -21,12 +21,12 @@ class Term {
   Tensor as_tensor(const Tensor& like) const { return is_number() ? scalar(number_, like.dtype()) : tensor_; }
 
   template <class Rule, class F>
-  static Term unary(const Term& x, F&& f) {
+  static Term unary(const Term& x, const Rule&, F&& f) {
     if (x.is_number()) return f(scalar(x.number_, float64)).item();
     return Term(f(x.tensor_));
   }
   template <class Rule, class F>
-  static Term binary(const Term& x, const Term& y, F&& f) {
+  static Term binary(const Term& x, const Term& y, const Rule&, F&& f) {
     if (x.is_number() && y.is_number()) return f(scalar(x.number_, float64), scalar(y.number_, float64)).item();
     const Tensor& like = x.is_number() ? y.tensor_ : x.tensor_;
     return Term(f(x.as_tensor(like), y.as_tensor(like)));
@@ -50,13 +50,22 @@ class Term {
   }
   friend Term operator-(const Term& x) { return x.is_number() ? Term(-x.number_) : Term(neg(x.tensor_)); }
 
-  friend Term polygamma(int n, const Term& x) { return Term(wengert::polygamma(n, x.as_tensor(x.tensor_))); }
-
   /// A comparison: which entries, or one answer for all; and the dtype that was compared.
   struct Mask {
     Tensor which;
     bool answer = false;
     DType dtype = float64;
+
+    friend Mask operator!(const Mask& a) {
+      if (!a.which.defined()) return {{}, !a.answer, a.dtype};
+      return {equal(a.which, scalar(0, boolean)), false, a.dtype};
+    }
+    friend Mask operator&&(const Mask& a, const Mask& b) {
+      if (!a.which.defined()) return a.answer ? b : a;
+      if (!b.which.defined()) return b.answer ? a : b;
+      return {where(a.which, b.which, scalar(0, boolean)), false, a.dtype};
+    }
+    friend Mask operator||(const Mask& a, const Mask& b) { return !(!a && !b); }
   };
 #define WENGERT_COMPARE(op, both, reversed)                                               \
   friend Mask operator op(const Term& x, const Term& y) {                                 \

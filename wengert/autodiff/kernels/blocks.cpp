@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/blocks.h"
 
+#include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
 
 #include <algorithm>
@@ -96,21 +97,25 @@ void scatter(const void* from, void* to, std::size_t element, const Shape& shape
 void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in, int in_count, void* const* out,
                 const std::size_t* out_element, int out_count) {
   const std::int64_t n = shape.numel();
-  bool straight = true;
-  for (int k = 0; k < in_count; ++k) straight = straight && in[k].contiguous;
+  std::int64_t strided = 0;
+  for (int k = 0; k < in_count; ++k) strided += in[k].data && !in[k].contiguous;
   parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
-    const void* from[max_operands];
-    void* to[max_operands];
-    alignas(64) std::byte buffer[max_operands][block * 8];
-    const std::int64_t step = straight ? end - begin : block;
+    const void* from[max_pointers];
+    void* to[max_pointers];
+    const Scratch<std::byte> buffers(strided * block * 8);
+    const std::int64_t step = strided ? block : end - begin;
     for (std::int64_t at = begin; at < end; at += step) {
       const std::int64_t length = std::min(step, end - at);
+      std::byte* buffer = buffers;
       for (int k = 0; k < in_count; ++k) {
-        if (in[k].contiguous) {
+        if (!in[k].data) {
+          from[k] = nullptr;
+        } else if (in[k].contiguous) {
           from[k] = static_cast<const std::byte*>(in[k].data) + static_cast<std::size_t>(at) * in[k].element;
         } else {
-          gather(in[k], Walk(shape, in[k].strides), at, length, buffer[k]);
-          from[k] = buffer[k];
+          gather(in[k], Walk(shape, in[k].strides), at, length, buffer);
+          from[k] = buffer;
+          buffer += block * 8;
         }
       }
       for (int k = 0; k < out_count; ++k)

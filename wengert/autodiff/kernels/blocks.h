@@ -8,7 +8,8 @@
 
 namespace wengert::kernels {
 
-inline constexpr int max_operands = 16;
+inline constexpr int max_operands = 16;  // of the library's own loops
+inline constexpr int max_pointers = 64;  // of any
 
 /// n numbers of each operand in, n of each result out (null where a result is not wanted); op is the function's own
 /// attributes.
@@ -16,7 +17,7 @@ using Loop = void (*)(const void* op, const void* const* in, void* const* out, s
 
 /// An operand laid over the result's shape: stride 0 where it is broadcast.
 struct Operand {
-  const void* data = nullptr;
+  const void* data = nullptr;  // null: absent, and so in the loop
   std::size_t element = 4;
   bool contiguous = true;  // over the result's whole shape
   Shape strides;           // in elements; read when not contiguous
