@@ -7,6 +7,7 @@
 #include "wengert/autodiff/draw.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/model.h"
+#include "wengert/autodiff/nonfinite.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/pool.h"

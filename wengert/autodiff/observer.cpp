@@ -1,5 +1,6 @@
 #include "wengert/autodiff/observer.h"
 
+#include "wengert/autodiff/pass.h"
 #include "wengert/autodiff/tape.h"
 
 #include <algorithm>
@@ -152,3 +153,12 @@ void tell_read(const Node& n, const Tensor& saved) {
 }
 
 }  // namespace wengert::detail
+
+std::string_view wengert::name(Pass p) {
+  switch (p) {
+    case Pass::forward: return "forward";
+    case Pass::backward: return "backward";
+    case Pass::tangents: return "tangents";
+  }
+  return "";
+}
