@@ -6,6 +6,7 @@
 #include "wengert/autodiff/check.h"
 #include "wengert/autodiff/draw.h"
 #include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/growth.h"
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/nonfinite.h"
 #include "wengert/autodiff/ops.h"
