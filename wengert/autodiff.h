@@ -12,6 +12,7 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/pool.h"
+#include "wengert/autodiff/profile.h"
 #include "wengert/autodiff/random.h"
 #include "wengert/autodiff/rule.h"
 #include "wengert/autodiff/safetensors.h"

@@ -22,6 +22,9 @@ struct Geometry : Convolution {
   Shape x_shape() const { return with_axes({n, groups * c}, in); }
   Shape w_shape() const { return with_axes({groups * o, c}, kernel); }
   Shape y_shape() const { return with_axes({n, groups * o}, out); }
+  double flops() const {
+    return 2.0 * static_cast<double>(y_shape().numel()) * static_cast<double>(c * kernel[0] * kernel[1] * kernel[2]);
+  }
 };
 
 const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
@@ -59,6 +62,7 @@ struct Conv {
     kernels::conv(y.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(y)->data);
     return y;
   }
+  double flops(const auto&...) const { return g.flops(); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return input_grad_of(g, y_bar, w); }
   Tensor vjp(arg<1>, const Tensor& y_bar) const { return weight_grad_of(g, x, y_bar); }
   Tensor vjp(arg<2>, const Tensor& y_bar) const { return bias_bar(y_bar); }
@@ -79,6 +83,7 @@ struct ConvTranspose {
     kernels::conv_input_grad(x.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(x)->data);
     return x;
   }
+  double flops(const auto&...) const { return g.flops(); }
   Tensor vjp(arg<0>, const Tensor& x_bar) const { return conv_of(g, x_bar, w); }
   Tensor vjp(arg<1>, const Tensor& x_bar) const { return weight_grad_of(g, x_bar, y); }
   Tensor vjp(arg<2>, const Tensor& x_bar) const { return bias_bar(x_bar); }
@@ -99,6 +104,7 @@ struct ConvWeightGrad {
     kernels::conv_weight_grad(w.dtype(), g, numbers(a), numbers(b), Access::body(w)->data);
     return w;
   }
+  double flops(const auto&...) const { return g.flops(); }
   Tensor vjp(arg<0>, const Tensor& w_bar) const { return input_grad_of(g, y, w_bar); }
   Tensor vjp(arg<1>, const Tensor& w_bar) const { return conv_of(g, x, w_bar); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return weight_grad_of(g, x_dot, y); }

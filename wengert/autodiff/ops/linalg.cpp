@@ -83,6 +83,9 @@ struct MatMul {
     x = a, w = b;
     return reshape(product(as_row(a.detach()), as_column(b.detach()), {}, batch), shape);
   }
+  static double flops(const Tensor& y, const Tensor& a, const Tensor&) {
+    return 2.0 * static_cast<double>(y.numel()) * static_cast<double>(a.shape().back());
+  }
   // The result's shape before the axes that stood for vectors went away.
   Tensor as_matrix(const Tensor& y_bar) const {
     Shape s = batch;
@@ -154,6 +157,9 @@ struct Linear {
     Shape shape = a.shape();
     shape[shape.rank() - 1] = weight.shape()[0];
     return reshape(y, shape);
+  }
+  static double flops(const Tensor& y, const Tensor& a, const Tensor&, const Tensor& bias) {
+    return (2.0 * static_cast<double>(a.shape().back()) + bias.defined()) * static_cast<double>(y.numel());
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return matmul(y_bar, w); }
   Tensor vjp(arg<1>, const Tensor& y_bar) const { return matmul(transpose(rows_of(y_bar)), rows_of(x)); }

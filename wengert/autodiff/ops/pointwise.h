@@ -136,6 +136,7 @@ struct Pointwise1 {
     if constexpr (!S::constant) kept = S::from_result ? y : x;
     return y;
   }
+  static double flops(const Tensor& y, const Tensor&) { return static_cast<double>(y.numel()); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     if constexpr (S::constant) {
       const double s = op.slope();
@@ -168,6 +169,7 @@ struct Pointwise2 {
     if constexpr (keeps_result) y = result;
     return result;
   }
+  static double flops(const Tensor& y, const Tensor&, const Tensor&) { return static_cast<double>(y.numel()); }
   // y_bar (or x_dot) times the slope, in the shape of the result.
   template <int I>
   Tensor times_slope(const Tensor& g) const {

@@ -77,6 +77,7 @@ struct Sum {
     Tensor y = reduce(kernels::Reduction::sum, x.detach(), axes);
     return keep_dims ? reshape(y, reduced_shape(x.shape(), axes, true)) : y;
   }
+  static double flops(const Tensor&, const Tensor& x) { return static_cast<double>(x.numel()); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Shape& shape = operand_shape(0);
     return expand(reshape(y_bar, reduced_shape(shape, axes, true)), shape);

@@ -67,6 +67,7 @@ struct Softmax {
     y = r;
     return r;
   }
+  static double flops(const Tensor& r, const Tensor&) { return 5.0 * static_cast<double>(r.numel()); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Tensor& p = y;
     if (plain(p, y_bar)) return map_rows(loops(p.dtype()).softmax_vjp, axis, p, y_bar);
@@ -86,6 +87,7 @@ struct LogSoftmax {
     y = r;
     return r;
   }
+  static double flops(const Tensor& r, const Tensor&) { return 4.0 * static_cast<double>(r.numel()); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Tensor& l = y;
     if (plain(l, y_bar)) return map_rows(loops(l.dtype()).log_softmax_vjp, axis, l, y_bar);
@@ -153,6 +155,7 @@ struct SoftmaxCrossEntropy {
     for (std::int64_t i = 0; i < n; ++i) sum += double(l[i]) - (double(v[i * k + at[i]]) - double(s[i]));
     return sum;
   }
+  static double flops(const Tensor&, const Tensor& a, const Tensor&) { return 4.0 * static_cast<double>(a.numel()); }
   Tensor forward(const Tensor& a, const Tensor& label) {
     x = a, labels = label;
     const Tensor rows = contiguous(a.detach()), at = contiguous(label.detach());
