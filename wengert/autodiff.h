@@ -5,6 +5,7 @@
 
 #include "wengert/autodiff/check.h"
 #include "wengert/autodiff/draw.h"
+#include "wengert/autodiff/dry_run.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/growth.h"
 #include "wengert/autodiff/model.h"

@@ -1,5 +1,7 @@
 #include "wengert/autodiff/pool.h"
 
+#include "wengert/autodiff/peak.h"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -203,6 +205,12 @@ void reset_peak_memory() {
   if (auto* c = detail::cache()) c->report();
   auto& s = detail::store();
   s.peak.store(s.in_use.load());
+}
+
+std::int64_t detail::exchange_peak(std::int64_t to) {
+  if (auto* c = cache()) c->report();
+  auto& s = store();
+  return s.peak.exchange(std::max(to, s.in_use.load()));
 }
 
 void trim() {
