@@ -3,6 +3,7 @@
 #include "tests/files.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/profile.h"
 #include "wengert/autodiff/rule.h"
 #include "wengert/autodiff/transforms.h"
 
@@ -404,4 +405,56 @@ TEST_CASE("write_svg: Graphviz takes every label that write_dot writes") {
   CHECK(has(svg, "</svg>"));
   CHECK(has(svg, "we\\ight?"));
   CHECK(has(svg, ">tanh<"));
+}
+
+// ---------------------------------------------------------------- colours by cost
+
+namespace {
+
+std::string fill_of(const std::string& dot, const std::string& title) {
+  const std::string line = node(dot, title);
+  const auto at = line.find("fillcolor=\"") + 11;
+  return line.substr(at, 7);
+}
+
+}  // namespace
+
+TEST_CASE("write_dot: coloured by bytes, the largest result is darkest, and the legend tells the scale") {
+  const Tensor x = ones({1000}).track();
+  const std::string dot = dot_of(sum(exp(narrow(x, 0, 0, 500))), DrawOptions{.colour_by = ColourBy::bytes});
+  CHECK(fill_of(dot, "exp") == fill_of(dot, "slice"));
+  CHECK(fill_of(dot, "exp") == "#e86048");
+  CHECK(fill_of(dot, "sum") > fill_of(dot, "exp"));  // nearly white
+  CHECK(fill_of(dot, "variable") == "#ffffff");
+  CHECK(has(node(dot, "exp"), "<B>50.0 %</B> of all results"));
+  CHECK(has(dot, "bytes of results:"));
+  CHECK(has(dot, ">2.0 KiB<"));
+  CHECK(!has(dot, ">operator<"));
+  CHECK(has(dot, ">variable<"));
+}
+
+TEST_CASE("write_dot: coloured by time, operators show theirs, forwards and backwards; those not seen stay white") {
+  const Tensor x = ones({300, 300}).track(), early = exp(x);
+  const Profile profile;
+  const Tensor y = sum(matmul(early, early));
+  const DrawOptions options{.colour_by = ColourBy::time, .profile = &profile};
+  CHECK(!has(dot_of(y, options), " back"));
+  backward(y, {.keep_graph = true});
+  const std::string dot = dot_of(y, options);
+  CHECK(has(dot, "time:"));
+  CHECK(has(dot, " in all"));
+  CHECK(has(node(dot, "matmul"), " back"));
+  CHECK(has(node(dot, "matmul"), " %</B>"));
+  CHECK(fill_of(dot, "matmul") == "#e86048");
+  CHECK(fill_of(dot, "exp") == "#ffffff");
+  CHECK(!has(node(dot, "exp"), " %</B>"));
+}
+
+TEST_CASE("write_dot: to colour by time without a profile is a ValueError that shows how") {
+  const TemporaryFolder folder;
+  const Tensor y = exp(ones({2}).track());
+  const std::string said =
+      message_of<ValueError>([&] { write_dot(y, folder / "graph.dot", {.colour_by = ColourBy::time}); });
+  CHECK(has(said, ".profile = &profile"));
+  CHECK(folder.entries() == 0);
 }

@@ -4,15 +4,19 @@
 #include "wengert/autodiff/file.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/graphviz.h"
+#include "wengert/autodiff/picture.h"
+#include "wengert/autodiff/recorder.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <span>
 #include <string_view>
 #include <unordered_map>
 
 namespace wengert {
+
+using namespace picture;
+
 namespace {
 
 using detail::Access;
@@ -22,38 +26,6 @@ using detail::Member;
 using detail::Node;
 
 // ---------------------------------------------------------------- what is drawn
-
-enum class Role { operation, result, parameter, buffer, variable, input, data };
-
-struct Value {
-  Shape shape;
-  DType dtype = float32;
-  std::int64_t bytes() const { return shape.numel() * static_cast<std::int64_t>(size_of(dtype)); }
-};
-
-struct Box {
-  Role role = Role::operation;
-  std::string title;          // of an operator its rule's name, else the name it was given
-  std::string name;           // the name that a result on the way was given
-  std::string layer;          // "" outside of all
-  std::vector<Value> values;  // none where only an identity is known
-  Where where{};
-};
-
-struct Arrow {
-  int from = 0, to = 0;
-  std::uint32_t output = 0;
-  bool differentiable = true;
-};
-
-struct Picture {
-  std::vector<Box> boxes;
-  std::vector<Arrow> arrows;  // sorted by `to`
-};
-
-bool is_operator(const Box& b) { return b.role == Role::operation || b.role == Role::result; }
-
-bool in_model(Role r) { return r == Role::parameter || r == Role::buffer; }
 
 std::string layer_of(std::string_view parameter) {
   const auto dot = parameter.rfind('.');
@@ -153,8 +125,9 @@ void assign_layers(Picture& p) {
     if (is_operator(p.boxes[i]) && of_parameters[i] && !wanted[i]) p.boxes[i].layer.clear();
 }
 
-Picture picture_of(const Tensor& y, const Names& names, detail::Sweep& sweep) {
+Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& options, detail::Sweep& sweep) {
   Picture p;
+  p.colour_by = options.colour_by;
   std::unordered_map<const Node*, int> box_of_node;
   std::unordered_map<const void*, int> box_of_value;
   auto add = [&](Box b) {
@@ -167,214 +140,14 @@ Picture picture_of(const Tensor& y, const Names& names, detail::Sweep& sweep) {
       if (!e.node && e.value && !box_of_value.contains(e.value))
         box_of_value[e.value] = add(box_of_data(e.value, names));
     const int to = box_of_node[n] = add(box_of(*n, names, n == Access::node(y)));
+    if (const auto* cost = options.profile ? cost_of(*options.profile, n) : nullptr)
+      p.boxes.back().forward_ns = cost->forward_ns, p.boxes.back().backward_ns = cost->backward_ns;
     for (const Edge& e : n->operands())
       if (e.node || e.value)
         p.arrows.push_back({e.node ? box_of_node[e.node] : box_of_value[e.value], to, e.output, e.node != nullptr});
   }
   assign_layers(p);
   return p;
-}
-
-// ---------------------------------------------------------------- how it is written
-
-struct Look {
-  std::string_view legend, shape, fill, line;
-};
-constexpr std::array<Look, 7> looks{{
-    {"operator", "box", "#e8f0fb", "#5b87c7"},
-    {"result", "box", "#fbe3e4", "#c9454f"},
-    {"parameter", "cylinder", "#fdf0d0", "#c9932a"},
-    {"buffer", "cylinder", "#f5f2ea", "#a89a7c"},
-    {"variable", "ellipse", "#efe6f8", "#8a5fb5"},
-    {"input", "ellipse", "#e2f3e3", "#4f9a57"},
-    {"data", "ellipse", "#f1f1f1", "#8f8f8f"},
-}};
-const Look& look_of(Role r) { return looks[static_cast<std::size_t>(r)]; }
-
-// Text inside an HTML-like label. Bytes that are no printable ASCII and no UTF-8 would stop dot.
-std::string html(std::string_view text) {
-  std::string s;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t length = c < 0x80                ? 1
-                               : c >= 0xc2 && c < 0xe0 ? 2
-                               : c >= 0xe0 && c < 0xf0 ? 3
-                               : c >= 0xf0 && c < 0xf5 ? 4
-                                                       : 0;
-    bool whole = length > 0 && i + length <= text.size();
-    for (std::size_t k = 1; whole && k < length; ++k) whole = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
-    if (!whole || c < 0x20 || c == 0x7f) s += '?';
-    else if (c == '&') s += "&amp;";
-    else if (c == '<') s += "&lt;";
-    else if (c == '>') s += "&gt;";
-    else if (c == '"') s += "&quot;";
-    else s += text.substr(i, length);
-    i += whole ? length : 1;
-  }
-  return s.empty() ? "?" : s;
-}
-
-// Text inside a quoted string; the backslash is special to dot twice.
-std::string quoted(std::string_view text) {
-  std::string s = "\"";
-  for (const char c : html(text))
-    if (c == '\\') s += "\\\\";
-    else s += c;
-  return s + '"';
-}
-
-std::string readable_bytes(std::int64_t n) {
-  if (n < 1024) return fmt::format("{} B", n);
-  double x = static_cast<double>(n);
-  std::string_view unit;
-  for (std::string_view next : {"KiB", "MiB", "GiB", "TiB"})
-    if (x >= 1024) x /= 1024, unit = next;
-  return fmt::format("{:.{}f} {}", x, x < 10 ? 1 : 0, unit);
-}
-
-std::string readable_count(std::int64_t n) {
-  std::string s = std::to_string(n);
-  for (int i = static_cast<int>(s.size()) - 3; i > 0; i -= 3) s.insert(static_cast<std::size_t>(i), 1, ',');
-  return s;
-}
-
-std::string counted(std::int64_t n, std::string_view what) {
-  return fmt::format("{} {}{}", readable_count(n), what, n == 1 ? "" : "s");
-}
-
-std::string label_of(const Box& b) {
-  std::string s = fmt::format("<B>{}</B>", html(b.title));
-  if (!b.name.empty()) s += fmt::format("  <I>{}</I>", html(b.name));
-  std::int64_t bytes = 0;
-  for (const Value& v : b.values) {
-    s += fmt::format("<BR/>{} {}", v.dtype, v.shape);
-    bytes += v.bytes();
-  }
-  if (b.values.empty()) return s;
-  s += fmt::format("<BR/><FONT POINT-SIZE=\"9\" COLOR=\"#6b6b6b\">{}", readable_bytes(bytes));
-  if (b.where.line() && !in_model(b.role)) s += fmt::format("  ·  {}", html(short_place(b.where)));
-  return s + "</FONT>";
-}
-
-std::string tooltip_of(const Box& b) {
-  if (!b.where.line()) return b.title;
-  return fmt::format("{} at {}:{}, in {}", b.title, b.where.file_name(), b.where.line(), b.where.function_name());
-}
-
-void write_box(std::string& to, const Box& b, std::size_t i, std::string_view indent) {
-  const Look& look = look_of(b.role);
-  fmt::format_to(std::back_inserter(to),
-                 "{}n{} [shape={}, fillcolor=\"{}\", color=\"{}\"{}, label=<{}>, tooltip={}];\n", indent, i, look.shape,
-                 look.fill, look.line, b.role == Role::result ? ", penwidth=2.4" : "", label_of(b),
-                 quoted(tooltip_of(b)));
-}
-
-void write_boxes(std::string& to, const Picture& p) {
-  std::map<std::string, std::vector<std::size_t>> layers;
-  for (std::size_t i = 0; i < p.boxes.size(); ++i) {
-    if (p.boxes[i].layer.empty()) write_box(to, p.boxes[i], i, "  ");
-    else layers[p.boxes[i].layer].push_back(i);
-  }
-  int cluster = 0;
-  for (const auto& [layer, members] : layers) {
-    to += fmt::format(
-        "  subgraph cluster_{} {{\n    label=<<B>{}</B>>; labelloc=t; labeljust=l; style=\"rounded,filled\"; "
-        "color=\"#c9ccd3\"; "
-        "fillcolor=\"#f8f9fb\"; fontcolor=\"#555b66\"; margin=12; tooltip={};\n",
-        cluster++, html(layer), quoted(layer));
-    for (const std::size_t i : members) write_box(to, p.boxes[i], i, "    ");
-    to += "  }\n";
-  }
-}
-
-// One row of colours, and what the graph amounts to.
-std::string legend_of(const Picture& p) {
-  std::array<std::int64_t, looks.size()> count{};
-  std::int64_t parameters = 0, bytes = 0;
-  for (const Box& b : p.boxes) {
-    ++count[static_cast<std::size_t>(b.role)];
-    for (const Value& v : b.values) {
-      if (b.role == Role::parameter) parameters += v.shape.numel();
-      if (is_operator(b)) bytes += v.bytes();
-    }
-  }
-  std::string cells;
-  for (std::size_t r = 0; r < looks.size(); ++r)
-    if (count[r])
-      cells += fmt::format(
-          "<TD STYLE=\"rounded\" BORDER=\"1\" BGCOLOR=\"{}\" COLOR=\"{}\" CELLPADDING=\"4\" WIDTH=\"74\">{}</TD>",
-          looks[r].fill, looks[r].line, looks[r].legend);
-  std::string sum = counted(count[0] + count[1], "operator") + ", results " + readable_bytes(bytes);
-  if (count[2]) sum += fmt::format("  ·  {}, {}", counted(count[2], "parameter"), counted(parameters, "number"));
-  if (std::any_of(p.arrows.begin(), p.arrows.end(), [](const Arrow& a) { return !a.differentiable; }))
-    sum += "  ·  dashed: no derivative";
-  return fmt::format(
-      "<TABLE BORDER=\"0\"><TR><TD><TABLE BORDER=\"0\" CELLSPACING=\"6\"><TR>{}</TR></TABLE></TD></TR><TR><TD><FONT "
-      "COLOR=\"#6b6b6b\">{}</FONT></TD></TR></TABLE>",
-      cells, sum);
-}
-
-// Data run straight down, from the operand that an operator mainly works on: the newest result among its operands, else
-// the first that is no parameter. Leaves whose first use this is stand beside the operator; the others stay above.
-struct Row {
-  int above = -1, left = -1, right = -1;
-};
-
-std::vector<Row> rows_of(const Picture& p) {
-  std::vector<Row> rows(p.boxes.size());
-  std::vector<bool> met(p.boxes.size());
-  auto box = [&](int i) -> const Box& { return p.boxes[static_cast<std::size_t>(i)]; };
-  for (std::size_t i = 0, end = 0; i < p.arrows.size(); i = end) {
-    Row& row = rows[static_cast<std::size_t>(p.arrows[i].to)];
-    for (end = i; end < p.arrows.size() && p.arrows[end].to == p.arrows[i].to; ++end) {
-      const int from = p.arrows[end].from;
-      if (is_operator(box(from)) ? row.above < from || !is_operator(box(row.above))
-                                 : row.above < 0 && !in_model(box(from).role))
-        row.above = from;
-    }
-    for (std::size_t k = end; k-- > i;) {
-      const int leaf = p.arrows[k].from;
-      if (is_operator(box(leaf)) || met[static_cast<std::size_t>(leaf)]) continue;
-      met[static_cast<std::size_t>(leaf)] = true;
-      int& place = row.right < 0 ? row.right : row.left;
-      if (leaf != row.above && place < 0) place = leaf;
-    }
-  }
-  return rows;
-}
-
-void write_arrow(std::string& to, const Arrow& a, const Box& from, const Row& row) {
-  const bool right = row.right == a.from;  // dot draws an edge within a row from left to right
-  std::string attributes = right ? ", dir=back" : row.above == a.from ? ", weight=8" : "";
-  if (!a.differentiable) attributes += ", style=dashed, color=\"#9a9a9a\"";
-  else if (from.values.size() > 1)
-    attributes += fmt::format(", label=\" result {}: {}\"", a.output, from.values[a.output].shape);
-  fmt::format_to(std::back_inserter(to), "  n{} -> n{}", right ? a.to : a.from, right ? a.from : a.to);
-  if (!attributes.empty()) fmt::format_to(std::back_inserter(to), " [{}]", attributes.substr(2));
-  to += ";\n";
-}
-
-std::string dot_text(const Picture& p) {
-  std::string s =
-      "digraph wengert {\n"
-      "  graph [rankdir=TB, ranksep=0.34, nodesep=0.3, bgcolor=white, newrank=true, "
-      "fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, labelloc=b, "
-      "pad=0.25, tooltip=\" \"];\n"
-      "  node [fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, style=\"filled,rounded\", width=2.3, height=0.62, "
-      "margin=\"0.16,0.07\", "
-      "penwidth=1.2];\n"
-      "  edge [color=\"#555555\", arrowsize=0.65, fontname=\"Helvetica,Arial,sans-serif\", fontsize=9, "
-      "fontcolor=\"#6b6b6b\", tooltip=\" \"];\n";
-  s += fmt::format("  label=<{}>;\n", legend_of(p));
-
-  write_boxes(s, p);
-  const std::vector<Row> rows = rows_of(p);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    for (const int leaf : {rows[i].left, rows[i].right})
-      if (leaf >= 0) s += fmt::format("  {{ rank=same; n{}; n{}; }}\n", leaf, i);
-  for (const Arrow& a : p.arrows)
-    write_arrow(s, a, p.boxes[static_cast<std::size_t>(a.from)], rows[static_cast<std::size_t>(a.to)]);
-  return s + "}\n";
 }
 
 // ---------------------------------------------------------------- who asks
@@ -408,9 +181,14 @@ void check_nodes(const detail::Sweep& sweep, std::string_view who, const DrawOpt
 std::string dot_text(const Tensor& y, const std::vector<Member>& members, const DrawOptions& options,
                      std::string_view who, Where where) {
   check_drawable(y, who, where);
+  if (options.colour_by == ColourBy::time && !options.profile)
+    fail<ValueError>(where,
+                     "{}: to colour by time, a Profile must have watched while the graph was recorded; pass it: "
+                     "{{.colour_by = ColourBy::time, .profile = &profile}}",
+                     who);
   detail::Sweep sweep({&y, 1});
   check_nodes(sweep, who, options, where);
-  return dot_text(picture_of(y, Names(members, options.names), sweep));
+  return picture::dot_text(picture_of(y, Names(members, options.names), options, sweep));
 }
 
 }  // namespace

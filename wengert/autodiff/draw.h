@@ -17,11 +17,21 @@ struct Named {
   Tensor tensor;
 };
 
+class Profile;
+
+/// What the colours of operators tell: their kind; their time in a profile, forwards and backwards; or the bytes of
+/// their results (a view counts in full).
+enum class ColourBy { kind, time, bytes };
+
 struct DrawOptions {
   /// Names for what is in no model: {{"x", x}, {"labels", y}}. Results on the way may be named too.
   std::vector<Named> names = {};
   /// Larger graphs are refused: nobody can read them, and dot needs minutes.
   std::size_t max_nodes = 2000;
+  /// By time it needs the profile that watched while the graph was recorded; ValueError without. For times of the
+  /// backward too, keep the graph there ({.keep_graph = true}) and draw afterwards. What it did not see stays white.
+  ColourBy colour_by = ColourBy::kind;
+  const Profile* profile = nullptr;
 };
 
 /// Writes what made y in the language of Graphviz: operators with the shape, dtype and bytes of their results and the
