@@ -1,4 +1,5 @@
 #define DOCTEST_CONFIG_IMPLEMENT
+#include "remember.h"
 #include "support.h"
 
 #include <doctest/doctest.h>
@@ -14,9 +15,17 @@ std::map<std::string, std::set<std::string>>& checked() {
   static std::map<std::string, std::set<std::string>> names;
   return names;
 }
+std::map<std::string, bool>& operators() {
+  static std::map<std::string, bool> names;
+  return names;
+}
 }  // namespace
 
 namespace wengert::test {
+
+void remember_operator(const std::string& name, bool passed) {
+  operators().emplace(name, true).first->second &= passed;
+}
 
 void remember(const std::vector<std::string>& rules, const std::vector<Tensor>& x) {
   bool empty = false, single = false;
@@ -50,6 +59,10 @@ int main(int argc, char** argv) {
     std::ofstream out(file);
     for (auto& [name, with] : checked())
       for (auto& what : with) out << what << ' ' << name << '\n';
+  }
+  if (const char* file = std::getenv("WENGERT_CHECKED_OPERATORS")) {  // read by tests/operators
+    std::ofstream out(file);
+    for (auto& [name, passed] : operators()) out << name << (passed ? " passed\n" : " failed\n");
   }
   return result;
 }
