@@ -7,8 +7,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
-#include <string>
+#include <cstring>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define COUNTS_MALLOC 0
@@ -26,19 +27,52 @@ std::atomic<long> allocations{0};
 }
 
 #if COUNTS_MALLOC
+#include <link.h>
+
+namespace {
+
+// Clang's OpenMP allocates for every parallel region, which nobody can help but its authors: its calls do not count.
+struct Range {
+  std::uintptr_t begin = 0, end = 0;
+};
+Range openmp() {
+  Range found;
+  dl_iterate_phdr(
+      [](dl_phdr_info* library, std::size_t, void* to) {
+        if (!std::strstr(library->dlpi_name, "/libomp")) return 0;
+        auto& range = *static_cast<Range*>(to);
+        for (int i = 0; i < library->dlpi_phnum; ++i)
+          if (const auto& part = library->dlpi_phdr[i]; part.p_flags & PF_X)
+            range = {library->dlpi_addr + part.p_vaddr, library->dlpi_addr + part.p_vaddr + part.p_memsz};
+        return 1;
+      },
+      &found);
+  return found;
+}
+const Range quiet = openmp();
+
+void count(void* caller) {
+  const auto at = reinterpret_cast<std::uintptr_t>(caller);
+  if (at < quiet.begin || at >= quiet.end) ++allocations;
+}
+
+}  // namespace
+
+#define COUNT count(__builtin_return_address(0))
+
 // In front of those of the C library, for all libraries of the process; operator new ends here too.
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
-void* malloc(std::size_t n) { return ++allocations, __libc_malloc(n); }
-void* calloc(std::size_t n, std::size_t m) { return ++allocations, __libc_calloc(n, m); }
-void* realloc(void* p, std::size_t n) { return ++allocations, __libc_realloc(p, n); }
-void* memalign(std::size_t a, std::size_t n) { return ++allocations, __libc_memalign(a, n); }
-void* aligned_alloc(std::size_t a, std::size_t n) { return ++allocations, __libc_memalign(a, n); }
+void* malloc(std::size_t n) { return COUNT, __libc_malloc(n); }
+void* calloc(std::size_t n, std::size_t m) { return COUNT, __libc_calloc(n, m); }
+void* realloc(void* p, std::size_t n) { return COUNT, __libc_realloc(p, n); }
+void* memalign(std::size_t a, std::size_t n) { return COUNT, __libc_memalign(a, n); }
+void* aligned_alloc(std::size_t a, std::size_t n) { return COUNT, __libc_memalign(a, n); }
 int posix_memalign(void** p, std::size_t a, std::size_t n) {
-  *p = (++allocations, __libc_memalign(a, n));
+  *p = (COUNT, __libc_memalign(a, n));
   return *p ? 0 : ENOMEM;
 }
 }
@@ -129,8 +163,9 @@ void check_threads(const Shape& shape) {
 #if COUNTS_MALLOC
 TEST_CASE("allocations are counted") {
   const long before = allocations;
-  const std::string text(100, 'x');
-  CHECK(allocations > before);
+  void* volatile some = std::malloc(100);  // volatile: or a compiler may leave it out
+  CHECK(allocations == before + 1);
+  std::free(some);
 }
 #endif
 
