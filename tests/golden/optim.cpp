@@ -115,6 +115,18 @@ Run run_first_order(const Json& one, const Model& start, const std::vector<std::
   return follow(one, start, data, [&](Model& model, auto& loss) { optimizer.step(model, grad(loss, model)); });
 }
 
+Run run_lbfgs(const Json& one, const Model& start, const std::vector<std::string>&, const Data& data) {
+  const Json& a = one.at("attrs");
+  optim::Lbfgs lbfgs(start, {.lr = number(a.at("lr")),
+                             .iterations = a.at("max_iter"),
+                             .evaluations = a.at("max_eval").is_null() ? 0 : a["max_eval"].get<std::int64_t>(),
+                             .history = a.at("history_size"),
+                             .tolerance_grad = number(a.at("tolerance_grad")),
+                             .tolerance_change = number(a.at("tolerance_change")),
+                             .line_search = !a.at("line_search_fn").is_null()});
+  return follow(one, start, data, [&](Model& model, auto& loss) { lbfgs.step(model, loss); });
+}
+
 }  // namespace
 
 std::vector<std::string> run_optimizer(const Json& one, const Json& file, const Data& data) {
@@ -135,6 +147,7 @@ std::vector<std::string> run_optimizer(const Json& one, const Json& file, const 
       {"NAdam", run_first_order<optim::Nadam, optim::NadamOptions>},
       {"RAdam", run_first_order<optim::Radam, optim::RadamOptions>},
       {"Rprop", run_first_order<optim::Rprop, optim::RpropOptions>},
+      {"LBFGS", run_lbfgs},
   };
   const auto row = rows.find(one.at("optimizer"));
   if (row == rows.end()) throw Unsupported("no optimizer " + one.at("optimizer").get<std::string>());

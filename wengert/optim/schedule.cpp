@@ -130,7 +130,7 @@ Plateau::Plateau(double rate, PlateauOptions options, Where where)
 
 double Plateau::operator()(double value, Where) {
   const double sign = maximize ? -1 : 1, old = lr;
-  const double margin = !relative ? threshold : std::isinf(best) ? 0 : threshold * best;
+  const double margin = !relative ? threshold : std::isinf(best) ? 0 : threshold * std::abs(best);
   if (sign * value < sign * best - margin) best = value, bad = 0;
   else bad = bad + 1;
   if (cooling > 0) cooling = cooling - 1, bad = 0;

@@ -144,7 +144,7 @@ struct PlateauOptions {
   double factor = 0.1;         ///< in (0, 1)
   std::int64_t patience = 10;  ///< evaluations without improvement that are put up with
   double threshold = 1e-4;     ///< what counts as improvement:
-  bool relative = true;        ///< below best (1 - threshold), or best - threshold
+  bool relative = true;        ///< below best - threshold |best|, or best - threshold
   bool maximize = false;       ///< larger is better
   std::int64_t cooldown = 0;   ///< evaluations after a reduction that do not count
   double min = 0;              ///< of the rate

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "wengert/optim/flat.h"
+
+namespace wengert::optim {
+
+struct FullAdagradOptions {
+  double lr = 1e-2;
+  double eps = 1e-8;            ///< beside the root
+  double initial = 0;           ///< G begins as `initial` I
+  std::int64_t largest = 4096;  ///< parameters; a step costs their third power
+};
+
+namespace detail {
+WENGERT_API void check(const FullAdagradOptions&, std::int64_t n, Where);
+/// G += g g^T; returns (G^1/2 + eps)^-1 g.
+WENGERT_API Tensor full_adagrad_direction(Buffer& sum, const Tensor& g, double eps);
+}  // namespace detail
+
+/// Duchi, Hazan & Singer 2011, with the full matrix:
+///   G += g g^T;   w -= lr (G^1/2 + eps I)^-1 g,
+/// by the eigenvalues of G. For: seeing what the diagonal form approximates, on small models. Invariant to rotations of
+/// the parameters.
+template <class Model>
+class FullAdagrad : public FullAdagradOptions {
+ public:
+  explicit FullAdagrad(const Model& model, FullAdagradOptions options = {}, Where where = Where::current())
+      : FullAdagradOptions(options) {
+    const Tensor w = flatten(model);
+    detail::check(*this, w.numel(), where);
+    sum = initial * eye(w.numel(), w.dtype());
+  }
+  void step(Model& model, const Model& grads, Where where = Where::current()) {
+    detail::check(*this, sum.size(0), where);
+    detail::walk_trained<true>(
+        [&](std::string_view path, const Tensor& w, const Tensor& g) { detail::check_fit(path, w, g, {}, where); },
+        where, std::as_const(model), grads);
+    fill(model, flatten(model) - lr * detail::full_adagrad_direction(sum, flatten(grads), eps));
+  }
+
+  Buffer sum;  ///< G, [n, n]
+
+  static auto members(auto& self) { return fields(field("sum", self.sum)); }
+};
+
+}  // namespace wengert::optim
