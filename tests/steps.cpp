@@ -137,6 +137,24 @@ void check_flat(const Shape& shape, bool imperative) {
   CHECK(memory_stats().in_use == in_use);
 }
 
+// Steps alone, after a few: with groups, clipping and averages.
+template <class Optimizer>
+void check_rule(Optimizer (*make)(Mlp&)) {
+  Mlp model;
+  const Mlp grads = copy(model);
+  Optimizer optimizer = make(model);
+  optim::Ema ema{model};
+  auto step = [&] {
+    if constexpr (requires { optimizer.look_ahead(model); }) optimizer.look_ahead(model);
+    optimizer.step(model, grads);
+    ema.update(model);
+  };
+  for (int i = 0; i < 3; ++i) step();
+  const long before = allocations;
+  for (int i = 0; i < 20; ++i) step();
+  CHECK(allocations - before == 0);
+}
+
 template <class Model>
 std::vector<double> losses(const Shape& shape, int n) {
   set_threads(n);
@@ -181,6 +199,25 @@ TEST_CASE("a training step of a CNN allocates nothing once it is warm") {
 
 TEST_CASE("a step on a large batch, where sums are split, allocates nothing either") {
   check_flat<Mlp>({1000, 64}, false);
+}
+
+TEST_CASE("a step of every first-order rule allocates nothing once it is warm, with groups too") {
+  check_rule(+[](Mlp& m) { return optim::Sgd(m, {.momentum = 0.9}); });
+  check_rule(+[](Mlp& m) { return optim::Nesterov(m); });
+  check_rule(+[](Mlp& m) { return optim::Adagrad(m); });
+  check_rule(+[](Mlp& m) { return optim::RmsProp(m, {.momentum = 0.9, .centered = true}); });
+  check_rule(+[](Mlp& m) { return optim::Adadelta(m); });
+  check_rule(+[](Mlp& m) { return optim::Adam(m, {.amsgrad = true}); });
+  check_rule(+[](Mlp& m) { return optim::Adamax(m); });
+  check_rule(+[](Mlp& m) { return optim::Nadam(m); });
+  check_rule(+[](Mlp& m) { return optim::Radam(m); });
+  check_rule(+[](Mlp& m) { return optim::Rprop(m); });
+  check_rule(+[](Mlp& m) { return optim::Lion(m); });
+  check_rule(+[](Mlp& m) {
+    optim::AdamW adamw(m);
+    adamw.group("*.bias|gain", {.weight_decay = 0});
+    return adamw;
+  });
 }
 
 TEST_CASE("losses are the same bits for 1, 2, 3 and 8 threads") {
