@@ -24,8 +24,7 @@ struct RmsPropStep {
     L d = g / (eps_inside_sqrt ? sqrt(spread + eps) : sqrt(spread) + eps);
     if (sizeof...(More) == 2 || (sizeof...(More) == 1 && !mean_first)) {
       L& b = *extra[sizeof...(More) - 1];
-      b = rate_in_velocity ? momentum * b + lr * d : momentum * b + d;
-      d = b;
+      d = b = momentum * b + (rate_in_velocity ? lr * d : d);
       if (rate_in_velocity) return void(w = w - d);
     }
     w = w - lr * d;
@@ -74,7 +73,7 @@ class RmsProp : public detail::FirstOrder<RmsProp<Model>, Model, RmsPropOptions>
  public:
   explicit RmsProp(const Model& model, RmsPropOptions options = {}, Where where = Where::current())
       : Base(model, options, where), v(zeros_like(model)) {
-    make_room(model);
+    remembered(model, [](auto&...) {});
   }
 
   Model v;                        ///< mean square
@@ -87,12 +86,9 @@ class RmsProp : public detail::FirstOrder<RmsProp<Model>, Model, RmsPropOptions>
 
  private:
   friend Base;
-  void make_room(const Model& model) {
+  void remembered(const Model& model, auto&& f) {
     if (!mean && this->any([](auto& o) { return o.centered; })) mean.emplace(zeros_like(model));
     if (!velocity && this->any([](auto& o) { return o.momentum != 0; })) velocity.emplace(zeros_like(model));
-  }
-  void remembered(const Model& model, auto&& f) {
-    make_room(model);
     if (mean && velocity) f(v, *mean, *velocity);
     else if (mean) f(v, *mean);
     else if (velocity) f(v, *velocity);
