@@ -130,3 +130,56 @@ TEST_CASE("clip: a negative limit is a ValueError") {
   CHECK(contains(message<ValueError>([&] { optim::clip_norm(g, 1.0, {.norm_type = 0}); }), "norm_type"));
   CHECK(contains(message<ValueError>([&] { optim::clip_value(g, std::nan("")); }), "limit"));
 }
+
+TEST_CASE("clip: what to do with a norm that is not finite, and how often it was") {
+  Pair model = make_pair(float64);
+  auto spoil = [&] { backward(sum(model.a) * infinity + sum(model.b)); };
+  const auto before = test::numbers(model);
+  optim::ClipNorm skip{1.0, {.nonfinite = optim::NonFinite::skip}}, zero{1.0, {.nonfinite = optim::NonFinite::zero}};
+  optim::Sgd sgd{model, {.lr = 1}};
+  spoil();
+  CHECK_FALSE(skip(model));
+  CHECK_THROWS_AS(sgd.step(model), GraphError);  // they are forgotten, and do not spoil the next ones
+  spoil();
+  CHECK(zero(model));
+  sgd.step(model);
+  CHECK(test::numbers(model) == before);
+  spoil();
+  optim::ClipNorm strict{1.0, {.nonfinite = optim::NonFinite::error}};
+  CHECK(contains(message<ValueError>([&] { strict(model); }), "inf"));
+  Pair g = gradients();
+  CHECK(skip(g));
+  CHECK(skip.nonfinite_norms == 1);
+  CHECK(skip.clipped == 1);
+  CHECK(zero.nonfinite_norms == 1);
+  std::vector<Tensor> bad{tensor({1, std::nan("")}), tensor({2})};
+  CHECK_FALSE(skip(bad));
+  CHECK(bad[1].item() == 2);  // left alone
+  CHECK(zero(bad));
+  CHECK(bad[0].to_vector<float>() == std::vector<float>{0, 0});
+}
+
+TEST_CASE("clip_each: limits each gradient by its own norm") {
+  std::vector<Tensor> g{tensor({3, 4}, float64), tensor({0.3, 0.4}, float64)};
+  CHECK(optim::clip_each(g, 1.0) == doctest::Approx(5));
+  CHECK(norm(g[0].to_vector<double>(), 2) == doctest::Approx(1).epsilon(1e-6));
+  CHECK(g[1].to_vector<double>() == std::vector<double>{0.3, 0.4});
+}
+
+TEST_CASE("clip_adaptive: limits rows by the rows of the parameters, however large they are") {
+  struct One {
+    Param w = tensor({{3, 4}, {0, 0}, {1e200, 0}}, float64), b = tensor({6, 8}, float64);
+  };
+  One model, g = zeros_like(model);
+  g.w = tensor({{30, 40}, {1, 0}, {1e250, 1e250}}, float64), g.b = tensor({0.03, 0.04}, float64);
+  optim::clip_adaptive(g, model, {.clip = 0.1, .eps = 1e-3});
+  const auto w = g.w.to_vector<double>();
+  CHECK(w[0] == doctest::Approx(0.3));
+  CHECK(w[1] == doctest::Approx(0.4));
+  CHECK(w[2] == doctest::Approx(1e-4));  // eps stands for a row of zeros
+  CHECK(w[4] == doctest::Approx(1e199 / std::sqrt(2.0)));
+  CHECK(g.b.to_vector<double>() == std::vector<double>{0.03, 0.04});
+  backward(sum(model.b) * 100.0);
+  optim::clip_adaptive(model, {.clip = 0.1});
+  CHECK(norm(model.b.grad().to_vector<double>(), 2) == doctest::Approx(1));
+}
