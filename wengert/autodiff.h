@@ -4,6 +4,8 @@
 // autodiff/functions.h.
 
 #include "wengert/autodiff/check.h"
+#include "wengert/autodiff/checkpoint.h"
+#include "wengert/autodiff/custom.h"
 #include "wengert/autodiff/draw.h"
 #include "wengert/autodiff/dry_run.h"
 #include "wengert/autodiff/gradient.h"

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/kernels/accumulate.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/returned.h"
 #include "wengert/autodiff/rule.h"
 
 #include <atomic>
@@ -165,10 +166,7 @@ void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
 void Pullback::send(int operand, Tensor x_bar) const {
   if (!x_bar.defined()) return;  // zero
   const Edge& e = node_.edges[operand];
-  const Shape& shape = e.node->result_shape(e.output);
-  if (!(x_bar.shape() == shape) || x_bar.dtype() != e.node->result_dtype(e.output)) [[unlikely]]
-    fail<GraphError>(node_.where, "{}: its vjp returned {} {} for operand {}, which is {} {}", node_.name(),
-                     x_bar.dtype(), x_bar.shape(), operand, e.node->result_dtype(e.output), shape);
+  check_returned(node_, operand, x_bar);
   if (watched()) [[unlikely]]
     tell_sent(operand, x_bar);
   accumulate(e.node->result_cotangent(e.output), std::move(x_bar), create_graph_);
@@ -238,6 +236,8 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     bool wanted = false;
     for (const Edge& e : n->operands()) wanted = wanted || e.needed();
     if (wanted && has_cotangent(*n)) {
+      if (n->emptied) [[unlikely]]
+        refill(*n);
       Unpacking unpacking(*n, options.create_graph);
       Pullback to(*n, options.create_graph);
       if (watched()) [[unlikely]]
@@ -245,9 +245,13 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
       else n->pull(to);
     }
     clear_cotangents(*n);
+    if (n->seat && keep) [[unlikely]]
+      drop_saved(*n);
     if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
     n->forget();
     n->released = where;
+    if (n->seat) [[unlikely]]
+      leave(*n);
     drop_edges(*n);
   }
   if (frame) frame->done();
@@ -295,6 +299,10 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
         "neither Param nor track()ed?");
   if (root->kind == Kind::leaf)
     fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
+  if (thread_state().region)
+    fail<GraphError>(where,
+                     "backward: called inside checkpoint(), whose f runs once more later and would add the gradients "
+                     "again; take grad() or vjp() there, which change nothing");
   check_cotangent(y, y_bar, where);
   Sweep sweep({&y, 1});
   check_reachable(sweep, where);
@@ -357,15 +365,20 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     if (!reached) continue;
     check_not_released(*n, where);
     y_dot.assign(n->result_count, Tensor());
+    if (n->emptied) [[unlikely]]
+      refill(*n);
     {
       Unpacking unpacking(*n, create_graph);
       if (watched()) [[unlikely]]
         push_watched(*n, x_dot, y_dot);
       else n->push(x_dot, y_dot);
     }
+    if (n->seat) [[unlikely]]
+      drop_saved(*n);
     for (std::uint32_t k = 0; k < n->result_count; ++k) {
       Tensor& slot = n->result_cotangent(k);
       if (!y_dot[k].defined()) continue;
+      check_returned(*n, k, y_dot[k]);
       slot = slot.defined() ? add(slot, y_dot[k]) : std::move(y_dot[k]);
     }
   }

@@ -67,7 +67,7 @@ Where filed(Act act, Where call, const Node* node, const Frame* outer) {
   if (node) return node->where;
   if (act == Act::accumulate) return outer ? outer->where : call;
   if (act != Act::forward) return call;
-  return outer && outer->act == Act::forward ? outer->where : place_of(call);
+  return outer && outer->act == Act::forward ? outer->where : place_of(call).where;
 }
 
 void remove(std::vector<Observer*>& from, Observer* o) { std::erase(from, o); }

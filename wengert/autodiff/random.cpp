@@ -2,6 +2,7 @@
 
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/region.h"
 
 #include <algorithm>
 #include <cmath>
@@ -87,6 +88,19 @@ void fill_normal(Rng& rng, Tensor& y, double mean, double std) {
   });
 }
 
+// The generator to draw from. While a checkpoint runs again it is what it was the first time, and the caller's stays.
+class Drawing {
+ public:
+  explicit Drawing(Rng& rng)
+      : again_(rng), rng_(detail::thread_state().region && detail::Region::replay(again_) ? again_ : rng) {}
+  Rng& operator*() { return rng_; }
+  Rng* operator->() { return &rng_; }
+
+ private:
+  Rng again_;
+  Rng& rng_;
+};
+
 void need_float(const char* what, DType dtype, Where where) {
   if (!is_float(dtype)) fail<TypeError>(where, "{}: makes float32 or float64, not {}", what, dtype);
 }
@@ -103,8 +117,9 @@ Tensor Rng::uniform(const Shape& shape, double low, double high, DType dtype, Wh
   need_float("uniform", dtype, where);
   if (!(low <= high)) fail<ValueError>(where, "uniform: low must not be above high, got [{}, {})", low, high);
   Tensor y = empty(shape, dtype);
-  if (dtype == float32) fill_uniform<float>(*this, y, low, high);
-  else fill_uniform<double>(*this, y, low, high);
+  Drawing rng(*this);
+  if (dtype == float32) fill_uniform<float>(*rng, y, low, high);
+  else fill_uniform<double>(*rng, y, low, high);
   return y;
 }
 
@@ -112,8 +127,9 @@ Tensor Rng::normal(const Shape& shape, double mean, double std, DType dtype, Whe
   need_float("normal", dtype, where);
   if (!(std >= 0)) fail<ValueError>(where, "normal: std must be at least 0, got {}", std);
   Tensor y = empty(shape, dtype);
-  if (dtype == float32) fill_normal<float>(*this, y, mean, std);
-  else fill_normal<double>(*this, y, mean, std);
+  Drawing rng(*this);
+  if (dtype == float32) fill_normal<float>(*rng, y, mean, std);
+  else fill_normal<double>(*rng, y, mean, std);
   return y;
 }
 
@@ -121,7 +137,8 @@ Tensor Rng::integers(const Shape& shape, std::int64_t low, std::int64_t high, Wh
   if (low >= high) fail<ValueError>(where, "integers: low must be below high, got [{}, {})", low, high);
   Tensor y = empty(shape, int64);
   const auto range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-  fill(*this, detail::fresh<std::int64_t>(y), y.numel(), [=](const Words& w, std::int64_t* to) {
+  Drawing rng(*this);
+  fill(*rng, detail::fresh<std::int64_t>(y), y.numel(), [=](const Words& w, std::int64_t* to) {
     for (int i = 0; i < 2; ++i) to[i] = low + below(range, pair(w, i));
   });
   return y;
@@ -130,18 +147,19 @@ Tensor Rng::integers(const Shape& shape, std::int64_t low, std::int64_t high, Wh
 Tensor Rng::bernoulli(const Shape& shape, double p, DType dtype, Where where) {
   if (!(p >= 0 && p <= 1)) fail<ValueError>(where, "bernoulli: p must be in [0, 1], got {}", p);
   const double limit = p * 0x1p32;  // a word is below it with probability p, to within 2^-32
+  Drawing rng(*this);
   auto draw = [&]<class T>(T) {
     Tensor y = empty(shape, dtype);
     const std::int64_t n = y.numel(), blocks = (n + 3) / 4;
     T* to = detail::fresh<T>(y);
-    const std::uint64_t key = seed, first = counter;
+    const std::uint64_t key = rng->seed, first = rng->counter;
     kernels::parallel_for(blocks, 4096, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t b = begin; b < end; ++b) {
         const Words w = block(key, first + static_cast<std::uint64_t>(b));
         for (int i = 0; i < 4 && b * 4 + i < n; ++i) to[b * 4 + i] = static_cast<T>(static_cast<double>(w[i]) < limit);
       }
     });
-    counter += static_cast<std::uint64_t>(blocks);
+    rng->counter += static_cast<std::uint64_t>(blocks);
     return y;
   };
   switch (dtype) {
@@ -158,15 +176,19 @@ Tensor Rng::permutation(std::int64_t n, Where where) {
   Tensor y = empty({n}, int64);
   auto* order = detail::fresh<std::int64_t>(y);
   std::iota(order, order + n, std::int64_t{0});
+  Drawing rng(*this);
   for (std::int64_t i = n; i > 1; --i) {
-    const Words w = block(seed, counter + static_cast<std::uint64_t>(n - i) / 2);
+    const Words w = block(rng->seed, rng->counter + static_cast<std::uint64_t>(n - i) / 2);
     std::swap(order[i - 1], order[below(static_cast<std::uint64_t>(i), pair(w, int((n - i) % 2)))]);
   }
-  counter += static_cast<std::uint64_t>(n) / 2;
+  rng->counter += static_cast<std::uint64_t>(n) / 2;
   return y;
 }
 
-std::uint64_t Rng::bits() { return pair(block(seed, counter++), 0); }
+std::uint64_t Rng::bits() {
+  Drawing rng(*this);
+  return pair(block(rng->seed, rng->counter++), 0);
+}
 
 Rng& default_rng() {
   thread_local Rng rng;

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/tape.h"
 
 #include <array>
+#include <memory>
 #include <new>
 #include <optional>
 #include <span>
@@ -36,6 +37,7 @@ class WENGERT_API Saved {
   mutable Tensor value_;
   mutable const Saved* next_ = nullptr;  // in the list of those to be taken off the tape again
   std::uint32_t version_ = 0;
+  std::uint32_t maker_ = 0;  // tells operands apart that share a body: x and x.detach(), x and x.track()
 };
 
 /// As Saved, for a number that is constant in the eyes of every derivative (a mask, a shift that cancels).
@@ -73,13 +75,21 @@ struct WENGERT_API Unpacking {
 WENGERT_API const Shape& operand_shape(int i);
 WENGERT_API const Shape& result_shape();
 
+/// The missing mode from the other one. J^T y_bar is linear in y_bar, so that reverse mode through a vjp gives J x_dot;
+/// and reverse mode through a jvp, which is linear in x_dot, gives J^T y_bar. GraphError when the given one is not made
+/// of operators.
+using RuleVjp = Tensor (*)(Node&, int operand, std::span<const Tensor> y_bar);
+using RuleJvp = void (*)(Node&, int operand, const Tensor& x_dot, std::span<Tensor> y_dot);
+WENGERT_API void push_by_vjp(Node&, int operand, const Tensor& x_dot, std::span<Tensor> y_dot, RuleVjp);
+WENGERT_API Tensor pull_by_jvp(Node&, int operand, std::span<const Tensor> y_bar, RuleJvp);
+
 [[noreturn]] WENGERT_API void no_rule(const Node&, std::string_view mode, int operand);
 WENGERT_API Tensor zeros_like_result(const Node&, std::uint32_t);
 
 inline Edge edge_to(const Tensor& x) {
   Node* n = Access::node(x);
   if (n) n->retain();
-  return {n, Access::output(x), Access::body(x)};
+  return {n, Access::output(x), Access::maker(x), Access::body(x)};
 }
 
 template <class R> struct ResultCount {
@@ -106,12 +116,19 @@ struct RuleNode : Node {
   Rule rule;
   [[no_unique_address]] Results<K> results;
 
-  RuleNode(Where where, Rule&& r) : Node(where), rule(std::move(r)) { result_count = K; }
+  RuleNode(Place place, Rule&& r) : Node(place), rule(std::move(r)) { result_count = K; }
 
   std::string_view name() const override { return rule.name; }
   void forget() override {
     if constexpr (requires { rule.forget(); }) rule.forget();
     else rule = Rule{};
+  }
+  void adopt(Node& twin) override {
+    auto& other = static_cast<RuleNode&>(twin);
+    std::destroy_at(&rule);  // a rule that holds a lambda cannot be assigned
+    std::construct_at(&rule, std::move(other.rule));
+    value = other.value;
+    if constexpr (K > 1) results.values = other.results.values;
   }
 
   void attach(Tensor& y) {
@@ -156,6 +173,18 @@ struct RuleNode : Node {
       return std::exchange(results.cotangents, {});
     }
   }
+  static std::span<const Tensor> as_span(const Tensor& y_bar) { return {&y_bar, 1}; }
+  static std::span<const Tensor> as_span(const std::array<Tensor, K>& y_bar) requires(K > 1) { return y_bar; }
+  static decltype(auto) as_cotangent(std::span<const Tensor> y_bar) {
+    if constexpr (K == 1) {
+      return (y_bar[0]);
+    } else {
+      std::array<Tensor, K> all;
+      for (std::size_t k = 0; k < K; ++k) all[k] = y_bar[k];
+      return all;
+    }
+  }
+  using Cotangent = std::conditional_t<K == 1, Tensor, std::array<Tensor, K>>;
   static void accumulate(std::span<Tensor> y_dot, Tensor&& more) {
     y_dot[0] = y_dot[0].defined() ? add(y_dot[0], more) : std::move(more);
   }
@@ -169,7 +198,7 @@ template <class Rule, std::size_t N, std::size_t K>
 struct FixedNode final : RuleNode<Rule, K> {
   std::array<Edge, N> list;
 
-  FixedNode(Where where, Rule&& r, const std::array<const Tensor*, N>& x) : RuleNode<Rule, K>(where, std::move(r)) {
+  FixedNode(Place place, Rule&& r, const std::array<const Tensor*, N>& x) : RuleNode<Rule, K>(place, std::move(r)) {
     for (std::size_t i = 0; i < N; ++i) list[i] = edge_to(*x[i]);
     this->edges = list.data(), this->edge_count = N;
   }
@@ -194,6 +223,10 @@ struct FixedNode final : RuleNode<Rule, K> {
   void pull_one(Pullback& to, const auto& y_bar) {
     if (!to.wants(I)) return;
     if constexpr (requires { this->rule.vjp(arg<I>(), y_bar); }) to.send(I, this->rule.vjp(arg<I>(), y_bar));
+    else if constexpr (requires { this->rule.jvp(arg<I>(), Tensor()); })
+      to.send(I, pull_by_jvp(*this, I, this->as_span(y_bar), [](Node& n, int, const Tensor& x_dot, auto y_dot) {
+                FixedNode::accumulate(y_dot, static_cast<FixedNode&>(n).rule.jvp(arg<I>(), x_dot));
+              }));
     else no_rule(*this, "vjp", I);
   }
   void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) override {
@@ -210,6 +243,15 @@ struct FixedNode final : RuleNode<Rule, K> {
     if (!x_dot.defined()) return;
     if constexpr (requires { this->rule.jvp(arg<I>(), x_dot); })
       this->accumulate(y_dot, this->rule.jvp(arg<I>(), x_dot));
+    else if constexpr (requires(typename FixedNode::Cotangent y_bar) { this->rule.vjp(arg<I>(), y_bar); })
+      push_by_vjp(*this, I, x_dot, y_dot, [](Node& n, int, std::span<const Tensor> y_bar) -> Tensor {
+        return static_cast<FixedNode&>(n).rule.vjp(arg<I>(), FixedNode::as_cotangent(y_bar));
+      });
+    else if constexpr (requires(typename FixedNode::Cotangent y_bar, const Pullback& w) { this->rule.vjp(y_bar, w); })
+      push_by_vjp(*this, I, x_dot, y_dot, [](Node& n, int, std::span<const Tensor> y_bar) -> Tensor {
+        const Pullback wants(n, false);
+        return static_cast<FixedNode&>(n).rule.vjp(FixedNode::as_cotangent(y_bar), wants)[I];
+      });
     else no_rule(*this, "jvp", I);
   }
 };
@@ -217,7 +259,7 @@ struct FixedNode final : RuleNode<Rule, K> {
 /// For rules on a list of operands: vjp(i, y_bar), jvp(i, x_dot).
 template <class Rule, std::size_t K>
 struct ListNode final : RuleNode<Rule, K> {
-  ListNode(Where where, Rule&& r, std::span<const Tensor> x) : RuleNode<Rule, K>(where, std::move(r)) {
+  ListNode(Place place, Rule&& r, std::span<const Tensor> x) : RuleNode<Rule, K>(place, std::move(r)) {
     this->edges = static_cast<Edge*>(allocate(x.size() * sizeof(Edge)));
     this->edge_count = static_cast<std::uint16_t>(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) new (this->edges + i) Edge(edge_to(x[i]));
@@ -230,12 +272,26 @@ struct ListNode final : RuleNode<Rule, K> {
 
   void pull(Pullback& to) override {
     auto y_bar = this->take_cotangent();
-    for (int i = 0; i < this->edge_count; ++i)
-      if (to.wants(i)) to.send(i, this->rule.vjp(i, y_bar));
+    for (int i = 0; i < this->edge_count; ++i) {
+      if (!to.wants(i)) continue;
+      if constexpr (requires { this->rule.vjp(i, y_bar); }) to.send(i, this->rule.vjp(i, y_bar));
+      else if constexpr (requires { this->rule.jvp(i, Tensor()); })
+        to.send(i, pull_by_jvp(*this, i, this->as_span(y_bar), [](Node& n, int k, const Tensor& x_dot, auto y_dot) {
+                  ListNode::accumulate(y_dot, static_cast<ListNode&>(n).rule.jvp(k, x_dot));
+                }));
+      else no_rule(*this, "vjp", i);
+    }
   }
   void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) override {
-    for (int i = 0; i < this->edge_count; ++i)
-      if (x_dot[i].defined()) this->accumulate(y_dot, this->rule.jvp(i, x_dot[i]));
+    for (int i = 0; i < this->edge_count; ++i) {
+      if (!x_dot[i].defined()) continue;
+      if constexpr (requires { this->rule.jvp(i, x_dot[i]); }) this->accumulate(y_dot, this->rule.jvp(i, x_dot[i]));
+      else if constexpr (requires(typename ListNode::Cotangent y_bar) { this->rule.vjp(i, y_bar); })
+        push_by_vjp(*this, i, x_dot[i], y_dot, [](Node& n, int k, std::span<const Tensor> y_bar) -> Tensor {
+          return static_cast<ListNode&>(n).rule.vjp(k, ListNode::as_cotangent(y_bar));
+        });
+      else no_rule(*this, "jvp", i);
+    }
   }
 };
 
@@ -284,7 +340,7 @@ template <class Rule, class Run>
 
 /// Runs a rule and records it when an operand is on the tape: rule.forward(x...) gives the result (a Tensor, or an
 /// array of them), rule.vjp(arg<i>, y_bar) and rule.jvp(arg<i>, x_dot) its derivatives. Operators called inside forward
-/// are not recorded.
+/// are not recorded. One of vjp and jvp may be left out: the other is transposed, if it is made of operators.
 template <class Rule, std::same_as<Operand>... X>
 auto apply(Rule rule, X... x) {
   using Y = decltype(rule.forward(x.tensor()...));

@@ -1,4 +1,5 @@
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/region.h"
 #include "wengert/autodiff/rule.h"
 
 namespace wengert {
@@ -23,9 +24,9 @@ ThreadState& thread_state() {
   return state;
 }
 
-Where place_of(Where call) {
+Place place_of(Where call) {
   const ThreadState& s = thread_state();
-  return s.unpacking ? s.unpacking->where : s.has_place ? s.place : call;
+  return {s.unpacking ? s.unpacking->where : s.has_place ? s.place : call, s.region};
 }
 
 // Destruction is a worklist, so that a graph of any depth dies on any stack: a node that loses its last handle while
@@ -42,6 +43,8 @@ void destroy(Node* node) noexcept {
       if (e.node && e.node->drop()) e.node->next = s.graveyard, s.graveyard = e.node;
     if (n->watched) [[unlikely]]
       tell_died(*n);
+    if (n->seat) [[unlikely]]
+      leave(*n);
     n->end();  // may drop handles inside the rule, which come back here
   }
   s.burying = false;
@@ -59,6 +62,7 @@ struct Leaf final : Node {
   void pull(Pullback&) override {}
   void push(std::span<const Tensor>, std::span<Tensor>) override {}
   void forget() override {}
+  void adopt(Node&) override {}
   std::size_t block_bytes() const override { return sizeof *this; }
   void end() noexcept override { delete this; }
 };
@@ -101,7 +105,9 @@ const Shape& operand_shape(int i) {
 const Shape& result_shape() { return thread_state().unpacking->shape; }
 
 void no_rule(const Node& n, std::string_view mode, int operand) {
-  fail<GraphError>(n.where, "{}: has no {} for operand {}; give the rule a {}(arg<{}>, …), or detach() that operand",
+  fail<GraphError>(n.where,
+                   "{}: has no {} for operand {}, and nothing to derive it from; give the rule a {}(arg<{}>, …), or "
+                   "detach() that operand",
                    n.name(), mode, operand, mode, operand);
 }
 
@@ -111,6 +117,7 @@ Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result
 
 Saved& Saved::operator=(const Tensor& t) {
   value_ = t.detach();
+  maker_ = detail::Access::maker(t);
   version_ = detail::Access::body(value_)->holder().version;
   return *this;
 }
@@ -137,16 +144,21 @@ const Tensor& Saved::get() const {
     detail::Access::attach(value_, to, output);
     next_ = std::exchange(s.reattached, this);
   };
-  for (const detail::Edge& e : n.operands())
-    if (e.value == identity) {
-      if (e.node) attach(e.node, e.output);
-      return value_;
-    }
+  auto from_edge = [&](auto&& is_meant) {
+    for (const detail::Edge& e : n.operands())
+      if (e.value == identity && is_meant(e)) {
+        if (e.node) attach(e.node, e.output);
+        return true;
+      }
+    return false;
+  };
+  if (from_edge([&](const detail::Edge& e) { return e.maker == maker_; })) return value_;
   for (std::uint32_t k = 0; k < n.result_count; ++k)
     if (n.result_value(k) == identity) {
       attach(&n, k);
       return value_;
     }
+  if (from_edge([](const detail::Edge&) { return true; })) return value_;  // saved without its graph
   if (is_float(value_.dtype())) [[unlikely]]
     fail<GraphError>(
         n.where,

@@ -38,11 +38,28 @@ class [[nodiscard]] WENGERT_API At {
 namespace detail {
 
 struct Node;
+class Region;  // a checkpoint: region.h
+
+/// Where a node stands in the checkpoint that recorded it.
+struct Seat {
+  Region* region;
+  Node* node;     // null when it is gone
+  Region* inner;  // or a checkpoint inside this one; null when it is gone
+  std::uint32_t index;
+};
+
+/// What a new node is filed under.
+struct Place {
+  Where where;
+  Region* region;
+};
+WENGERT_API Place place_of(Where call);
 
 /// One operand of a node: the node that made it, and which of its results it is.
 struct Edge {
   Node* node = nullptr;  // null: not differentiable
   std::uint32_t output = 0;
+  std::uint32_t maker = 0;      // the node again, as an identity
   const void* value = nullptr;  // the operand's body: an identity, never read through
 
   bool needed() const;
@@ -69,10 +86,16 @@ struct WENGERT_API Node : Counted {
   Tensor cotangent;             // scratch: what has arrived so far; the gradient of a leaf
   Shape shape;                  // of the first result
   DType dtype = float32;
+  bool emptied = false;  // its checkpoint has to run again before its rule can
+  Seat* seat = nullptr;  // in the checkpoint that recorded it
 
   explicit Node(Where w) : where(w) {
     if (detail::watched()) [[unlikely]]
       tell_born(*this);
+  }
+  explicit Node(Place p) : Node(p.where) {
+    if (p.region) [[unlikely]]
+      take_seat(*p.region);
   }
   Node(const Node&) = delete;
 
@@ -83,6 +106,8 @@ struct WENGERT_API Node : Counted {
   virtual void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) = 0;
   /// Forgets the saved values; edges stay.
   virtual void forget() = 0;
+  /// Takes over the saved values of a node of the same type, made from the same numbers.
+  virtual void adopt(Node& twin) = 0;
   /// Shape, dtype, identity and cotangent of result i.
   virtual const Shape& result_shape(std::uint32_t) const { return shape; }
   virtual DType result_dtype(std::uint32_t) const { return dtype; }
@@ -98,6 +123,9 @@ struct WENGERT_API Node : Counted {
   ~Node() = default;  // destroyed by destroy(Node*) only
   friend void destroy(Node*) noexcept;
   virtual void end() noexcept = 0;  // runs the derived destructor
+
+ private:
+  void take_seat(Region&);
 };
 inline Node* Access::node(const Tensor& t) { return static_cast<Node*>(t.node_); }
 inline bool Edge::needed() const { return node && node->needed; }
@@ -119,6 +147,8 @@ class WENGERT_API Pullback {
 struct ThreadState {
   bool recording = true;
   bool has_place = false;
+  int transforms = 0;         // whose f runs
+  Region* region = nullptr;   // the innermost checkpoint whose f runs
   Where place{};              // of the outermost At
   Node* unpacking = nullptr;  // the node whose rule runs now
   bool reattach = false;      // its saved values are wanted with their graph
@@ -129,8 +159,10 @@ struct ThreadState {
 };
 WENGERT_API ThreadState& thread_state();
 
-/// The place a new node is filed under.
-WENGERT_API Where place_of(Where call);
+/// A node of a checkpoint: saved values come back, are dropped again, and the node leaves for good.
+void refill(Node&);
+void drop_saved(Node&);
+void leave(Node&) noexcept;
 
 WENGERT_API Counted* new_leaf(const Body& value, Where);
 /// The gradient that backward() accumulates in a leaf. It starts afresh once an optimizer has used it.

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/kernels/blocks.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/region.h"
 #include "wengert/autodiff/rule.h"
 
 #include <algorithm>
@@ -114,6 +115,10 @@ const void* Tensor::numbers(DType wanted, Where where) const {
 void* Tensor::numbers_to_change(DType wanted, Where where) {
   auto* data = const_cast<void*>(numbers(wanted, where));
   detail::Body& holder = body_->holder();
+  if (detail::thread_state().region && detail::Region::changed_before(holder)) [[unlikely]]
+    fail<GraphError>(where,
+                     "write: inside checkpoint(), whose f runs once more for the derivative and would change this "
+                     "tensor again; change it with assign(), which happens once, or outside");
   ++holder.version;
   holder.changed = where;
   return data;
@@ -124,6 +129,7 @@ void Tensor::assign(const Tensor& from, Where where) {
     fail<ShapeError>(where, "assign: {} {} cannot take {} {}", dtype(), shape(), from.dtype(), from.shape());
   const Tensor source = contiguous(from.detach());
   detail::Body& holder = body_->holder();
+  if (detail::thread_state().region && detail::Region::changed_before(holder)) return;
   ++holder.version;
   holder.changed = where;
   if (!numel()) return;
@@ -167,7 +173,7 @@ Tensor Tensor::track(Where where) const {
   if (!is_float(dtype())) fail<TypeError>(where, "track: {} has no derivative; only float32 and float64 have", dtype());
   if (tracked()) return apply(Track{}, Operand(*this, where));
   Tensor x = *this;
-  Access::attach(x, detail::new_leaf(*body_, detail::place_of(where)), 0);
+  Access::attach(x, detail::new_leaf(*body_, detail::place_of(where).where), 0);
   return x;
 }
 

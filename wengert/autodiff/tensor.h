@@ -195,6 +195,10 @@ struct Access {
   static Body* body(const Tensor& t) { return t.body_; }
   static Node* node(const Tensor& t);  // defined where Node is, in tape.h
   static std::uint32_t output(const Tensor& t) { return t.output_; }
+  /// Tells nodes apart, without a pointer; 0 for none. Blocks of the pool are 64 bytes apart.
+  static std::uint32_t maker(const Tensor& t) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(t.node_) / 64);
+  }
   /// Takes over both references.
   static Tensor make(Body* body, Counted* node = nullptr, std::uint32_t output = 0) {
     return Tensor(body, node, output);

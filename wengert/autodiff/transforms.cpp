@@ -8,23 +8,17 @@
 #include <new>
 
 namespace wengert::detail {
-namespace {
-
-thread_local int running = 0;  // transforms whose f runs on this thread
-
-}  // namespace
-
 Differentiation::Differentiation(TransformOptions options)
-    : create_graph_(options.create_graph.value_or(running > 0 && recording())),
+    : create_graph_(options.create_graph.value_or(thread_state().transforms > 0 && recording())),
       connect_leaves_(options.create_graph.value_or(false)),
       before_(std::exchange(thread_state().recording, true)) {
-  ++running;
+  ++thread_state().transforms;
 }
 Differentiation::~Differentiation() { finish(); }
 
 void Differentiation::finish() {
   if (!std::exchange(running_, false)) return;
-  --running;
+  --thread_state().transforms;
   thread_state().recording = before_;
 }
 
