@@ -20,3 +20,4 @@
 #include "wengert/autodiff/rule.h"
 #include "wengert/autodiff/safetensors.h"
 #include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/vmap.h"

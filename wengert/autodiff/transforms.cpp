@@ -76,23 +76,39 @@ void check_loss(const char* transform, const Tensor& y, Where where) {
                      transform, y.shape());
 }
 
-Tensor jacobian(const Tensor& y, Variables& variables, bool create_graph, Where where) {
+void jacobian(const Tensor& y, Variables& variables, bool create_graph, Where where) {
   if (!is_float(y.dtype()))
     fail<TypeError>(where, "jacobian: f returned {}, and only float32 and float64 have derivatives", y.dtype());
-  const Tensor& x = *variables.all()[0];
-  const std::int64_t rows = y.numel();
-  Shape shape = y.shape();
-  for (auto s : x.shape()) shape.push_back(s);
-  if (!rows) return zeros(shape, x.dtype());
-  std::vector<Tensor> all;
-  for (std::int64_t i = 0; i < rows; ++i) {
+  const std::span<Tensor> x_bars = variables.cotangents();
+  std::vector<std::vector<Tensor>> all(x_bars.size());
+  for (std::int64_t i = 0; i < y.numel(); ++i) {
     Tensor y_bar = zeros(y.shape(), y.dtype());
     if (y.dtype() == float32) fresh<float>(y_bar)[i] = 1;
     else fresh<double>(y_bar)[i] = 1;
     variables.pull({&y, 1}, {&y_bar, 1}, {.create_graph = create_graph, .keep_graph = true}, where);
-    all.push_back(variables.cotangents()[0]);
+    for (std::size_t k = 0; k < all.size(); ++k) all[k].push_back(x_bars[k]);
   }
-  return reshape(stack(all, 0, where), shape);
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    const Tensor& x = *variables.all()[k];
+    if (y.rank() + x.rank() > max_rank)
+      fail<ShapeError>(where, "jacobian: {} by {} has more than {} axes; flatten one of them", y.shape(), x.shape(),
+                       max_rank);
+    Shape shape = y.shape();
+    for (auto s : x.shape()) shape.push_back(s);
+    x_bars[k] = y.numel() ? reshape(stack(all[k], 0, where), shape) : zeros(shape, x.dtype());
+  }
+}
+
+Tensor flat(std::span<const Tensor> xs, Where where) {
+  std::vector<Tensor> all;
+  for (const Tensor& x : xs) all.push_back(reshape(Operand(x, where), {x.numel()}));
+  return cat(all, 0, where);
+}
+
+Tensor rows(std::span<const Tensor> jacobians, std::int64_t n, Where where) {
+  std::vector<Tensor> all;
+  for (const Tensor& j : jacobians) all.push_back(reshape(Operand(j, where), {n, n ? j.numel() / n : 0}));
+  return cat(all, 1, where);
 }
 
 }  // namespace wengert::detail

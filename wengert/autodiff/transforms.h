@@ -7,6 +7,8 @@
 //   auto [loss, grads] = value_and_grad([&](const Mlp& m) { return nn::cross_entropy(m(x), y); }, model);
 //   Tensor slope = grad([](const Tensor& t) { return sum(tanh(t)); }, t);
 //
+// grad, vjp and hvp cost a few evaluations of f, however many numbers x has; jvp too, and keeps nothing.
+//
 // f receives a copy of x that shares its numbers and stands on a tape of its own: x may be const and shared by several
 // threads. Recording is on while f runs, whatever the caller does. All transforms nest: inside the f of another
 // transform, results are differentiable.
@@ -152,6 +154,21 @@ std::vector<Tensor> variables_of(const X& x) {
   return all;
 }
 
+struct TakeOffTape {
+  template <class T>
+  void param(const Path&, T& t) {
+    static_cast<Tensor&>(t) = t.Tensor::detach();
+  }
+  template <class T>
+  void variable(const Path& path, T& t) {
+    param(path, t);
+  }
+  template <class T>
+  void buffer(const Path& path, T& t) {
+    param(path, t);
+  }
+};
+
 /// The copy of x that f receives, and its variables.
 template <class X>
 struct Traced {
@@ -277,26 +294,52 @@ X hvp(F&& f, const X& x, const X& v, TransformOptions options = {}, Where where 
 }
 
 namespace detail {
-WENGERT_API Tensor jacobian(const Tensor& y, Variables&, bool create_graph, Where);
-}
+/// Leaves [shape of y..., shape of x...] in the place of each cotangent.
+WENGERT_API void jacobian(const Tensor& y, Variables&, bool create_graph, Where);
+WENGERT_API Tensor flat(std::span<const Tensor>, Where);
+/// The Jacobians of n numbers by all variables, beside each other: [n, all].
+WENGERT_API Tensor rows(std::span<const Tensor> jacobians, std::int64_t n, Where);
+}  // namespace detail
 
 /// All derivatives of the entries of f(x) by those of x: [shape of y..., shape of x...], one pullback for each entry of
-/// y.
-template <class F>
-requires detail::FunctionOf<F, Tensor>
-Tensor jacobian(F&& f, const Tensor& x, TransformOptions options = {}, Where where = Where::current()) {
+/// y. Of a model: a model whose Params are such Jacobians.
+template <class F, class X>
+requires detail::FunctionOf<F, X>
+X jacobian(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
   detail::Differentiation scope(options);
-  detail::Traced<Tensor> traced(scope, x, where);
+  detail::Traced<X> traced(scope, x, where);
   const Tensor y = detail::run_traced(f, std::as_const(traced.x));
   scope.finish();
-  return detail::jacobian(y, traced.variables, scope.create_graph(), where);
+  detail::jacobian(y, traced.variables, scope.create_graph(), where);
+  return traced.gradients();
 }
 
-/// Second derivatives of f, one number: [shape of x..., shape of x...].
-template <class F>
-requires detail::FunctionOf<F, Tensor>
-Tensor hessian(F&& f, const Tensor& x, TransformOptions options = {}, Where where = Where::current()) {
-  return jacobian([&](const Tensor& t) { return grad(f, t, {}, where); }, x, options, where);
+/// Second derivatives of f, one number: [shape of x..., shape of x...] for a tensor x. Of a model, or of several
+/// tensors: a matrix [n, n] over the n numbers of all variables, in the order of parameters(x), each row-major.
+template <class F, class X>
+requires detail::FunctionOf<F, X>
+Tensor hessian(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
+  detail::Differentiation scope(options);
+  detail::Traced<X> traced(scope, x, where);
+  auto& variables = traced.variables;
+  const Tensor y = detail::run_traced(f, std::as_const(traced.x));
+  detail::check_loss("hessian", y, where);
+  variables.pull({&y, 1}, {}, {.create_graph = true}, where);
+  const bool matrix = !std::is_same_v<X, Tensor>;
+  const Tensor slopes = matrix ? detail::flat(variables.cotangents(), where) : variables.cotangents()[0];
+  scope.finish();
+  detail::jacobian(slopes, variables, scope.create_graph(), where);
+  return matrix ? detail::rows(variables.cotangents(), slopes.numel(), where) : variables.cotangents()[0];
+}
+
+/// The same numbers off the tape. Of a model: Params and Tensors that share the numbers and are constants; for what is
+/// not to be differentiated, as the target in detach(teacher)(x).
+template <class X>
+X detach(const X& x) {
+  X constant = detail::shared_copy(x);
+  detail::Walk<false, detail::TakeOffTape> walk{};
+  walk.template part<true>(constant);
+  return constant;
 }
 
 }  // namespace wengert
