@@ -105,11 +105,21 @@ inline std::string draw(const Panel& panel, int number) {
   return s + curves + "\nunset label\n";
 }
 
+// False when gnuplot is not there or fails.
+inline bool run_gnuplot(const std::string& script) {
+  if (!on_path("gnuplot")) return false;
+  auto* const before = std::signal(SIGPIPE, SIG_IGN);  // should gnuplot go away early, its exit status tells
+  std::FILE* gnuplot = popen("gnuplot", "w");
+  if (gnuplot) std::fputs(script.c_str(), gnuplot);
+  const bool drawn = gnuplot && pclose(gnuplot) == 0;
+  std::signal(SIGPIPE, before);
+  return drawn;
+}
+
 }  // namespace detail
 
 /// Panels side by side, as SVG. False when gnuplot is not there or fails.
 inline bool plot(const std::string& path, const std::vector<Panel>& panels) {
-  if (!on_path("gnuplot")) return false;
   std::string script = fmt::format(
       "set terminal svg enhanced rounded size {},400 font 'sans-serif,14' background '#ffffff'\n"
       "set output {}\n"
@@ -125,12 +135,7 @@ inline bool plot(const std::string& path, const std::vector<Panel>& panels) {
   int number = 0;
   for (auto& panel : panels) script += detail::draw(panel, number++);
 
-  auto* const before = std::signal(SIGPIPE, SIG_IGN);  // should gnuplot go away early, its exit status tells
-  std::FILE* gnuplot = popen("gnuplot", "w");
-  if (gnuplot) std::fputs(script.c_str(), gnuplot);
-  const bool drawn = gnuplot && pclose(gnuplot) == 0;
-  std::signal(SIGPIPE, before);
-  return drawn;
+  return detail::run_gnuplot(script);
 }
 
 }  // namespace common
