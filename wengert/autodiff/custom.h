@@ -24,15 +24,23 @@ consteval Takes takes() {
   else return Takes::nothing;
 }
 
+template <std::size_t>
+struct TensorAt {  // no alias: Clang would forget that it depends on the index
+  using type = Tensor;
+};
+template <class F, std::size_t... I>
+consteval bool takes_tensors(std::index_sequence<I...>) {
+  return std::is_invocable_v<const F&, const typename TensorAt<I>::type&...>;
+}
+
 template <class F, class V, class J, std::size_t N>
 struct CustomRule {
-  template <std::size_t> using AsTensor = Tensor;
   template <std::size_t... I>
   static auto result(std::index_sequence<I...>)
-      -> std::remove_cvref_t<std::invoke_result_t<const F&, const AsTensor<I>&...>>;
+      -> std::remove_cvref_t<std::invoke_result_t<const F&, const typename TensorAt<I>::type&...>>;
   template <class G, class D, std::size_t... I>
   static consteval Takes takes_of(std::index_sequence<I...>) {
-    return takes<G, D, Y, AsTensor<I>...>();
+    return takes<G, D, Y, typename TensorAt<I>::type...>();
   }
   using Indices = std::make_index_sequence<N>;
   using Y = decltype(result(Indices()));
@@ -141,20 +149,24 @@ struct custom {
   V vjp = {};
   J jvp = {};
 
-  auto operator()(Operand a) const { return run(a); }
-  auto operator()(Operand a, Operand b) const { return run(a, b); }
-  auto operator()(Operand a, Operand b, Operand c) const { return run(a, b, c); }
-  auto operator()(Operand a, Operand b, Operand c, Operand d) const { return run(a, b, c, d); }
-  auto operator()(Operand a, Operand b, Operand c, Operand d, Operand e) const { return run(a, b, c, d, e); }
-  auto operator()(Operand a, Operand b, Operand c, Operand d, Operand e, Operand f) const {
+  /// Does forward take n tensors?
+  template <std::size_t n>
+  static constexpr bool takes = detail::takes_tensors<F>(std::make_index_sequence<n>());
+
+  auto operator()(Operand a) const requires(takes<1>) { return run(a); }
+  auto operator()(Operand a, Operand b) const requires(takes<2>) { return run(a, b); }
+  auto operator()(Operand a, Operand b, Operand c) const requires(takes<3>) { return run(a, b, c); }
+  auto operator()(Operand a, Operand b, Operand c, Operand d) const requires(takes<4>) { return run(a, b, c, d); }
+  auto operator()(Operand a, Operand b, Operand c, Operand d, Operand e) const requires(takes<5>) {
+    return run(a, b, c, d, e);
+  }
+  auto operator()(Operand a, Operand b, Operand c, Operand d, Operand e, Operand f) const requires(takes<6>) {
     return run(a, b, c, d, e, f);
   }
 
  private:
   template <std::same_as<Operand>... X>
   auto run(const X&... x) const {
-    static_assert(std::is_invocable_v<const F&, decltype(x.tensor())...>,
-                  "wengert: custom is called with as many tensors as its forward takes");
     return apply(detail::CustomRule<F, V, J, sizeof...(X)>{name, forward, vjp, jvp}, x...);
   }
 };
