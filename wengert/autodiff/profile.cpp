@@ -33,7 +33,10 @@ std::vector<ProfileRow> Profile::rows(By by) const {
     rows.clear();
     for (const auto& [key, row] : joined) rows.push_back(row);
   }
-  std::stable_sort(rows.begin(), rows.end(), [](auto& a, auto& b) { return a.own_ns > b.own_ns; });
+  std::sort(rows.begin(), rows.end(), [](const ProfileRow& a, const ProfileRow& b) {
+    return std::tuple(b.own_ns, std::string_view(a.name), a.where.line()) <
+           std::tuple(a.own_ns, std::string_view(b.name), b.where.line());
+  });
   return rows;
 }
 
