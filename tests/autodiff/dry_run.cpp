@@ -1,6 +1,7 @@
 #include "wengert/autodiff/dry_run.h"
 
 #include "tests/support.h"
+#include "wengert/autodiff/checkpoint.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/ops.h"
@@ -88,6 +89,14 @@ TEST_CASE("dry run: functions of several arguments, without a derivative, or tha
           return y;
         }).rows.size() == 2);
   CHECK(dry_run([&] { return y; }).rows.empty());
+}
+
+TEST_CASE("dry run: what a checkpoint computes again counts as backward") {
+  const Tensor x = ones({100}).track();
+  const DryRun run = dry_run([&] { return checkpoint([](const Tensor& t) { return tanh(sin(t)); }, x); });
+  CHECK(run.flops == 200);
+  CHECK(run.backward_flops == 200);
+  CHECK(run.rows.size() == 4);
 }
 
 TEST_CASE("dry run: a parameter that is used twice counts once") {

@@ -91,9 +91,11 @@ struct detail::DryRunner::Look final : detail::Observer {
       if (!view) row.bytes += y.numel() * static_cast<std::int64_t>(size_of(y.dtype()));
     }
     if (!f.y.empty()) row.dtype = f.y[0].dtype();
-    row.flops = flops, row.peak_bytes = most;
+    const bool again = !open.empty();  // within the sweep: what a checkpoint computes once more
+    (again ? row.backward_flops : row.flops) = flops;
+    (again ? row.backward_peak_bytes : row.peak_bytes) = most;
     run.parameters += row.parameters;
-    run.flops += std::max(0.0, flops);
+    (again ? run.backward_flops : run.flops) += std::max(0.0, flops);
     last = run.rows.size(), fresh = true;
     run.rows.push_back(std::move(row));
   }

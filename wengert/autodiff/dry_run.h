@@ -19,7 +19,8 @@
 
 namespace wengert {
 
-/// One operator that ran, with all that ran inside it.
+/// One operator that ran, with all that ran inside it. What a checkpoint computes once more has a row of its own, and
+/// counts as backward.
 struct DryRunRow {
   std::string name;
   Where where{};  ///< the user's call
