@@ -5,6 +5,7 @@
 // A training step is forward + loss + backward + the optimizer's step on one fixed random batch.
 
 #include "bench/harness.h"
+#include "wengert/autodiff/fuse.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/parallel.h"
@@ -110,6 +111,15 @@ std::vector<Elementwise> elementwise_list() {
       {"mul", [](const Inputs& x) { return x[0] * x[1]; }, flat(2)},
       {"mul_add", [](const Inputs& x) { return x[0] * x[1] + x[2]; }, flat(3)},
       {"chain6", [](const Inputs& x) { return tanh(x[0] * x[1] + x[2]) * x[1] + x[0] * x[2]; }, flat(3)},
+      {"chain6_fuse",
+       [](const Inputs& x) -> Tensor {
+         return fuse([](auto a, auto b, auto c) { return tanh(a * b + c) * b + a * c; }, x[0], x[1], x[2]);
+       },
+       flat(3)},
+      {"square_sum", [](const Inputs& x) { return sum(square(x[0] - x[1])); }, flat(2)},
+      {"square_sum_fuse",
+       [](const Inputs& x) -> Tensor { return fuse_sum([](auto a, auto b) { return square(a - b); }, x[0], x[1]); },
+       flat(2)},
       {"sum", [](const Inputs& x) { return sum(x[0]); }, flat(1)},
       {"sum_rows", [](const Inputs& x) { return sum(x[0], {1}); }, rows},
       {"sum_cols", [](const Inputs& x) { return sum(x[0], {0}); }, rows},

@@ -34,6 +34,12 @@
 
 namespace wengert {
 
+/// Axes of a fused sum or mean: none named means all.
+struct Over {
+  Shape axes = {};
+  bool keep_dims = false;
+};
+
 WENGERT_BEGIN_LANES
 
 /// A number and its derivatives in K directions: what a lambda sees when its slopes are wanted.
@@ -44,7 +50,6 @@ struct Dual {
   struct Mask {
     typename L::Mask m;
 
-    template <class B> requires std::same_as<B, bool> explicit operator B() const { return static_cast<bool>(m); }
     friend Mask operator&&(const Mask& a, const Mask& b) { return {a.m && b.m}; }
     friend Mask operator||(const Mask& a, const Mask& b) { return {a.m || b.m}; }
     friend Mask operator!(const Mask& a) { return {!a.m}; }
@@ -340,18 +345,22 @@ struct Fused {
 template <class F, class... X>
 constexpr bool check_lambda() {
   constexpr std::size_t N = sizeof...(X);
-  static_assert(N > 0, "fuse: needs at least one tensor after the lambda");
-  static_assert(N <= max_fused, "fuse: takes up to 32 tensors");
+  static_assert(N > 0, "wengert: fuse: needs at least one tensor after the lambda");
+  static_assert(N <= max_fused, "wengert: fuse: takes up to 32 tensors");
   constexpr bool tensors = (std::derived_from<X, Tensor> && ...);
-  static_assert(tensors, "fuse: what follows the lambda are tensors; numbers are captured: [b](auto x) { ... }");
+  static_assert(tensors,
+                "wengert: fuse: what follows the lambda are tensors; numbers are captured: [b](auto x) { ... }");
   if constexpr (N > 0 && tensors) {
     constexpr bool calls = Returned<F, Term, std::make_index_sequence<N>>::calls;
-    static_assert(calls, "fuse: the lambda takes one number by value (auto x) for each tensor, and is not mutable");
+    static_assert(calls,
+                  "wengert: fuse: the lambda takes one number by value (auto x) for each tensor, and is not mutable");
     if constexpr (calls) {
       constexpr bool returns = are_results<returned<F, Term, N>, Term>;
-      static_assert(returns,
-                    "fuse: the lambda returns a number made of its arguments, or a std::tuple or std::array of "
-                    "them; in place of a comparison return select(condition, 1, 0)");
+      static_assert(!returns || result_count<F, N> <= max_fused, "wengert: fuse: gives up to 32 results");
+      static_assert(
+          returns,
+          "wengert: fuse: the lambda returns a number made of its arguments, or a std::tuple or std::array of "
+          "them; in place of a comparison return select(condition, 1, 0)");
       return returns;
     }
   }
@@ -370,7 +379,7 @@ template <class F, class... X>
 using FusedResult = typename FusedResultOf<F, check_lambda<F, X...>(), X...>::type;
 
 template <bool sums, class F, class... X>
-FusedResult<F, X...> run_fused(F f, const Shape* axes, bool keep_dims, Where where, const X&... x) {
+FusedResult<F, X...> run_fused(F f, const Over& over, Where where, const X&... x) {
   using R = FusedResult<F, X...>;
   if constexpr (check_lambda<F, X...>()) {
     constexpr std::size_t N = sizeof...(X);
@@ -378,7 +387,7 @@ FusedResult<F, X...> run_fused(F f, const Shape* axes, bool keep_dims, Where whe
     const Tensor* all[] = {&static_cast<const Tensor&>(x)...};
     const Shape shape = fused_shape(Rule::name, all, where);
     FusedSum sum;
-    if constexpr (sums) sum = fused_axes(Rule::name, shape, *axes, keep_dims, where);
+    if constexpr (sums) sum = fused_axes(Rule::name, shape, over.axes, over.keep_dims, where);
     auto wrapped = [](auto&& y) -> R {
       if constexpr (std::same_as<R, std::array<Tensor, 1>> && std::same_as<std::remove_cvref_t<decltype(y)>, Tensor>)
         return {std::move(y)};
@@ -396,6 +405,19 @@ FusedResult<F, X...> run_fused(F f, const Shape* axes, bool keep_dims, Where whe
   }
 }
 
+template <class F, class... X>
+Tensor run_fused_sum(F f, const Over& over, Where where, const X&... x) {
+  constexpr bool one = std::same_as<FusedResult<F, X...>, Tensor>;
+  static_assert(one, "wengert: fuse_sum: the lambda returns one number");
+  if constexpr (one) return run_fused<true>(std::move(f), over, where, x...);
+  else return Tensor();
+}
+template <class F, class... X>
+Tensor run_fused_mean(F f, const Over& over, Where where, const X&... x) {
+  const Tensor* all[] = {&static_cast<const Tensor&>(x)...};
+  return fused_mean(run_fused_sum(std::move(f), over, where, x...), fused_shape("fuse_mean", all, where), where);
+}
+
 }  // namespace detail
 
 /// f(x...), broadcasting; all x float32 or all float64, up to 32. The result is a Tensor, or for a lambda that returns
@@ -405,10 +427,40 @@ template <class F, class... X>
 class fuse : public detail::FusedResult<F, X...> {
  public:
   fuse(F f, const X&... x, Where where = Where::current())
-      : detail::FusedResult<F, X...>(detail::run_fused<false>(std::move(f), nullptr, false, where, x...)) {}
+      : detail::FusedResult<F, X...>(detail::run_fused<false>(std::move(f), Over{}, where, x...)) {}
 };
 template <class F, class... X>
 fuse(F, const X&...) -> fuse<F, X...>;
+
+/// The sum of f(x...) in one pass, of which nothing but the sum is stored; its derivative is one loop, too. Over all
+/// axes, or over some: fuse_sum(Over{{1}}, f, x...). The bits are those of sum(fuse(f, x...)), on any number of
+/// threads.
+template <class F, class... X>
+class fuse_sum : public Tensor {
+ public:
+  fuse_sum(F f, const X&... x, Where where = Where::current())
+      : Tensor(detail::run_fused_sum(std::move(f), Over{}, where, x...)) {}
+  fuse_sum(const Over& over, F f, const X&... x, Where where = Where::current())
+      : Tensor(detail::run_fused_sum(std::move(f), over, where, x...)) {}
+};
+template <class F, class... X>
+fuse_sum(F, const X&...) -> fuse_sum<F, X...>;
+template <class F, class... X>
+fuse_sum(Over, F, const X&...) -> fuse_sum<F, X...>;
+
+/// The same divided by the number of what is summed.
+template <class F, class... X>
+class fuse_mean : public Tensor {
+ public:
+  fuse_mean(F f, const X&... x, Where where = Where::current())
+      : Tensor(detail::run_fused_mean(std::move(f), Over{}, where, x...)) {}
+  fuse_mean(const Over& over, F f, const X&... x, Where where = Where::current())
+      : Tensor(detail::run_fused_mean(std::move(f), over, where, x...)) {}
+};
+template <class F, class... X>
+fuse_mean(F, const X&...) -> fuse_mean<F, X...>;
+template <class F, class... X>
+fuse_mean(Over, F, const X&...) -> fuse_mean<F, X...>;
 
 }  // namespace wengert
 

@@ -51,6 +51,8 @@ WENGERT_API void fused_vjp(const FusedRun&, std::span<const Saved> x, std::span<
                            std::span<Tensor> x_bar);
 WENGERT_API void fused_jvp(const FusedRun&, std::span<const Saved> x, std::span<const Tensor> x_dot,
                            std::span<Tensor> y_dot);
+/// sum divided by how many numbers went into each of its entries.
+WENGERT_API Tensor fused_mean(const Tensor& sum, const Shape&, Where);
 /// The same by operators, each recorded for itself.
 WENGERT_API void fused_by_operators(const FusedRun&, std::span<const Tensor> x, std::span<Tensor> y, Where);
 

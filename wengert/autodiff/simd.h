@@ -196,12 +196,6 @@ struct Lanes {
 
     Mask(typename Batch::batch_bool_type b) : m(b) {}
     WENGERT_REGISTER(Mask, m)
-    template <class B> requires std::same_as<B, bool> explicit operator B() const {
-      static_assert(sizeof(B) == 0,
-                    "fuse: numbers come several at once, so there is no if and no ?: on a comparison "
-                    "of them; write select(condition, x, y)");
-      return false;
-    }
     WENGERT_LANE friend Mask operator&&(Mask a, Mask b) { return a.m && b.m; }
     WENGERT_LANE friend Mask operator||(Mask a, Mask b) { return a.m || b.m; }
     WENGERT_LANE friend Mask operator!(Mask a) { return !a.m; }

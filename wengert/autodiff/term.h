@@ -56,6 +56,12 @@ class Term {
     bool answer = false;
     DType dtype = float64;
 
+    template <class B> requires std::same_as<B, bool> explicit operator B() const {
+      static_assert(sizeof(B) == 0,
+                    "wengert: fuse: a lambda sees many numbers at once, so there is no if and no ?: on a comparison of "
+                    "them; write select(condition, x, y)");
+      return false;
+    }
     friend Mask operator!(const Mask& a) {
       if (!a.which.defined()) return {{}, !a.answer, a.dtype};
       return {equal(a.which, scalar(0, boolean)), false, a.dtype};

@@ -94,33 +94,39 @@ void scatter(const void* from, void* to, std::size_t element, const Shape& shape
   else scatter_as(static_cast<const std::uint8_t*>(from), static_cast<std::uint8_t*>(to), w, shape.numel());
 }
 
+void run_block(Loop loop, const void* op, const Shape& shape, const Operand* in, int in_count, std::int64_t at,
+               std::int64_t length, std::byte* buffer, std::int64_t room, void* const* to) {
+  const void* from[max_pointers];
+  for (int k = 0; k < in_count; ++k) {
+    if (!in[k].data) {
+      from[k] = nullptr;
+    } else if (in[k].contiguous) {
+      from[k] = static_cast<const std::byte*>(in[k].data) + static_cast<std::size_t>(at) * in[k].element;
+    } else {
+      gather(in[k], Walk(shape, in[k].strides), at, length, buffer);
+      from[k] = buffer;
+      buffer += room * 8;
+    }
+  }
+  loop(op, from, to, length);
+}
+
+int strided_count(const Operand* in, int in_count) {
+  return static_cast<int>(std::count_if(in, in + in_count, [](const Operand& o) { return o.data && !o.contiguous; }));
+}
+
 void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in, int in_count, void* const* out,
                 const std::size_t* out_element, int out_count) {
   const std::int64_t n = shape.numel();
-  std::int64_t strided = 0;
-  for (int k = 0; k < in_count; ++k) strided += in[k].data && !in[k].contiguous;
+  const int strided = strided_count(in, in_count);
   parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
-    const void* from[max_pointers];
     void* to[max_pointers];
     const Scratch<std::byte> buffers(strided * block * 8);
     const std::int64_t step = strided ? block : end - begin;
     for (std::int64_t at = begin; at < end; at += step) {
-      const std::int64_t length = std::min(step, end - at);
-      std::byte* buffer = buffers;
-      for (int k = 0; k < in_count; ++k) {
-        if (!in[k].data) {
-          from[k] = nullptr;
-        } else if (in[k].contiguous) {
-          from[k] = static_cast<const std::byte*>(in[k].data) + static_cast<std::size_t>(at) * in[k].element;
-        } else {
-          gather(in[k], Walk(shape, in[k].strides), at, length, buffer);
-          from[k] = buffer;
-          buffer += block * 8;
-        }
-      }
       for (int k = 0; k < out_count; ++k)
         to[k] = out[k] ? static_cast<std::byte*>(out[k]) + static_cast<std::size_t>(at) * out_element[k] : nullptr;
-      loop(op, from, to, length);
+      run_block(loop, op, shape, in, in_count, at, std::min(step, end - at), buffers, block, to);
     }
   });
 }

@@ -6,6 +6,8 @@
 
 #include "wengert/autodiff/shape.h"
 
+#include <cstddef>
+
 namespace wengert::kernels {
 
 inline constexpr int max_operands = 16;  // of the library's own loops
@@ -26,6 +28,11 @@ struct Operand {
 /// Runs the loop over every element of `shape`, in parallel. Results are row-major.
 void run_blocks(Loop, const void* op, const Shape& shape, const Operand* in, int in_count, void* const* out,
                 const std::size_t* out_element, int out_count);
+
+/// One block of them, elements [at, at + length): buffer has room for `room` numbers of every strided operand.
+void run_block(Loop, const void* op, const Shape& shape, const Operand* in, int in_count, std::int64_t at,
+               std::int64_t length, std::byte* buffer, std::int64_t room, void* const* to);
+int strided_count(const Operand* in, int in_count);
 
 /// Copies `length` elements of a strided operand, from linear index `begin` of `shape` on.
 void gather(const Operand&, const Shape& shape, std::int64_t begin, std::int64_t length, void* to);

@@ -28,16 +28,62 @@ struct Smallest {
   static T join(T a, T b) { return a < b || a != a ? a : b; }
 };
 
-// Sixteen running values hide the latency of the additions; above `leaf` entries halves are joined, so that the error
-// of a sum grows with the logarithm of its length (pairwise summation).
 constexpr std::int64_t leaf = 1024;
 
-template <class R, class T>
-T fold(const T* x, std::int64_t n) {
+// Where the numbers come from: an array ...
+template <class T>
+struct Stored {
+  using Number = T;
+  const T* x;
+  const T* operator()(std::int64_t at, std::int64_t) const { return x + at; }
+  Stored reader(std::int64_t, std::int64_t) const { return *this; }
+};
+
+// ... or a loop, asked for at most `leaf` of them at once. A reader makes `ahead` numbers at a time, before `end`.
+template <class T>
+struct Made {
+  using Number = T;
+  Loop loop;
+  const void* op;
+  const Shape& shape;
+  const Operand* in;
+  int in_count;
+
+  class Reader {
+   public:
+    Reader(const Made& from, std::int64_t end, std::int64_t ahead)
+        : from_(from), end_(end), ahead_(ahead), buffers_(strided_count(from.in, from.in_count) * leaf * 8) {}
+    const T* operator()(std::int64_t at, std::int64_t n) {
+      if (at < first_ || at + n > last_) {
+        first_ = at, last_ = std::min(end_, at + std::max(n, ahead_));
+        void* to[] = {values_};
+        run_block(from_.loop, from_.op, from_.shape, from_.in, from_.in_count, at, last_ - at, buffers_, leaf, to);
+      }
+      return values_ + (at - first_);
+    }
+
+   private:
+    const Made& from_;
+    std::int64_t end_, ahead_, first_ = 0, last_ = 0;
+    T values_[leaf];
+    const Scratch<std::byte> buffers_;
+  };
+  Reader reader(std::int64_t end, std::int64_t ahead) const { return Reader(*this, end, ahead); }
+};
+
+// As many short rows as fit a leaf.
+std::int64_t whole_rows(std::int64_t columns) { return columns && columns < leaf ? leaf / columns * columns : 0; }
+
+// Sixteen running values hide the latency of the additions; above `leaf` entries halves are joined, so that the error
+// of a sum grows with the logarithm of its length (pairwise summation).
+template <class R, class T, class Read>
+T fold(Read& read, std::int64_t at, std::int64_t n) {
   if (n > leaf) {
     const std::int64_t half = (n / 2 + 15) / 16 * 16;
-    return R::join(fold<R>(x, half), fold<R>(x + half, n - half));
+    const T first = fold<R, T>(read, at, half);
+    return R::join(first, fold<R, T>(read, at + half, n - half));
   }
+  const T* x = read(at, n);
   T lane[16];
   std::fill_n(lane, 16, R::start);
   std::int64_t i = 0;
@@ -49,37 +95,45 @@ T fold(const T* x, std::int64_t n) {
   return lane[0];
 }
 
-template <class R, class T>
-void rows_as(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
+template <class R, class Source, class T = typename Source::Number>
+void rows_as(std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
   if (rows == 1 && columns > 2 * grain_elements) {  // one long row: its pieces in parallel, then joined in order
     const std::int64_t pieces = (columns + grain_elements - 1) / grain_elements;
     const Scratch<T> part(pieces);
-    parallel_for(columns, grain_elements,
-                 [&](std::int64_t b, std::int64_t e) { part[b / grain_elements] = fold<R>(x + b, e - b); });
-    *y = fold<R>(static_cast<const T*>(part), pieces);
+    parallel_for(columns, grain_elements, [&](std::int64_t b, std::int64_t e) {
+      auto read = x.reader(e, 0);
+      part[b / grain_elements] = fold<R, T>(read, b, e - b);
+    });
+    Stored<T> parts{part};
+    *y = fold<R, T>(parts, 0, pieces);
     return;
   }
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / std::max<std::int64_t>(1, columns));
   parallel_for(rows, grain, [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t i = b; i < e; ++i) y[i] = fold<R>(x + i * columns, columns);
+    auto read = x.reader(e * columns, whole_rows(columns));
+    for (std::int64_t i = b; i < e; ++i) y[i] = fold<R, T>(read, i * columns, columns);
   });
 }
 
 // Rows of one band are added one after the other into a row of results; bands are joined in order.
-template <class R, class T>
-void columns_as(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
+template <class R, class Source, class T = typename Source::Number>
+void columns_as(std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
   if (columns == 1) return rows_as<R>(1, rows, x, y);
   constexpr std::int64_t band = 256;
   const std::int64_t bands = std::max<std::int64_t>(1, (rows + band - 1) / band);
   const Scratch<T> part(bands > 1 ? bands * columns : 1);
   T* sums = bands > 1 ? static_cast<T*>(part) : y;
   auto one_band = [&](std::int64_t k) {
-    T* __restrict to = sums + k * columns;
-    std::fill_n(to, columns, R::start);
-    for (std::int64_t i = k * band; i < std::min(rows, (k + 1) * band); ++i) {
-      const T* __restrict row = x + i * columns;
-      for (std::int64_t j = 0; j < columns; ++j) to[j] = R::join(to[j], row[j]);
-    }
+    const std::int64_t end = std::min(rows, (k + 1) * band);
+    auto read = x.reader(end * columns, whole_rows(columns));
+    std::fill_n(sums + k * columns, columns, R::start);
+    for (std::int64_t i = k * band; i < end; ++i)
+      for (std::int64_t at = 0; at < columns; at += leaf) {
+        const std::int64_t n = std::min(leaf, columns - at);
+        T* __restrict to = sums + k * columns + at;
+        const T* __restrict row = read(i * columns + at, n);
+        for (std::int64_t j = 0; j < n; ++j) to[j] = R::join(to[j], row[j]);
+      }
   };
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / (band * columns));
   parallel_for(bands, grain, [&](std::int64_t b, std::int64_t e) {
@@ -93,8 +147,9 @@ void columns_as(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
 
 template <template <class> class R, class T>
 void run(bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
-  if (by_rows) rows_as<R<T>>(rows, columns, static_cast<const T*>(x), static_cast<T*>(y));
-  else columns_as<R<T>>(rows, columns, static_cast<const T*>(x), static_cast<T*>(y));
+  const Stored<T> from{static_cast<const T*>(x)};
+  if (by_rows) rows_as<R<T>>(rows, columns, from, static_cast<T*>(y));
+  else columns_as<R<T>>(rows, columns, from, static_cast<T*>(y));
 }
 template <template <class> class R>
 void run(DType dtype, bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
@@ -131,6 +186,18 @@ void reduce_rows(Reduction what, DType dtype, std::int64_t rows, std::int64_t co
 }
 void reduce_columns(Reduction what, DType dtype, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
   run(what, dtype, false, rows, columns, x, y);
+}
+void sum_rows_made(Loop loop, const void* op, DType dtype, const Shape& shape, const Operand* in, int in_count,
+                   std::int64_t rows, std::int64_t columns, void* y) {
+  if (dtype == float32)
+    rows_as<Plus<float>>(rows, columns, Made<float>{loop, op, shape, in, in_count}, static_cast<float*>(y));
+  else rows_as<Plus<double>>(rows, columns, Made<double>{loop, op, shape, in, in_count}, static_cast<double*>(y));
+}
+void sum_columns_made(Loop loop, const void* op, DType dtype, const Shape& shape, const Operand* in, int in_count,
+                      std::int64_t rows, std::int64_t columns, void* y) {
+  if (dtype == float32)
+    columns_as<Plus<float>>(rows, columns, Made<float>{loop, op, shape, in, in_count}, static_cast<float*>(y));
+  else columns_as<Plus<double>>(rows, columns, Made<double>{loop, op, shape, in, in_count}, static_cast<double*>(y));
 }
 void index_of_extreme_rows(DType dtype, bool largest, std::int64_t rows, std::int64_t columns, const void* x,
                            std::int64_t* y) {

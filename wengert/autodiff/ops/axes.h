@@ -25,6 +25,15 @@ std::uint32_t axes_of(std::string_view op, Operand x, const Shape& axes);
 /// The shape without (or with size one at) the axes of the mask.
 Shape reduced_shape(const Shape& shape, std::uint32_t axes, bool keep_dims);
 
+/// A reduction as that of one matrix: of rows [outer, inner] once the axes are in `order` (kept ones first), or, where
+/// the reduced ones lead in a row-major tensor, of the columns of [inner, outer], without moving anything.
+struct ReductionPlan {
+  Shape order;
+  bool leading;
+  std::int64_t outer, inner;
+};
+ReductionPlan plan_reduction(const Shape& shape, bool row_major, std::uint32_t axes);
+
 /// Sizes before and after an axis, multiplied up: row-major numbers seen as [outer, n, inner].
 struct Around {
   std::int64_t outer = 1, n = 1, inner = 1;

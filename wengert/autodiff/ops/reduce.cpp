@@ -42,28 +42,34 @@ void needs_float(std::string_view op, Operand x) {
     fail<TypeError>(x.where(), "{}: needs float32 or float64, got {}; convert with to()", op, x->dtype());
 }
 
+ReductionPlan plan_reduction(const Shape& shape, bool row_major, std::uint32_t axes) {
+  ReductionPlan p{{}, row_major, 1, 1};
+  for (int pass = 0; pass < 2; ++pass)
+    for (int i = 0; i < shape.rank(); ++i)
+      if (int(axes >> i & 1) == pass) {
+        p.order.push_back(i);
+        (pass ? p.inner : p.outer) *= shape[i];
+      }
+  bool kept = false;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 1) continue;
+    if (axes >> i & 1) p.leading = p.leading && !kept;
+    else kept = true;
+  }
+  return p;
+}
+
 namespace {
 
-// Kept axes first, reduced ones last, as one matrix [outer, inner] or, where the reduced axes lead, [inner, outer] read
-// by columns.
 Tensor reduce(kernels::Reduction what, const Tensor& x, std::uint32_t axes) {
   Tensor y = empty(reduced_shape(x.shape(), axes, false), x.dtype());
   if (!y.numel()) return y;
-  Shape order;
-  for (int pass = 0; pass < 2; ++pass)
-    for (int i = 0; i < x.rank(); ++i)
-      if (int(axes >> i & 1) == pass) order.push_back(i);
-  const std::int64_t outer = y.numel(), inner = x.numel() / outer;
-  // Leading reduced axes of a row-major tensor are summed by columns, without a copy.
-  bool leading = x.is_contiguous(), kept = false;
-  for (int i = 0; i < x.rank(); ++i) {
-    if (x.shape()[i] == 1) continue;
-    if (axes >> i & 1) leading = leading && !kept;
-    else kept = true;
-  }
+  const ReductionPlan p = plan_reduction(x.shape(), x.is_contiguous(), axes);
   void* result = Access::body(y)->data;
-  if (leading) kernels::reduce_columns(what, x.dtype(), inner, outer, Access::body(x)->data, result);
-  else kernels::reduce_rows(what, x.dtype(), outer, inner, Access::body(contiguous(permute(x, order)))->data, result);
+  if (p.leading) kernels::reduce_columns(what, x.dtype(), p.inner, p.outer, Access::body(x)->data, result);
+  else
+    kernels::reduce_rows(what, x.dtype(), p.outer, p.inner, Access::body(contiguous(permute(x, p.order)))->data,
+                         result);
   return y;
 }
 
