@@ -60,14 +60,12 @@ struct Dual {
 
   Dual() = default;
   template <class N> requires std::is_arithmetic_v<N> Dual(N n) : Dual(L(n)) {}
-  explicit Dual(const L& value) : v(value) { d.fill(L(0)); }
+  explicit Dual(const L& value) : Dual(value, [](std::size_t) { return L(0); }) {}
   /// The variable of direction k.
-  Dual(const L& value, int k) : Dual(value) { d[static_cast<std::size_t>(k)] = L(1); }
-  /// y = value, dy[k] = slope(k).
+  Dual(const L& value, int k) : Dual(value, [k](std::size_t j) { return L(int(j) == k ? 1 : 0); }) {}
+  /// y = value, dy[k] = slope(k). Written out for each k, since in a loop they would live in memory.
   template <class Slope>
-  Dual(const L& value, Slope&& slope) : v(value) {
-    for (std::size_t k = 0; k < K; ++k) d[k] = slope(k);
-  }
+  Dual(const L& value, Slope&& slope) : Dual(value, slope, std::make_index_sequence<K>()) {}
 
   template <class Rule, class F>
   static Dual unary(const Dual& x, const Rule& rule, F&&) {
@@ -130,6 +128,10 @@ struct Dual {
   friend Dual select(const Mask& c, const Dual& a, const Dual& b) {
     return Dual(select(c.m, a.v, b.v), [&](std::size_t k) { return select(c.m, a.d[k], b.d[k]); });
   }
+
+ private:
+  template <class Slope, std::size_t... I>
+  Dual(const L& value, Slope& slope, std::index_sequence<I...>) : v(value), d{slope(I)...} {}
 };
 
 namespace detail {
@@ -193,70 +195,75 @@ void write(const L& value, void* to, std::int64_t at, std::int64_t n) {
   else value.store_some(p, n);
 }
 
-template <class F, class L, std::size_t N>
-WENGERT_LANE void fused_value_loop(const void* call, const void* const* in, void* const* out, std::int64_t n) {
-  const F& f = *static_cast<const F*>(static_cast<const FusedCall*>(call)->f);
-  for (std::int64_t i = 0; i < n; i += L::width) {
-    const std::int64_t count = std::min(L::width, n - i);
-    const auto y = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return results_of<L>(f(read<L>(in[I], i, count)...));
-    }(std::make_index_sequence<N>());
-    for (std::size_t k = 0; k < y.size(); ++k) write(y[k], out[k], i, count);
-  }
-}
-
 // The sum stays zero for as long as every derivative is finite.
 template <class L>
 void note_odd(const void* call, const L& zero) {
   if (!all(zero == L(0))) static_cast<const FusedCall*>(call)->odd.store(true, std::memory_order_relaxed);
 }
 
-// in: y_bar..., x...; out: x_bar..., null where it is not wanted.
-template <class F, class L, std::size_t N>
-WENGERT_LANE void fused_pull_loop(const void* call, const void* const* in, void* const* out, std::int64_t n) {
-  const F& f = *static_cast<const F*>(static_cast<const FusedCall*>(call)->f);
-  constexpr std::size_t K = result_count<F, N> ? result_count<F, N> : 1;
-  L zero(0);
-  for (std::int64_t i = 0; i < n; i += L::width) {
-    const std::int64_t count = std::min(L::width, n - i);
-    const auto y = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      using D = Dual<L, int(N)>;
-      return results_of<D>(f(D(read<L>(in[K + I], i, count), int(I))...));
-    }(std::make_index_sequence<N>());
-    std::array<L, K> g;
-    for (std::size_t k = 0; k < K; ++k) g[k] = read<L>(in[k], i, count);
-    for (std::size_t j = 0; j < N; ++j) {
-      if (!out[j]) continue;
-      L x_bar = g[0] * y[0].d[j];
-      for (std::size_t k = 1; k < K; ++k) x_bar = x_bar + g[k] * y[k].d[j];
-      zero = zero + x_bar * L(0);
-      write(x_bar, out[j], i, count);
-    }
-  }
-  note_odd(call, zero);
+template <class L>
+Dual<L, 1> read_dual(const void* x, const void* x_dot, std::int64_t at, std::int64_t n) {
+  const L dot = x_dot ? read<L>(x_dot, at, n) : L(0);
+  return Dual<L, 1>(read<L>(x, at, n), [&](std::size_t) { return dot; });
 }
 
-// in: x..., x_dot..., null where it is zero; out: y_dot...
-template <class F, class L, std::size_t N>
-WENGERT_LANE void fused_push_loop(const void* call, const void* const* in, void* const* out, std::int64_t n) {
-  const F& f = *static_cast<const F*>(static_cast<const FusedCall*>(call)->f);
-  L zero(0);
-  for (std::int64_t i = 0; i < n; i += L::width) {
-    const std::int64_t count = std::min(L::width, n - i);
-    auto dual = [&](std::size_t k) {
-      const L x_dot = in[N + k] ? read<L>(in[N + k], i, count) : L(0);
-      return Dual<L, 1>(read<L>(in[k], i, count), [&](std::size_t) { return x_dot; });
-    };
-    const auto y = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return results_of<Dual<L, 1>>(f(dual(I)...));
-    }(std::make_index_sequence<N>());
-    for (std::size_t k = 0; k < y.size(); ++k) {
-      zero = zero + y[k].d[0] * L(0);
-      write(y[k].d[0], out[k], i, count);
+// The cotangent of operand j: y_bar[k] dy[k] / dx[j], summed.
+template <std::size_t j, class D, std::size_t K, class L>
+void write_cotangent(const std::array<D, K>& y, const void* const* y_bar, void* x_bar, std::int64_t at, std::int64_t n,
+                     L& zero) {
+  if (!x_bar) return;
+  const L sum = [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return ((read<L>(y_bar[k], at, n) * y[k].d[j]) + ...);
+  }(std::make_index_sequence<K>());
+  zero = zero + sum * L(0);
+  write(sum, x_bar, at, n);
+}
+
+// Of a lambda on as many numbers as I... counts. Clang inlines by force what a loop calls itself, and no deeper: so f
+// is called here.
+template <class F, class L, class I> struct FusedLoops;
+template <class F, class L, std::size_t... I>
+struct FusedLoops<F, L, std::index_sequence<I...>> {
+  static constexpr std::size_t N = sizeof...(I), K = result_count<F, N> ? result_count<F, N> : 1;
+
+  static const F& lambda(const void* call) { return *static_cast<const F*>(static_cast<const FusedCall*>(call)->f); }
+
+  // in: x...; out: y...
+  WENGERT_LANE static void value(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+    const F& f = lambda(call);
+    for (std::int64_t i = 0; i < n; i += L::width) {
+      const std::int64_t count = std::min(L::width, n - i);
+      const auto y = results_of<L>(f(read<L>(in[I], i, count)...));
+      for (std::size_t k = 0; k < K; ++k) write(y[k], out[k], i, count);
     }
   }
-  note_odd(call, zero);
-}
+  // in: y_bar..., x...; out: x_bar..., null where it is not wanted.
+  WENGERT_LANE static void pull(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+    using D = Dual<L, int(N)>;
+    const F& f = lambda(call);
+    L zero(0);
+    for (std::int64_t i = 0; i < n; i += L::width) {
+      const std::int64_t count = std::min(L::width, n - i);
+      const auto y = results_of<D>(f(D(read<L>(in[K + I], i, count), int(I))...));
+      (write_cotangent<I>(y, in, out[I], i, count, zero), ...);
+    }
+    note_odd(call, zero);
+  }
+  // in: x..., x_dot..., null where it is zero; out: y_dot...
+  WENGERT_LANE static void push(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+    const F& f = lambda(call);
+    L zero(0);
+    for (std::int64_t i = 0; i < n; i += L::width) {
+      const std::int64_t count = std::min(L::width, n - i);
+      const auto y = results_of<Dual<L, 1>>(f(read_dual<L>(in[I], in[N + I], i, count)...));
+      for (std::size_t k = 0; k < K; ++k) {
+        zero = zero + y[k].d[0] * L(0);
+        write(y[k].d[0], out[k], i, count);
+      }
+    }
+    note_odd(call, zero);
+  }
+};
 
 }  // namespace detail
 
@@ -280,11 +287,11 @@ inline constexpr FusedCode fused_code = [] {
   constexpr std::size_t K = result_count<F, N> ? result_count<F, N> : 1;
   FusedCode code{int(N), int(K), {}, {}, {}, call_on_tensors<F, N>};
 #if defined(WENGERT_AVX2_REGION) || defined(__AVX2__) || !defined(__x86_64__)
-  using L = Lanes<float>;
-  using D = Lanes<double>;
-  code.value[0] = fused_value_loop<F, L, N>, code.value[1] = fused_value_loop<F, D, N>;
-  code.pull[0] = fused_pull_loop<F, L, N>, code.pull[1] = fused_pull_loop<F, D, N>;
-  code.push[0] = fused_push_loop<F, L, N>, code.push[1] = fused_push_loop<F, D, N>;
+  using L = FusedLoops<F, Lanes<float>, std::make_index_sequence<N>>;
+  using D = FusedLoops<F, Lanes<double>, std::make_index_sequence<N>>;
+  code.value[0] = L::value, code.value[1] = D::value;
+  code.pull[0] = L::pull, code.pull[1] = D::pull;
+  code.push[0] = L::push, code.push[1] = D::push;
 #endif
   return code;
 }();
