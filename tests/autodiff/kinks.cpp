@@ -195,6 +195,19 @@ TEST_CASE("where: the cotangent is selected, so that what is not taken stays awa
   CHECK(gradient(sum(y), b) == Numbers{0, 4});
 }
 
+TEST_CASE("where: a cotangent that is NaN reaches the side that was taken only") {
+  const Tensor x = row({1, -1}).track(), y = row({2, 3}).track(), g = row({double(NAN), double(INFINITY)});
+  const Tensor plain = where(x > 0, x, y), fused = fuse([](auto a, auto b) { return select(a > 0, a, b); }, x, y);
+  for (const Tensor* z : {&plain, &fused}) {
+    const Tensor xs[] = {x, y};
+    const auto bars = grad({z, 1}, xs, {&g, 1}, {.keep_graph = true});
+    const auto x_bar = bars[0].to_vector<double>(), y_bar = bars[1].to_vector<double>();
+    CHECK(std::isnan(x_bar[0]));
+    CHECK(x_bar[1] == 0);
+    CHECK(y_bar == Numbers{0, inf});
+  }
+}
+
 TEST_CASE("poles: a cotangent of 0 stays 0, and so does a tangent") {
   auto stays = [](auto f, auto... at) {
     const Tensors x{scalar(at, float64).track()...};
