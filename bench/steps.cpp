@@ -5,6 +5,7 @@
 // A training step is forward + loss + backward + the optimizer's step on one fixed random batch.
 
 #include "bench/harness.h"
+#include "bench/problems.h"
 #include "wengert/autodiff/fuse.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
@@ -45,6 +46,36 @@ struct LeNet {
     return output(relu(hidden(flatten(h, 1))));
   }
 };
+
+// A pre-norm block with causal attention of four heads; the targets are regressed, so that there is nothing else.
+struct Transformer {
+  static constexpr std::int64_t batch = 16, length = 64, width = 128, heads = 4, each = width / heads;
+  Param gain1 = ones({width}), bias1 = zeros({width}), gain2 = ones({width}), bias2 = zeros({width});
+  nn::Linear qkv{width, 3 * width}, project{width, width}, widen{width, 4 * width}, narrow{4 * width, width};
+  Tensor mask = triu(full({length, length}, -1e9), 1);
+
+  Tensor attend(const Tensor& x) const {
+    const Tensor all = permute(reshape(qkv(x), {batch, length, 3, heads, each}), {2, 0, 3, 1, 4});
+    const Tensor q = select(all, 0, 0), k = select(all, 0, 1), v = select(all, 0, 2);
+    const Tensor weight = softmax(matmul(q, transpose(k)) * (1 / std::sqrt(double(each))) + mask);
+    return project(reshape(transpose(matmul(weight, v), 1, 2), {batch, length, width}));
+  }
+  Tensor operator()(const Tensor& x) const {
+    const Tensor h = x + attend(layer_norm(x, gain1, bias1));
+    return h + narrow(gelu(widen(layer_norm(h, gain2, bias2))));
+  }
+};
+
+void transformer_case(const Options& o, const std::string& name) {
+  Transformer model;
+  optim::Adam adam(model, {.lr = 1e-3});
+  const Shape shape{Transformer::batch, Transformer::length, Transformer::width};
+  const Tensor x = randn(shape, rng), y = randn(shape, rng);
+  report(o, name, [&] {
+    backward(nn::mse(model(x), y));
+    adam.step(model);
+  });
+}
 
 template <class Model, class Optimizer>
 void train(const Options& o, const std::string& name, Model& model, Optimizer optimizer, const Tensor& x) {
@@ -97,6 +128,7 @@ std::vector<Elementwise> elementwise_list() {
     return [inputs](std::int64_t n) { return std::vector<Shape>(static_cast<std::size_t>(inputs), Shape{n}); };
   };
   auto rows = [](std::int64_t n) { return std::vector<Shape>{{n / 128, 128}}; };
+  auto with_gain = [](Shape x, std::int64_t channels) { return std::vector<Shape>{x, {channels}, {channels}}; };
   auto images = [](std::int64_t n) {
     if (n == 1024) return std::vector<Shape>{{4, 16, 4, 4}};
     const std::int64_t size = n == 102400 ? 10 : 100;
@@ -127,6 +159,10 @@ std::vector<Elementwise> elementwise_list() {
       {"log_softmax", [](const Inputs& x) { return log_softmax(x[0], 1); }, rows},
       {"cross_entropy", [](const Inputs& x) { return nn::cross_entropy(x[0], zeros({x[0].size(0)}, int64)); }, rows},
       {"max_pool2", [](const Inputs& x) { return max_pool2d(x[0], 2); }, images},
+      {"layer_norm", [](const Inputs& x) { return layer_norm(x[0], x[1], x[2]); },
+       [=](std::int64_t n) { return with_gain(rows(n)[0], 128); }},
+      {"batch_norm2d", [](const Inputs& x) { return batch_norm(x[0], x[1], x[2]); },
+       [=](std::int64_t n) { return with_gain(images(n)[0], images(n)[0][1]); }},
   };
 }
 
@@ -241,6 +277,48 @@ void convolution_case(const Options& o, const Convolution& c) {
   emit(o, "conv_" + c.name + "_fwdbwd", both, gflops(3 * flops, both));
 }
 
+// ---------------------------------------------------------------- whole gradients, float64, one thread's worth
+
+template <class F>
+void gradient_case(const Options& o, const std::string& name, std::int64_t n, F&& f) {
+  const Tensor x = from(problems::start(n), {n});
+  Tensor gradient;
+  const Stat s = measure(o, [&] { gradient = grad(f, x); });
+  emit(o, "grad_" + name, s, fmt::format("\"grad_norm2\":{:.10g},{}", sum(square(gradient)).item(), peak_rss()));
+}
+
+void rosenbrock_case(const Options& o) {
+  constexpr std::int64_t n = problems::Rosenbrock::n;
+  gradient_case(o, "rosenbrock_1e5", n, [](const Tensor& x) {
+    const Tensor head = slice(x, 0, 0, n - 1), tail = slice(x, 0, 1, n);
+    return fuse_sum([](auto a, auto b) { return square(b - a * a) * 100 + square(1 - a); }, head, tail);
+  });
+}
+void logistic_case(const Options& o) {
+  const problems::Logistic p;
+  const Tensor x = from(p.x, {p.rows, p.n}), y = from(p.y, {p.rows});
+  gradient_case(o, "logistic_2000x50", p.n, [&](const Tensor& w) { return sum(softplus(-y * matmul(x, w))); });
+}
+void regression_case(const Options& o) {
+  using P = problems::Regression;
+  const P p;
+  const Tensor x = from(p.x, {p.batch, p.in}), y = from(p.y, {p.batch, p.out});
+  gradient_case(o, "mlp_64_32_10_b32", p.n, [&](const Tensor& w) {
+    constexpr std::int64_t a = P::in * P::hidden, b = a + P::hidden, c = b + P::hidden * P::out;
+    const Tensor h = tanh(linear(x, reshape(slice(w, 0, 0, a), {P::hidden, P::in}), slice(w, 0, a, b)));
+    const Tensor z = linear(h, reshape(slice(w, 0, b, c), {P::out, P::hidden}), slice(w, 0, c, P::n));
+    return sum(square(z - y));
+  });
+}
+void poisson_case(const Options& o) {
+  const problems::Poisson p;
+  const Tensor index = from(p.index, {3 * p.observations}), y = from(p.y, {p.observations});
+  gradient_case(o, "sparse_poisson_1e5", p.n, [&](const Tensor& w) {
+    const Tensor eta = sum(reshape(index_select(w, 0, index), {p.observations, 3}), {1});
+    return fuse_sum([](auto e, auto count) { return exp(e) - count * e; }, eta, y);
+  });
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   auto mlp = [&](const std::string& name, const std::vector<std::int64_t>& sizes, std::int64_t batch, bool adam) {
@@ -254,6 +332,8 @@ std::vector<Case> all_cases() {
     const std::string name = fmt::format("lenet_k{}_b64", kernel);
     cases.push_back({name, [=](const Options& o) { lenet_case(o, name, kernel, 64); }});
   }
+  cases.push_back(
+      {"transformer_d128_h4_t64_b16", [](const Options& o) { transformer_case(o, "transformer_d128_h4_t64_b16"); }});
   for (const std::int64_t n : {1000000, 10000000})
     for (const int tensors : {1, 20}) {
       using Params = std::vector<Param>;
@@ -273,6 +353,10 @@ std::vector<Case> all_cases() {
                          chain_case(o, op, n, true);
                          chain_case(o, op, n, false);
                        }});
+  cases.push_back({"grad_rosenbrock", rosenbrock_case});
+  cases.push_back({"grad_logistic", logistic_case});
+  cases.push_back({"grad_mlp", regression_case});
+  cases.push_back({"grad_sparse", poisson_case});
   for (const std::string what : {"bwd", "destroy"})
     cases.push_back({"deep_" + what, [=](const Options& o) { deep_case(o, what); }});
   for (const Elementwise& e : elementwise_list())

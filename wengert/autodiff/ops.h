@@ -370,8 +370,6 @@ WENGERT_API Tensor matmul(Operand x, Operand w);
 WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias);
 /// @}
 
-/// @name Normalisation. Gains and biases may be undefined. Variances divide by n and take two passes. ShapeError where
-/// sizes do not fit.
 /// @name Products of tensors
 /// @{
 /// Einstein's sum: operands' axes carry letters, and those that the result does not have are summed over: "ij,jk->ik",

@@ -17,7 +17,7 @@ namespace detail {
 
 /// The common size of axis 0. ShapeError when sizes differ or an operand has no axes; ValueError when it is 0.
 WENGERT_API std::int64_t examples_in(const char* transform, std::span<const Operand> x);
-WENGERT_API Tensor entry_of(const Operand& x, std::int64_t i);       // without axis 0
+WENGERT_API Tensor entry_of(const Operand& x, std::int64_t i);      // without axis 0
 WENGERT_API Tensor batch_of_one(const Operand& x, std::int64_t i);  // with axis 0, of size one
 /// [n, shape of a row of y..., shape of a row of x...]
 WENGERT_API Tensor jacobian_of_rows(const Tensor& y, Variables&, bool create_graph, Where);
