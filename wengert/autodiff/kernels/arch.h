@@ -20,7 +20,7 @@ using Current = Baseline;
 #endif
 
 enum class Level { baseline, avx2, avx512 };
-/// What this machine has; the environment variable WENGERT_SIMD (baseline, avx2, avx512) may ask for less.
+/// What this machine and the library have; the environment variable WENGERT_SIMD (baseline, avx2, avx512) may ask for less.
 Level level();
 
 /// f<Arch>() for the best set.
@@ -28,7 +28,9 @@ template <class F>
 decltype(auto) dispatch(F&& f) {
 #ifdef __x86_64__  // as in wengert/meson.build
   static const Level best = level();
+#ifndef WENGERT_NO_AVX512
   if (best == Level::avx512) return f.template operator()<Avx512>();
+#endif
   if (best == Level::avx2) return f.template operator()<Avx2>();
 #endif
   return f.template operator()<Baseline>();

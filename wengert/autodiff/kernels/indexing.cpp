@@ -7,16 +7,27 @@
 
 namespace wengert::kernels {
 
+namespace {
+
+// Rows of the bytes given, known when compiled for single numbers.
+template <std::size_t fixed>
+void select_rows(std::size_t bytes, std::int64_t n, std::int64_t m, std::int64_t begin, std::int64_t end,
+                 const std::int64_t* index, const std::byte* from, std::byte* to) {
+  const std::size_t size = fixed ? fixed : bytes;
+  for (std::int64_t outer = begin / m, i = begin % m; begin < end; ++outer, i = 0)
+    for (; i < m && begin < end; ++i, ++begin)
+      std::memcpy(to + static_cast<std::size_t>(begin) * size,
+                  from + static_cast<std::size_t>(outer * n + index[i]) * size, size);
+}
+
+}  // namespace
+
 void index_select(std::size_t element, std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner,
                   const std::int64_t* index, const void* x, void* y) {
   const std::size_t bytes = element * static_cast<std::size_t>(inner);
-  const auto* from = static_cast<const std::byte*>(x);
-  auto* to = static_cast<std::byte*>(y);
+  const auto rows = bytes == 4 ? select_rows<4> : bytes == 8 ? select_rows<8> : select_rows<0>;
   parallel_for(outer * m, std::max<std::int64_t>(1, grain_elements / inner), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      const std::int64_t source = r / m * n + index[r % m];
-      std::memcpy(to + static_cast<std::size_t>(r) * bytes, from + static_cast<std::size_t>(source) * bytes, bytes);
-    }
+    rows(bytes, n, m, begin, end, index, static_cast<const std::byte*>(x), static_cast<std::byte*>(y));
   });
 }
 

@@ -84,6 +84,11 @@ T fold(Read& read, std::int64_t at, std::int64_t n) {
     return R::join(first, fold<R, T>(read, at + half, n - half));
   }
   const T* x = read(at, n);
+  if (n <= 4) {  // the same tree, without what is not there
+    T few[4] = {R::start, R::start, R::start, R::start};
+    for (std::int64_t k = 0; k < n; ++k) few[k] = R::join(few[k], x[k]);
+    return R::join(R::join(few[0], few[2]), R::join(few[1], few[3]));
+  }
   T lane[16];
   std::fill_n(lane, 16, R::start);
   std::int64_t i = 0;
