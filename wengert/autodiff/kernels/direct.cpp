@@ -6,8 +6,6 @@
 #include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/parallel.h"
 
-#include <limits>
-
 namespace wengert::kernels {
 namespace {
 
@@ -227,9 +225,8 @@ struct Sums {
 
     const std::int64_t size = out[0] * out[1] * out[2];
     const Framed<T> framed(frame, x, images * groups, from);
-    const Cut some(phase->axis[0].count * phase->axis[1].count,
-                   images * groups < enough ? parts(phase->axis[0].count * phase->axis[1].count, enough)
-                                            : std::numeric_limits<std::int64_t>::max() / 2);
+    const std::int64_t all = phase->axis[0].count * phase->axis[1].count;  // no phase has more lines than the first
+    const Cut some(all, images * groups < enough ? parts(all, enough) : all);
     const double work = double(size) * double(from * kernel()) * double(to) / double(phases * some.count);
     parallel_for(images * groups * some.count, std::int64_t(worth_a_thread / work) + 1,
                  [&](std::int64_t begin, std::int64_t end) {
@@ -241,6 +238,7 @@ struct Sums {
                      if (which != of) image = framed.image(of = which, room);
                      for (const Phase* p = phase; p < phase + phases; ++p) {
                        const std::int64_t lines_here = p->axis[0].count * p->axis[1].count;
+                       if (lines_here * p->axis[2].count == 0) continue;  // the stride is longer than the image
                        const Cut cut(lines_here, parts(lines_here, some.count));
                        if (i % some.count < cut.count)
                          lines(*p, cut.begin(i % some.count), cut.begin(i % some.count) + cut.size(i % some.count),
