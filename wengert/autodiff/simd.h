@@ -14,9 +14,9 @@
 // before (fuse.h does, and tests at run time whether the processor has them). xsimd and what is built on it then stand
 // in a region of functions compiled for that target. Code in between, a lambda of the user's, stays plain: so registers
 // travel through it by reference, and each function that is called from there is compiled as one piece (flatten), for
-// GCC forgets the target of friends. Without inlining none of this works, and nothing is asked for.
+// GCC forgets the target of friends. Nothing is asked for without inlining, or with checks that inline badly.
 #if defined(WENGERT_WANT_AVX2) && defined(__x86_64__) && !defined(__AVX2__) && !defined(__NO_INLINE__) && \
-    !defined(XSIMD_HPP)
+    !defined(XSIMD_HPP) && !defined(__SANITIZE_ADDRESS__)
 #define WENGERT_AVX2_REGION
 #define WENGERT_LANE __attribute__((target("avx2,fma"), flatten))
 #if defined(__clang__)
