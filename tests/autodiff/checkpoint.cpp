@@ -223,8 +223,8 @@ TEST_CASE("checkpoint: random numbers are the same again, and the generator move
   };
   Rng a{3}, b{3};
   auto loss = [&](const Tensor& t) { return sum(noisy(noisy(t, a), a)); };
+  auto step = [&](const Tensor& s) { return noisy(s, b); };  // lives as long as the graph, which runs it again
   auto loss_again = [&](const Tensor& t) {
-    auto step = [&](const Tensor& s) { return noisy(s, b); };
     return sum(checkpoint([&](const Tensor& s) { return checkpoint(step, checkpoint(step, s)); }, t));
   };
   CHECK(same_bits(grad(loss, x0), grad(loss_again, x0)));
