@@ -130,6 +130,13 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
   auto too_high = [&](const LinePoint& p) { return p.value > origin.value + o.sufficient * p.t * origin.slope; };
   auto flat = [&](const LinePoint& p) { return std::abs(p.slope) <= -o.curvature * origin.slope; };
   auto done = [&](const LinePoint& p, bool found) { return WolfePoint{p, evaluations, found}; };
+  // Close to a minimum the values differ by their rounding only. There the slopes decide alone, by the approximate
+  // condition of Hager and Zhang (2005), equation 4.1: the same as sufficient decrease for a parabola.
+  const double epsilon = line.direction().dtype() == float64 ? 0x1p-52 : 0x1p-23,
+               noise = 4 * epsilon * std::abs(origin.value);
+  auto level = [&](const LinePoint& p) {
+    return std::abs(p.value - origin.value) <= noise && flat(p) && p.slope <= (2 * o.sufficient - 1) * origin.slope;
+  };
 
   // Larger and larger steps, until a point is good or the last two have one between them.
   LinePoint last = origin, now = evaluate(o.start), bracket[2];
@@ -138,6 +145,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
       bracket[0] = origin, bracket[1] = now;
       break;
     }
+    if (level(now)) return done(now, true);
     if (too_high(now) || (tries > 1 && now.value >= last.value) || (!flat(now) && now.slope >= 0)) {
       bracket[0] = last, bracket[1] = now;
       break;
@@ -165,6 +173,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
       poor = near_end;
     }
     now = evaluate(t);
+    if (level(now)) return done(now, true);
     if (too_high(now) || now.value >= bracket[low].value) {
       bracket[1 - low] = now;
       low = bracket[0].value <= bracket[1].value ? 0 : 1;

@@ -86,7 +86,8 @@ struct StrongWolfeOptions {
   std::int64_t evaluations = 25;
   double tolerance = 1e-9;  ///< brackets are not made smaller than that, times the largest |d|
 };
-/// Nocedal & Wright 2006, Algorithms 3.5 and 3.6, with cubic interpolation, step by step as torch's LBFGS.
+/// Nocedal & Wright 2006, Algorithms 3.5 and 3.6, with cubic interpolation, step by step as torch's LBFGS. Where values
+/// differ by their rounding only, slopes decide: Hager & Zhang 2005, equation 4.1.
 WENGERT_API LineResult strong_wolfe(detail::LineFunction&, StrongWolfeOptions = {}, Where = Where::current());
 
 namespace detail {
