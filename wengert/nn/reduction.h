@@ -4,7 +4,7 @@
 
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/ops/axes.h"
-#include "wengert/nn/nn.h"
+#include "wengert/nn/losses.h"
 
 #include <algorithm>
 
@@ -19,6 +19,16 @@ inline void same_shape(std::string_view loss, Operand x, Operand target) {
   if (x->dtype() != target->dtype())
     fail<TypeError>(x.where(), "{}: dtypes differ: {} and {}; convert one with to()", loss, x->dtype(),
                     target->dtype());
+}
+
+/// ShapeError, TypeError unless these are rows of logits and the labels of their classes.
+inline void check_rows(const char* what, Operand logits, Operand labels) {
+  if (logits->rank() != 2 || labels->rank() != 1 || logits->shape()[0] != labels->shape()[0])
+    fail<ShapeError>(logits.where(), "{}: needs logits [n, classes] and labels [n], got {} and {}", what,
+                     logits->shape(), labels->shape());
+  if (labels->dtype() != int64)
+    fail<TypeError>(logits.where(), "{}: labels must be int64 class indices, got {}; convert with to(labels, int64)",
+                    what, labels->dtype());
 }
 
 /// ShapeError for a mean over nothing.
