@@ -1,6 +1,7 @@
 #include "wengert/autodiff/parallel.h"
 
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/serial.h"
 
 #include <algorithm>
 #include <atomic>
@@ -21,10 +22,12 @@ int default_threads() {
 #endif
 }
 std::atomic<int> wanted{0};
+thread_local bool serial = false;
 
 }  // namespace
 
 int threads() {
+  if (serial) return 1;
   const int n = wanted.load(std::memory_order_relaxed);
   return n ? n : default_threads();
 }
@@ -35,6 +38,21 @@ void set_threads(int n) {
 }
 
 namespace kernels {
+
+SerialScope::SerialScope() : outer_(serial) {
+  serial = true;
+#ifdef _OPENMP
+  // Also for OpenBLAS, which asks OpenMP. The number is this thread's own.
+  openmp_ = omp_get_max_threads();
+  omp_set_num_threads(1);
+#endif
+}
+SerialScope::~SerialScope() {
+  serial = outer_;
+#ifdef _OPENMP
+  omp_set_num_threads(openmp_);
+#endif
+}
 
 void parallel_chunks(std::int64_t n, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
                      void* context) {

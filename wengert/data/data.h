@@ -1,28 +1,12 @@
 #pragma once
 
-#include "wengert/autodiff/tensor.h"
+#include "wengert/data/dataset.h"
+#include "wengert/data/loader.h"
 
-#include <cstdint>
 #include <string>
-
-namespace wengert {
-struct Rng;  // autodiff/random.h
-}
 
 /// Data sets, the files that hold them, and mini-batches.
 namespace wengert::data {
-
-/// Examples and what is known about them: row i of x belongs to row i of y.
-struct Dataset {
-  Tensor x, y;
-
-  /// Number of rows.
-  std::int64_t size() const { return x.size(0); }
-};
-
-struct Split {
-  Dataset train, test;
-};
 
 /// The generator to shuffle by; none, and rows keep their order. Written as a generator: {.shuffle = rng}.
 class Shuffle {
