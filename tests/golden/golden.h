@@ -23,6 +23,7 @@ using Json = nlohmann::json;
 struct Data {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> broken;
+  std::string path;
   /// Throws when there is no such tensor.
   const Tensor& at(const std::string& name) const;
 };
@@ -114,5 +115,9 @@ std::vector<std::string> run_function(const Json& one, const Data&, Call);
 std::vector<std::string> run_optimizer(const Json& one, const Json& file, const Data&);
 std::vector<std::string> run_scheduler(const Json& one, const Json& file, const Data&);
 std::vector<std::string> run_clipping(const Json& one, const Json& file, const Data&);
+/// A case of modules.json: a layer, its state, and steps.
+std::vector<std::string> run_module(const Json& one, const Data&);
+/// One of the runs of a file train_*.json.
+std::vector<std::string> run_training(const Json& one, const Json& file, const Data&);
 
 }  // namespace golden

@@ -1,7 +1,7 @@
 // golden [DIR] [NAME...]: runs the cases of a golden folder - operators, composite functions, optimizers, schedules,
-// clipping - or only those of the named operators. Ends with "golden: P passed, F failed, U unsupported, of T"; the
-// status is 0 when F = 0 and T > 0.
-// Without DIR: ../shared/golden beside the checkout if there is one, else the repository's own cases.
+// clipping, modules, training runs - or only those of the named operators. Ends with "golden: P passed, F failed, U
+// unsupported, of T"; the status is 0 when F = 0 and T > 0. Without DIR: ../shared/golden beside the checkout if there
+// is one, else the repository's own cases.
 
 #include "golden.h"
 
@@ -28,10 +28,11 @@ std::string text_of(const Json& one, const char* key) {
 
 struct Runner;
 
-// How the cases of one kind of file are run, and where they name what is tested.
+// How the cases of one kind of file are run, and where they (or else the file) name what is tested.
 struct Kind {
   const char* name;
   std::vector<std::string> (*run)(const Runner&, const Json& one, const Json& file, const Data&);
+  const char* cases = "cases";
 };
 extern const std::map<std::string, Kind> kinds;
 
@@ -70,8 +71,8 @@ struct Runner {
     }
     std::map<std::string, Count> counts;
     std::vector<std::string> order;
-    for (const Json& one : all.at("cases")) {
-      const std::string name = text_of(one, kind.name);
+    for (const Json& one : all.at(kind.cases)) {
+      const std::string own = text_of(one, kind.name), name = own.empty() ? text_of(all, kind.name) : own;
       if (!only.empty() && !only.contains(name)) continue;
       if (!counts.contains(name)) order.push_back(name);
       Count& count = counts[name];
@@ -95,7 +96,8 @@ struct Runner {
 
   template <class F>
   void run_case(const Json& one, const std::string& name, F&& run, Count& count, std::vector<std::string>& messages) {
-    const std::string id = text_of(one, "id");
+    std::string id = text_of(one, "id");
+    if (id.empty()) id = name + "/" + text_of(one, "dtype");
     try {
       if (name.empty()) throw std::runtime_error("a case that does not say what it tests");
       const auto wrong = run();
@@ -133,6 +135,12 @@ const std::map<std::string, Kind> kinds{
     {"clip",
      {"function", [](const Runner&, const Json& one, const Json& file,
                      const Data& data) { return run_clipping(one, file, data); }}},
+    {"modules",
+     {"module", [](const Runner&, const Json& one, const Json&, const Data& data) { return run_module(one, data); }}},
+    {"train",
+     {"model",
+      [](const Runner&, const Json& one, const Json& file, const Data& data) { return run_training(one, file, data); },
+      "runs"}},
 };
 
 fs::path default_folder() {

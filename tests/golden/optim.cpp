@@ -1,6 +1,7 @@
 #include "wengert/optim/optim.h"
 
 #include "golden.h"
+#include "options.h"
 #include "wengert/autodiff/transforms.h"
 
 #include <fmt/format.h>
@@ -25,58 +26,6 @@ Tensor loss_of(const std::string& problem, const Model& p, const Data& data) {
   if (problem == "ridge") return mean(square(matmul(at("X"), p[0]) - at("y"))) + 0.1 * sum(square(p[0]));
   if (problem == "mlp") return mean(square(linear(tanh(linear(at("X"), p[0], p[2])), p[1], p[3]) - at("Y")));
   throw Unsupported("no problem " + problem);
-}
-
-double number(const Json& j) {
-  if (!j.is_string()) return j.get<double>();
-  return j == "inf" ? HUGE_VAL : j == "-inf" ? -HUGE_VAL : std::nan("");
-}
-
-// Torch's names of the options, and ours.
-template <class O>
-void set_options(O& o, const Json& attrs) {
-  for (const auto& [key, value] : attrs.items()) {
-    bool known = true;
-    auto pair = [&](double& a, double& b) { a = number(value[0]), b = number(value[1]); };
-    if constexpr (!std::is_same_v<O, optim::RpropOptions>) {
-      if (key == "weight_decay") o.weight_decay = number(value);
-      else if (key == "lr") o.lr = number(value);
-      else known = false;
-    } else {
-      if (key == "lr") o.lr = number(value);
-      else if (key == "etas") pair(o.shrink, o.grow);
-      else if (key == "step_sizes") pair(o.smallest, o.largest);
-      else known = false;
-    }
-    if (!known && key == "maximize") o.maximize = value, known = true;
-    if constexpr (requires { o.beta1; })
-      if (key == "betas") pair(o.beta1, o.beta2), known = true;
-    if constexpr (requires { o.eps; })
-      if (key == "eps") o.eps = number(value), known = true;
-    if constexpr (requires { o.amsgrad; })
-      if (key == "amsgrad") o.amsgrad = value, known = true;
-    if constexpr (requires { o.momentum; })
-      if (key == "momentum") o.momentum = number(value), known = true;
-    if constexpr (requires { o.dampening; }) {
-      if (key == "dampening") o.dampening = number(value), known = true;
-      if (key == "nesterov") o.nesterov = value, known = true;
-    }
-    if constexpr (requires { o.lr_decay; }) {
-      if (key == "lr_decay") o.lr_decay = number(value), known = true;
-      if (key == "initial_accumulator_value") o.initial = number(value), known = true;
-    }
-    if constexpr (requires { o.centered; }) {
-      if (key == "alpha") o.decay = number(value), known = true;
-      if (key == "centered") o.centered = value, known = true;
-    }
-    if constexpr (requires { o.rho; })
-      if (key == "rho") o.rho = number(value), known = true;
-    if constexpr (requires { o.momentum_decay; })
-      if (key == "momentum_decay") o.momentum_decay = number(value), known = true;
-    if constexpr (requires { o.decoupled_weight_decay; })
-      if (key == "decoupled_weight_decay") o.decoupled_weight_decay = value, known = true;
-    if (!known && key != "params") throw Unsupported("no option " + key);
-  }
 }
 
 // A run of so many steps: the parameters and the loss before each and after the last.

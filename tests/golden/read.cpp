@@ -53,6 +53,7 @@ Data read_data(const std::string& path) {
   const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), {});
   const Json entries = Json::parse(header);
   Data data;
+  data.path = path;
   for (const auto& [name, entry] : entries.items()) {
     if (name == "__metadata__") continue;
     try {

@@ -3,11 +3,13 @@
 // The vocabulary of networks. A layer is a struct whose members are its parameters and whose operator() is its formula;
 // a model is a struct of layers (autodiff/model.h). Activations are operators (autodiff/ops.h): relu(hidden(x)).
 //
-// Layers draw their first values from the generator they are given, or from this thread's default_rng() (seed(n) starts
-// it afresh). Errors name the line of the user's call.
+// Layers that behave differently while a model is trained take the mode (nn/mode.h) as their second argument:
+// dropout(x, mode). Layers draw their first values from the generator they are given, or from this thread's
+// default_rng() (seed(n) starts it afresh). Errors name the line of the user's call.
 
 #include "wengert/nn/convolution.h"
 #include "wengert/nn/init.h"
 #include "wengert/nn/layers.h"
 #include "wengert/nn/losses.h"
 #include "wengert/nn/metrics.h"
+#include "wengert/nn/mode.h"
