@@ -2,6 +2,9 @@
 
 // Files for tests: a folder that vanishes, and the bytes in it.
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -37,3 +40,22 @@ inline std::string read_bytes(const std::string& path) {
 inline void write_bytes(const std::string& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
+
+/// Bytes that can be read as a file but never touch a disk, for tests that need thousands.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::string_view bytes) : handle_(memfd_create("wengert", MFD_CLOEXEC)) {
+    while (!bytes.empty()) {
+      const auto n = ::write(handle_, bytes.data(), bytes.size());
+      if (n <= 0) std::abort();
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  ~MemoryFile() { close(handle_); }
+  MemoryFile(const MemoryFile&) = delete;
+
+  std::string path() const { return "/proc/self/fd/" + std::to_string(handle_); }
+
+ private:
+  int handle_;
+};
