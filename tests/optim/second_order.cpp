@@ -108,6 +108,17 @@ TEST_CASE("least_squares: Gauss and Newton's step solves a linear problem at onc
   CHECK(slope([&](const Weights& w) { return problem.ridge(w); }, m) < 1e-13);
 }
 
+TEST_CASE("least_squares: fewer residuals than parameters, one of which has no effect, in float32 too") {
+  for (const DType dtype : {float32, float64}) {
+    Tensor w = ones({4}, dtype);
+    optim::LeastSquares lm{w};
+    const Tensor a = tensor({{1, 2, 3, 0}, {0, 1, -1, 0}}, dtype), b = tensor({3, 1}, dtype);
+    for (int i = 0; i < 30; ++i) lm.step(w, [&](const Tensor& x) { return matmul(a, x) - b; });
+    CHECK(sum(square(matmul(a, w) - b)).item() < (dtype == float32 ? 1e-10 : 1e-24));
+    CHECK(to(w, float64).to_vector<double>()[3] == 1);
+  }
+}
+
 TEST_CASE("full_adagrad: reaches the optimum of ridge and logistic regression to 1e-10") {
   reaches_the_optimum(3000, [](auto& run, auto f, auto) {
     Weights any;

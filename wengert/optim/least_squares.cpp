@@ -14,8 +14,11 @@ double LeastSquaresState::step(Residuals& f, Tensor& x, const LeastSquaresOption
   if (o.damping == 0) return x = x - solve(a, g), before;
 
   const Tensor ones_on_it = ones({x.numel()}, x.dtype());
-  const Tensor d = o.scaled ? maximum(diagonal(a), 1e-30 * ones_on_it) : ones_on_it;
+  // Where residuals do not depend on a parameter, or are fewer than parameters, the matrix has to stay regular.
+  const double tiny = x.dtype() == float32 ? 1e-6 : 1e-14;
+  const Tensor d = o.scaled ? maximum(diagonal(a), tiny * largest(diagonal(a)) * ones_on_it) : ones_on_it;
   for (int tries = 0; tries < 60; ++tries) {
+    mu = std::max<double>(mu, tiny);
     const Tensor step = -solve(a + diag(double(mu) * d), g), to = x + step, left = f.value(to);
     const double promised = inner(step, double(mu) * d * step - g) / 2, got = before - inner(left, left) / 2;
     const double ratio = got / promised;
