@@ -73,8 +73,8 @@ class WENGERT_API Checkpoints {
   template <class State>
   void save(const State& state, std::int64_t step, double value = std::numeric_limits<double>::quiet_NaN(),
             Where where = Where::current()) {
-    wengert::save(path(step), state, metadata(step, value), where);
-    if (is_best(value)) wengert::save(best_path(), state, metadata(step, value), where), best_ = value;
+    write(path(step), state, metadata(step, value), where);
+    if (is_best(value)) write(best_path(), state, metadata(step, value), where), best_ = value;
     forget_old();
   }
   /// The step that was loaded; none when there is no file.
@@ -82,14 +82,14 @@ class WENGERT_API Checkpoints {
   std::optional<std::int64_t> load_latest(State& state, Where where = Where::current()) const {
     const std::vector<std::int64_t> all = steps();
     if (all.empty()) return {};
-    load(path(all.back()), state, where);
+    read(path(all.back()), state, where);
     return all.back();
   }
   /// False when there is none.
   template <class State>
   bool load_best(State& state, Where where = Where::current()) const {
     if (!has_best()) return false;
-    load(best_path(), state, where);
+    read(best_path(), state, where);
     return true;
   }
 
@@ -99,6 +99,17 @@ class WENGERT_API Checkpoints {
   std::string best_path() const;
 
  private:
+  // A state may have a way of its own into a file, and back.
+  template <class State>
+  static void write(const std::string& path, const State& state, const Metadata& metadata, Where where) {
+    if constexpr (requires { state.save(path, metadata, where); }) state.save(path, metadata, where);
+    else wengert::save(path, state, metadata, where);
+  }
+  template <class State>
+  static void read(const std::string& path, State& state, Where where) {
+    if constexpr (requires { state.load(path, where); }) state.load(path, where);
+    else load(path, state, where);
+  }
   static Metadata metadata(std::int64_t step, double value);
   bool is_best(double value) const;
   bool has_best() const;

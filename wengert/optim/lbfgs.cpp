@@ -71,8 +71,7 @@ double LbfgsState::step(Objective& f, Tensor& x, const LbfgsOptions& o, Where wh
     if (t > 0) remember(g);
     direction.assign(t > 0 ? quasi_newton(g) : -g);
     length = t > 0 ? o.lr : std::min(1.0, 1 / sum(abs(g)).item()) * o.lr;
-    t = t + 1;
-    last_gradient.assign(g);
+    t = t + 1, last_gradient.assign(g);
     const LinePoint origin{0, value, inner(g, direction), g};
     if (origin.slope > -o.tolerance_change) break;
     const Tensor from = x;

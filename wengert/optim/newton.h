@@ -23,7 +23,7 @@ WENGERT_API NewtonStep newton_step(Objective&, Tensor& x, const NewtonCgOptions&
 /// curvature ends the inner loop; near a minimum the number of right digits doubles in each step.
 ///   optim::NewtonCg newton{model};
 ///   while (newton.gradient_norm > 1e-10) newton.step(model, f);
-/// For: smooth functions without noise, some thousand parameters, a few steps. Remembers nothing.
+/// For: smooth functions without noise, some thousand parameters, a few steps. Remembers nothing but t.
 template <class Model>
 class NewtonCg : public NewtonCgOptions {
  public:
@@ -36,12 +36,15 @@ class NewtonCg : public NewtonCgOptions {
     Tensor x = flatten(model);
     const detail::NewtonStep done = detail::newton_step(objective, x, *this, where);
     gradient_norm = done.gradient_norm, products = done.products;
-    fill(model, x);
+    fill(model, x), t = t + 1;
     return done.value;
   }
 
   double gradient_norm = std::numeric_limits<double>::infinity();  ///< |g| where the last step began
   std::int64_t products = 0;                                       ///< with the Hessian, in the last step
+  Kept<std::int64_t> t = 0;                                        ///< steps made
+
+  static auto members(auto& self) { return fields(field("t", self.t.tensor)); }
 };
 
 }  // namespace wengert::optim
