@@ -1,20 +1,20 @@
 // What optimizers remember: parameter groups, averages, and that training goes on bit for bit from files.
 
+#include "wengert/train/state.h"
+
 #include "files.h"
-#include "models.h"
 #include "support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/safetensors.h"
 #include "wengert/autodiff/transforms.h"
+#include "wengert/data/data.h"
 #include "wengert/optim/optim.h"
 
 #include <cstdlib>
 
 using namespace wengert;
 using test::contains;
-using test::make_pair;
 using test::message;
-using test::Pair;
 
 namespace {
 
@@ -115,68 +115,85 @@ TEST_CASE("lookahead: every k steps the slow weights move, and the fast ones go 
 
 namespace {
 
-// A small training with noise, a schedule, clipping and an average: everything that has to be kept.
+struct Small {
+  Param w = Rng{1}.normal({5, 8}, 0, 0.5), v = Rng{2}.normal({8}, 0, 0.5);
+};
+
+// A training with shuffled batches, dropout, a schedule, clipping and an average, everything that has to be kept. Nine
+// batches are an epoch, so that file is written inside one.
 template <class Optimizer>
 struct Training {
-  Pair model = make_pair(float32);
+  Small model;
   Optimizer optimizer;
-  optim::Ema<Pair> average{model, {.decay = 0.9}};
-  optim::Kept<std::int64_t> step = 0, drawn = 0;
+  optim::Ema<Small> average{model, {.decay = 0.9}};
+  Rng order{7}, dropout{8};  // order: as it was before this epoch was shuffled
+  TrainState<Small, Optimizer, optim::Ema<Small>, Rng, Rng> state{model, optimizer, average, order, dropout};
 
-  explicit Training(Optimizer (*make)(Pair&)) : optimizer(make(model)) {}
+  explicit Training(Optimizer (*make)(Small&)) : optimizer(make(model)) {}
   void run(int steps) {
-    Rng rng{7, static_cast<std::uint64_t>(drawn)};
+    const data::Dataset points{Rng{3}.normal({33, 5}), Rng{4}.normal({33})};
     const optim::Schedule lr = optim::WarmUp{20} * optim::Cosine{.base = 0.02, .steps = 100};
     for (int i = 0; i < steps; ++i) {
-      const Tensor noise = rng.normal({33}), keep = rng.bernoulli({3, 5}, 0.8, float32);
-      auto [loss, grads] = value_and_grad(
-          [&](const Pair& p) { return sum(square(sin(3.0 * p.a) * keep)) + sum(square(p.b - noise)); }, model);
-      optim::clip_norm(grads, 1.0);
-      if constexpr (requires { optimizer.lr; }) optimizer.lr = lr(step);
+      Rng shuffle = order;
+      const data::Batches epoch = data::batches(points, {.size = 4, .shuffle = shuffle});
+      const auto [x, y] = epoch[state.step % 9];
+      const Tensor keep = dropout.bernoulli({8}, 0.8, float32) / 0.8;
+      auto residuals = [&, x = x, y = y](const Small& m) { return matmul(tanh(matmul(x, m.w)) * keep, m.v) - y; };
+      auto loss = [&](const Small& m) { return mean(square(residuals(m))); };
+      if constexpr (requires { optimizer.lr; }) optimizer.lr = lr(state.step);
       if constexpr (requires { optimizer.look_ahead(model); }) optimizer.look_ahead(model);
-      optimizer.step(model, grads);
+      if constexpr (requires {
+                      { optimizer.step(model, model) } -> std::same_as<void>;
+                    }) {
+        Small grads = grad(loss, model);
+        optim::clip_norm(grads, 1.0);
+        optimizer.step(model, grads);
+      } else if constexpr (std::is_same_v<Optimizer, optim::LeastSquares<Small>>) {
+        optimizer.step(model, residuals);
+      } else {
+        optimizer.step(model, loss);
+      }
       average.update(model);
-      step = step + 1;
+      state.step = state.step + 1;
+      if (state.step % 9 == 0) order = shuffle;
     }
-    drawn = static_cast<std::int64_t>(rng.counter);
-  }
-  static auto members(auto& self) {
-    return fields(field("model", self.model), field("optimizer", self.optimizer), field("average", self.average),
-                  field("step", self.step), field("drawn", self.drawn));
   }
 };
 
 // The second half, in a process of its own when `file` was written by another.
 template <class Optimizer>
-void goes_on(const std::string& file, bool second_half, Optimizer (*make)(Pair&)) {
+void goes_on(const std::string& file, bool second_half, Optimizer (*make)(Small&)) {
   if (second_half) {
     Training<Optimizer> t(make);
-    load(file, t);
+    t.state.load(file);
     t.run(50);
-    return save(file + ".end", t);
+    return t.state.save(file + ".end");
   }
   Training<Optimizer> whole(make), half(make);
   half.run(50), whole.run(100);
-  save(file, half), save(file + ".whole", whole);
+  half.state.save(file), whole.state.save(file + ".whole");
 }
 
 }  // namespace
 
 TEST_CASE("resume: 50 steps, save, a new process, load, 50 steps are 100 steps, bit for bit, for every optimizer") {
   auto all = [](auto&& run) {
-    run("sgd", +[](Pair& p) { return optim::Sgd(p, {.momentum = 0.9, .dampening = 0.1}); });
-    run("nesterov", +[](Pair& p) { return optim::Nesterov(p); });
-    run("adagrad", +[](Pair& p) { return optim::Adagrad(p, {.lr_decay = 0.01}); });
-    run("full_adagrad", +[](Pair& p) { return optim::FullAdagrad(p); });
-    run("rmsprop", +[](Pair& p) { return optim::RmsProp(p, {.momentum = 0.9, .centered = true}); });
-    run("adadelta", +[](Pair& p) { return optim::Adadelta(p); });
-    run("adam", +[](Pair& p) { return optim::Adam(p, {.amsgrad = true}); });
-    run("adamw", +[](Pair& p) { return optim::AdamW(p); });
-    run("adamax", +[](Pair& p) { return optim::Adamax(p); });
-    run("nadam", +[](Pair& p) { return optim::Nadam(p); });
-    run("radam", +[](Pair& p) { return optim::Radam(p); });
-    run("rprop", +[](Pair& p) { return optim::Rprop(p); });
-    run("lion", +[](Pair& p) { return optim::Lion(p); });
+    run("sgd", +[](Small& p) { return optim::Sgd(p, {.momentum = 0.9, .dampening = 0.1}); });
+    run("nesterov", +[](Small& p) { return optim::Nesterov(p); });
+    run("adagrad", +[](Small& p) { return optim::Adagrad(p, {.lr_decay = 0.01}); });
+    run("full_adagrad", +[](Small& p) { return optim::FullAdagrad(p); });
+    run("rmsprop", +[](Small& p) { return optim::RmsProp(p, {.momentum = 0.9, .centered = true}); });
+    run("adadelta", +[](Small& p) { return optim::Adadelta(p); });
+    run("adam", +[](Small& p) { return optim::Adam(p, {.amsgrad = true}); });
+    run("adamw", +[](Small& p) { return optim::AdamW(p); });
+    run("adamax", +[](Small& p) { return optim::Adamax(p); });
+    run("nadam", +[](Small& p) { return optim::Nadam(p); });
+    run("radam", +[](Small& p) { return optim::Radam(p); });
+    run("rprop", +[](Small& p) { return optim::Rprop(p); });
+    run("lion", +[](Small& p) { return optim::Lion(p); });
+    run("lbfgs", +[](Small& p) { return optim::Lbfgs(p, {.iterations = 3, .history = 5}); });
+    run("newton_cg", +[](Small& p) { return optim::NewtonCg(p); });
+    run("least_squares", +[](Small& p) { return optim::LeastSquares(p); });
   };
   if (const char* folder = std::getenv("WENGERT_RESUME"))
     return all([=](const std::string& name, auto make) { goes_on(folder + name, true, make); });
