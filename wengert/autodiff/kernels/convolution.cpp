@@ -3,6 +3,7 @@
 #include "wengert/autodiff/kernels/depthwise.h"
 #include "wengert/autodiff/kernels/direct.h"
 #include "wengert/autodiff/kernels/im2col.h"
+#include "wengert/autodiff/kernels/onednn.h"
 
 #include <algorithm>
 
@@ -34,6 +35,8 @@ void only_bias(std::int64_t n, std::int64_t channels, std::int64_t positions, co
 
 void conv(DType d, const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
   if (g.y_size() == 0) return;
+  if constexpr (has_onednn)
+    if (suits_onednn(d, g)) return onednn_conv(g, x, w, bias, y);
   with_type(d, [&]<class T>(T) {
     if (g.c == 0 || g.kernel_size() == 0)
       only_bias(g.n, g.groups * g.o, g.out_size(), in_as<T>(bias), static_cast<T*>(y));
@@ -45,6 +48,8 @@ void conv(DType d, const Convolution& g, const void* x, const void* w, const voi
 
 void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const void* w, const void* bias, void* x_bar) {
   if (g.x_size() == 0) return;
+  if constexpr (has_onednn)
+    if (!bias && suits_onednn(d, g)) return onednn_input_grad(g, y_bar, w, x_bar);
   with_type(d, [&]<class T>(T) {
     if (g.o == 0 || g.kernel_size() == 0 || g.out_size() == 0)
       only_bias(g.n, g.groups * g.c, g.in_size(), in_as<T>(bias), static_cast<T*>(x_bar));
@@ -58,6 +63,8 @@ void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const voi
 
 void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* y_bar, void* w_bar) {
   if (g.w_size() == 0) return;
+  if constexpr (has_onednn)
+    if (suits_onednn(d, g)) return onednn_weight_grad(g, x, y_bar, w_bar);
   with_type(d, [&]<class T>(T) {
     if (g.n == 0 || g.out_size() == 0) std::fill_n(static_cast<T*>(w_bar), g.w_size(), T(0));
     else if (is_depthwise(g)) depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));

@@ -13,6 +13,8 @@ struct Convolution : Windows {
   std::int64_t x_size() const { return n * groups * c * in_size(); }
   std::int64_t w_size() const { return groups * o * c * kernel_size(); }
   std::int64_t y_size() const { return n * groups * o * out_size(); }
+
+  friend bool operator==(const Convolution&, const Convolution&) = default;
 };
 
 // The three maps are linear in each of their operands, and each derivative of one is another one. float32 and float64,

@@ -156,11 +156,12 @@ void depthwise_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* 
   const std::int64_t kernel = g.kernel_size(), in = g.in_size(), out = g.out_size(), size = g.w_size();
   const std::int64_t most = g.groups >= 8 ? 1 : std::clamp<std::int64_t>((1 << 20) / size, 1, 8);
   const std::int64_t per_part = (g.n + most - 1) / most, parts = (g.n + per_part - 1) / per_part;
+  const bool whole_lines = g.out[2] * sizeof(T) % 64 == 0;  // no register reaches beyond one
   Scratch<T> others((parts - 1) * size);
   parallel_for(parts * g.groups, 1 + grain_of(g) / per_part, [&](std::int64_t begin, std::int64_t end) {
     Padded<T> p = padded_x<T>(g);
     const std::int64_t none[3] = {0, 0, 0};
-    Padded<T> q(g.out, none, g.out, 1);
+    Padded<T> q(g.out, none, g.out, 1);  // with room behind the last line
     Scratch<std::int64_t> at(kernel);
     set_offsets(g, p, false, at);
     for (std::int64_t i = begin; i < end; ++i) {
@@ -170,10 +171,11 @@ void depthwise_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* 
       for (std::int64_t image = part * per_part; image < std::min(g.n, (part + 1) * per_part); ++image) {
         p.fill(x + (image * g.groups + group) * in);
         for (std::int64_t o = 0; o < g.o; ++o) {
-          q.fill(y_bar + ((image * g.groups + group) * g.o + o) * out);
+          const T* plane = y_bar + ((image * g.groups + group) * g.o + o) * out;
+          if (!whole_lines) q.fill(plane), plane = q.data();
           for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
             loops.correlate_weights(p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line(), at, kernel,
-                                    q.data() + q.at(o0, 0, 0), q.line(), g.out[1], g.out[2], wi + o * kernel);
+                                    plane + o0 * g.out[1] * g.out[2], g.out[2], g.out[1], g.out[2], wi + o * kernel);
         }
       }
     }

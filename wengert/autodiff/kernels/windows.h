@@ -14,6 +14,8 @@ struct Windows {
   std::int64_t in_size() const { return in[0] * in[1] * in[2]; }
   std::int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
   std::int64_t out_size() const { return out[0] * out[1] * out[2]; }
+
+  friend bool operator==(const Windows&, const Windows&) = default;
 };
 
 /// The range of windows whose entry at `offset` (from the window's place in the input) lies inside the input.

@@ -1,0 +1,246 @@
+#include "wengert/autodiff/kernels/onednn.h"
+
+#include "wengert/autodiff/kernels/cut.h"
+#include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/parallel.h"
+
+#include <dnnl.hpp>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace wengert::kernels {
+namespace {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+
+const float* numbers(const void* p) { return static_cast<const float*>(p); }
+float* numbers(void* p) { return static_cast<float*>(p); }
+
+const dnnl::engine& engine() {
+  static const dnnl::engine one(dnnl::engine::kind::cpu, 0);
+  return one;
+}
+dnnl::stream& stream() {
+  thread_local dnnl::stream own(engine());
+  return own;
+}
+
+// oneDNN divides its work by the threads that OpenMP offers to the caller.
+class OneThread {
+ public:
+#ifdef _OPENMP
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+
+ private:
+  int before_;
+#endif
+};
+
+enum class Map { forward, input_grad, weight_grad };
+
+// One of the three maps for one shape, from plain rows to plain rows: the compiled loops, and what brings operands into
+// the order that they like best and the result back.
+class Plan {
+ public:
+  Plan(Map map, const Convolution& g, bool bias) : map_(map), g_(g), bias_(bias) {
+    const Dims x{g.n, g.groups * g.c, g.in[0], g.in[1], g.in[2]}, y{g.n, g.groups * g.o, g.out[0], g.out[1], g.out[2]},
+        w{g.groups, g.o, g.c, g.kernel[0], g.kernel[1], g.kernel[2]};
+    using Tag = dnnl::memory::format_tag;
+    const auto any = [](const Dims& d) { return Desc(flat(d), dnnl::memory::data_type::f32, Tag::any); };
+    const Desc some_x = any(x), some_w = any(w), some_y = any(y),
+               b({g.groups * g.o}, dnnl::memory::data_type::f32, Tag::a);
+    Dims stride, gap, before, after;
+    for (int d = 1; d < 3; ++d) {
+      stride.push_back(g.stride[d]), gap.push_back(g.dilation[d] - 1), before.push_back(g.padding[d]);
+      after.push_back((g.out[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1 - g.in[d] - g.padding[d]);
+    }
+    constexpr auto direct = dnnl::algorithm::convolution_direct;
+    constexpr auto training = dnnl::prop_kind::forward_training;
+    using dnnl::convolution_forward;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const convolution_forward::primitive_desc forward(
+        bias ? convolution_forward::desc(training, direct, some_x, some_w, b, some_y, stride, gap, before, after)
+             : convolution_forward::desc(training, direct, some_x, some_w, some_y, stride, gap, before, after),
+        attributes, engine());
+    if (map == Map::forward) {
+      take(forward, dnnl::convolution_forward(forward));
+      operands({x, DNNL_ARG_SRC, forward.src_desc()}, {w, DNNL_ARG_WEIGHTS, forward.weights_desc()},
+               {y, DNNL_ARG_DST, forward.dst_desc()});
+      if (bias) set(DNNL_ARG_BIAS, b);
+    } else if (map == Map::input_grad) {
+      using Backward = dnnl::convolution_backward_data;
+      const Backward::primitive_desc d(Backward::desc(direct, some_x, some_w, some_y, stride, gap, before, after),
+                                       attributes, engine(), forward);
+      take(d, Backward(d));
+      operands({y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()}, {w, DNNL_ARG_WEIGHTS, d.weights_desc()},
+               {x, DNNL_ARG_DIFF_SRC, d.diff_src_desc()});
+    } else {
+      using Backward = dnnl::convolution_backward_weights;
+      const Backward::primitive_desc d(Backward::desc(direct, some_x, some_w, some_y, stride, gap, before, after),
+                                       attributes, engine(), forward);
+      take(d, Backward(d));
+      operands({x, DNNL_ARG_SRC, d.src_desc()}, {y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()},
+               {w, DNNL_ARG_DIFF_WEIGHTS, d.diff_weights_desc()});
+    }
+  }
+
+  bool is_for(Map map, const Convolution& g, bool bias) const { return map == map_ && bias == bias_ && g == g_; }
+
+  void run(const void* a, const void* b, const void* bias, void* result) {
+    const Scratch<std::byte> scratchpad(static_cast<std::int64_t>(scratchpad_));
+    if (bias) of(DNNL_ARG_BIAS).set_data_handle(const_cast<void*>(bias));
+    of(DNNL_ARG_SCRATCHPAD).set_data_handle(scratchpad);
+    const Scratch<std::byte> ordered_a(first_.room()), ordered_b(second_.room()), ordered_result(result_.room());
+    bring(first_, a, ordered_a), bring(second_, b, ordered_b);
+    of(result_.argument).set_data_handle(result_.is_plain ? result : ordered_result);
+    primitive_.execute(stream(), arguments_);
+    if (!result_.is_plain) {
+      result_.plain.set_data_handle(result);
+      result_.reorder.execute(stream(), of(result_.argument), result_.plain);
+    }
+  }
+
+ private:
+  struct Operand {
+    Dims dims;
+    int argument = 0;
+    Desc liked = {};
+    bool is_plain = true;
+    dnnl::memory plain = {};
+    dnnl::reorder reorder = {};
+
+    std::int64_t room() const { return is_plain ? 0 : static_cast<std::int64_t>(liked.get_size()); }
+  };
+
+  // Two spatial axes are enough for us: a volume is not given to oneDNN. One group needs no axis.
+  static Dims flat(const Dims& d) {
+    if (d.size() == 5) return {d[0], d[1], d[3], d[4]};
+    if (d[0] == 1) return {d[1], d[2], d[4], d[5]};
+    return {d[0], d[1], d[2], d[4], d[5]};
+  }
+  static Desc plain(const Dims& d) {
+    const Dims sizes = flat(d);
+    using Tag = dnnl::memory::format_tag;
+    return {sizes, dnnl::memory::data_type::f32, sizes.size() == 4 ? Tag::abcd : Tag::abcde};
+  }
+  template <class Description>
+  void take(const Description& d, dnnl::primitive p) {
+    primitive_ = std::move(p);
+    scratchpad_ = d.scratchpad_desc().get_size();
+    set(DNNL_ARG_SCRATCHPAD, d.scratchpad_desc());
+  }
+  dnnl::memory& of(int argument) { return arguments_[argument]; }
+  void set(int argument, const Desc& d) { arguments_[argument] = dnnl::memory(d, engine(), DNNL_MEMORY_NONE); }
+  void operands(Operand a, Operand b, Operand result) {
+    first_ = std::move(a), second_ = std::move(b), result_ = std::move(result);
+    for (Operand* o : {&first_, &second_, &result_}) {
+      const Desc rows = plain(o->dims);
+      set(o->argument, o->liked);
+      o->is_plain = o->liked == rows;
+      if (o->is_plain) continue;
+      o->plain = dnnl::memory(rows, engine(), DNNL_MEMORY_NONE);
+      o->reorder = o == &result_ ? dnnl::reorder(of(o->argument), o->plain) : dnnl::reorder(o->plain, of(o->argument));
+    }
+  }
+  void bring(Operand& o, const void* from, std::byte* room) {
+    of(o.argument).set_data_handle(o.is_plain ? const_cast<void*>(from) : room);
+    if (o.is_plain) return;
+    o.plain.set_data_handle(const_cast<void*>(from));
+    o.reorder.execute(stream(), o.plain, of(o.argument));
+  }
+
+  Map map_;
+  Convolution g_;
+  bool bias_;
+  dnnl::primitive primitive_;
+  std::size_t scratchpad_ = 0;
+  std::unordered_map<int, dnnl::memory> arguments_;
+  Operand first_, second_, result_;
+};
+
+// Plans of this thread, those used last in front. They share what was compiled with those of other threads, which
+// oneDNN keeps.
+Plan& plan_for(Map map, const Convolution& g, bool bias) {
+  constexpr std::size_t most = 64;
+  thread_local std::vector<std::unique_ptr<Plan>> plans;
+  std::size_t i = 0;
+  while (i < plans.size() && !plans[i]->is_for(map, g, bias)) ++i;
+  if (i == plans.size()) {
+    if (i == most) --i;
+    else plans.emplace_back();
+    plans[i] = std::make_unique<Plan>(map, g, bias);
+  }
+  std::rotate(plans.begin(), plans.begin() + static_cast<std::ptrdiff_t>(i),
+              plans.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+  return *plans[0];
+}
+
+// Of the images, for the threads.
+Cut pieces_of(const Convolution& g) { return Cut(g.n, parts(g.n, 8)); }
+
+// run(piece, its first image, plan for so many images).
+template <class F>
+void by_images(Map map, const Convolution& g, bool bias, F&& run) {
+  const Cut images = pieces_of(g);
+  parallel_for(images.count, 1, [&](std::int64_t begin, std::int64_t end) {
+    const OneThread alone;
+    for (std::int64_t i = begin; i < end; ++i) {
+      Convolution some = g;
+      some.n = images.size(i);
+      run(i, images.begin(i), plan_for(map, some, bias));
+    }
+  });
+}
+
+}  // namespace
+
+bool suits_onednn(DType d, const Convolution& g) {
+  static const bool wanted = [] {
+    const char* wish = std::getenv("WENGERT_ONEDNN");
+    return !wish || std::string_view(wish) != "0";
+  }();
+  const bool image = g.in[0] == 1 && g.kernel[0] == 1 && g.out[0] == 1 && g.padding[0] == 0;
+  const bool wide = g.c >= 16 && g.o >= 16;
+  return wanted && d == float32 && image && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
+}
+
+void onednn_conv(const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
+  by_images(Map::forward, g, bias, [&](std::int64_t, std::int64_t first, Plan& plan) {
+    plan.run(numbers(x) + first * (g.x_size() / g.n), w, bias, numbers(y) + first * (g.y_size() / g.n));
+  });
+}
+
+void onednn_input_grad(const Convolution& g, const void* y_bar, const void* w, void* x_bar) {
+  by_images(Map::input_grad, g, false, [&](std::int64_t, std::int64_t first, Plan& plan) {
+    plan.run(numbers(y_bar) + first * (g.y_size() / g.n), w, nullptr, numbers(x_bar) + first * (g.x_size() / g.n));
+  });
+}
+
+// Each piece of the images has a sum of its own; they are added in order.
+void onednn_weight_grad(const Convolution& g, const void* x, const void* y_bar, void* w_bar) {
+  const std::int64_t size = g.w_size(), sums = pieces_of(g).count;
+  const Scratch<float> others((sums - 1) * size);
+  float* const sum = numbers(w_bar);
+  by_images(Map::weight_grad, g, false, [&](std::int64_t piece, std::int64_t first, Plan& plan) {
+    plan.run(numbers(x) + first * (g.x_size() / g.n), numbers(y_bar) + first * (g.y_size() / g.n), nullptr,
+             piece ? others + (piece - 1) * size : sum);
+  });
+  parallel_for(size, grain_elements, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t piece = 1; piece < sums; ++piece)
+      for (std::int64_t k = begin; k < end; ++k) sum[k] += others[(piece - 1) * size + k];
+  });
+}
+
+}  // namespace wengert::kernels
