@@ -37,13 +37,185 @@ double sum_of_powers_loop(std::int64_t begin, std::int64_t end, const void* from
   return fold(x, n, [=](double t) { return std::pow(size(t / scale), p); }, add);
 }
 
+// Loops over the segments of one group. `from` are streams in the same order.
+template <class L, class T = typename L::Scalar>
+struct Group {
+  using Batch = typename L::Batch;
+  const Groups& g;
+
+  // total[s] = sum of what `term` adds to sums[s], given a register of each stream. A register that reaches beyond the
+  // end is filled up with numbers for which that is zero. Pieces are added in double, so that the error does not grow
+  // with the length.
+  template <int K, int S, class Term>
+  void sum(const T* const (&from)[K], const T (&fill)[K], double (&total)[S], Term&& term) const {
+    constexpr std::int64_t piece = 4096, width = L::width;
+    constexpr int ways = 4 / S;  // that do not wait for each other
+    L sums[ways][S];
+    const auto clear = [&] {
+      for (auto& way : sums)
+        for (L& s : way) s = L(T(0));
+    };
+    const auto add = [&](std::int64_t at, L(&to)[S]) {
+      L in[K];
+      for (int k = 0; k < K; ++k) in[k] = L::load(from[k] + at);
+      term(in, to);
+    };
+    const auto flush = [&] {
+      for (int s = 0; s < S; ++s) {
+        L all = sums[0][s];
+        for (int w = 1; w < ways; ++w) all = all + sums[w][s];
+        total[s] += static_cast<double>(xsimd::hadd(all.v));
+      }
+      clear();
+    };
+    for (double& t : total) t = 0;
+    clear();
+    std::int64_t since = 0;
+    for (std::int64_t segment = 0; segment < g.segments; ++segment)
+      for (std::int64_t begin = 0; begin < g.size; begin += piece) {
+        const std::int64_t start = segment * g.segment_step, n = begin + piece < g.size ? begin + piece : g.size;
+        std::int64_t i = begin;
+        for (; i + ways * width <= n; i += ways * width)
+          for (int w = 0; w < ways; ++w) add(start + i + w * width, sums[w]);
+        for (; i + width <= n; i += width) add(start + i, sums[0]);
+        if (i < n) {
+          const First<T> first(n - i);
+          L in[K];
+          for (int k = 0; k < K; ++k) in[k] = first.load(from[k] + start + i, Batch(fill[k]));
+          term(in, sums[0]);
+        }
+        since += n - begin;
+        if (since >= piece) flush(), since = 0;
+      }
+    flush();
+  }
+
+  // each(registers of the streams, place, how many numbers of it), for every register.
+  template <int K, class Each>
+  void visit(const T* const (&from)[K], Each&& each) const {
+    for (std::int64_t segment = 0; segment < g.segments; ++segment) {
+      const std::int64_t start = segment * g.segment_step;
+      std::int64_t i = 0;
+      for (; i + L::width <= g.size; i += L::width) {
+        L in[K];
+        for (int k = 0; k < K; ++k) in[k] = L::load(from[k] + start + i);
+        each(in, start + i, L::width);
+      }
+      if (i == g.size) continue;
+      L in[K];
+      for (int k = 0; k < K; ++k) in[k] = L::load_some(from[k] + start + i, g.size - i);
+      each(in, start + i, g.size - i);
+    }
+  }
+  static void put(T* to, L x, std::int64_t n) {
+    if (n == L::width) x.store(to);
+    else x.store_some(to, n);
+  }
+  static L get(const T* from, std::int64_t n) { return n == L::width ? L::load(from) : L::load_some(from, n); }
+};
+
+template <class L, class T = typename L::Scalar>
+void normalize_loop(std::int64_t begin, std::int64_t end, const Groups& g, double eps, const void* x0,
+                    const void* gain0, const void* bias0, void* y0, void* mean0, void* scale0) {
+  const auto *all = static_cast<const T*>(x0), *gain = static_cast<const T*>(gain0),
+             *bias = static_cast<const T*>(bias0);
+  const Group<L> group{g};
+  const double n = static_cast<double>(g.entries());
+  for (std::int64_t i = begin; i < end; ++i) {
+    const T* x = all + i * g.group_step;
+    T* y = static_cast<T*>(y0) + i * g.group_step;
+    double total[1];
+    group.template sum<1, 1>({x}, {T(0)}, total, [](L(&in)[1], L(&to)[1]) { to[0] = to[0] + in[0]; });
+    const T m = static_cast<T>(total[0] / n);
+    group.template sum<1, 1>({x}, {m}, total, [mean = L(m)](L(&in)[1], L(&to)[1]) {
+      const L d = in[0] - mean;
+      to[0] = xsimd::fma(d.v, d.v, to[0].v);
+    });
+    const T r = static_cast<T>(1 / std::sqrt(total[0] / n + eps));
+    static_cast<T*>(mean0)[i] = m, static_cast<T*>(scale0)[i] = r;
+    const L mean(m), scale(r);
+    if (g.along && gain && bias)
+      group.template visit<1>({x}, [&](L(&in)[1], std::int64_t at, std::int64_t some) {
+        const L d = (in[0] - mean) * scale;
+        group.put(y + at, xsimd::fma(d.v, group.get(gain + at, some).v, group.get(bias + at, some).v), some);
+      });
+    else if (g.along && (gain || bias))
+      group.template visit<1>({x}, [&](L(&in)[1], std::int64_t at, std::int64_t some) {
+        const L d = (in[0] - mean) * scale;
+        group.put(y + at, gain ? d * group.get(gain + at, some) : d + group.get(bias + at, some), some);
+      });
+    else
+      group.template visit<1>({x}, [&, w = L(gain ? gain[i] : T(1)), b = L(bias ? bias[i] : T(0))](
+                                       L(&in)[1], std::int64_t at, std::int64_t some) {
+        const L d = (in[0] - mean) * scale;
+        group.put(y + at, xsimd::fma(d.v, w.v, b.v), some);
+      });
+  }
+}
+
+// With d = (x - mean) scale and g = y_bar gain: x_bar = scale (g - mean(g) - d mean(g d)), gain_bar = sum(y_bar d),
+// bias_bar = sum(y_bar).
+template <class L, class T = typename L::Scalar>
+void normalize_vjp_loop(std::int64_t begin, std::int64_t end, const Groups& g, const void* x0, const void* gain0,
+                        const void* mean0, const void* scale0, const void* y_bar0, void* x_bar0, void* gain_bar0,
+                        void* bias_bar0) {
+  const auto* gain = static_cast<const T*>(gain0);
+  auto *gain_bar = static_cast<T*>(gain_bar0), *bias_bar = static_cast<T*>(bias_bar0);
+  const Group<L> group{g};
+  const double n = static_cast<double>(g.entries());
+  for (std::int64_t i = begin; i < end; ++i) {
+    const T *x = static_cast<const T*>(x0) + i * g.group_step,
+            *y_bar = static_cast<const T*>(y_bar0) + i * g.group_step;
+    T* x_bar = x_bar0 ? static_cast<T*>(x_bar0) + i * g.group_step : nullptr;
+    const T m = static_cast<const T*>(mean0)[i], r = static_cast<const T*>(scale0)[i];
+    const L mean(m), scale(r);
+    double total[2] = {0, 0};
+    const auto both = [mean](L y, L v, L(&to)[2]) {
+      to[0] = to[0] + y;
+      to[1] = xsimd::fma(y.v, (v - mean).v, to[1].v);
+    };
+    if (g.along && gain) {
+      if (x_bar)
+        group.template sum<3, 2>({x, y_bar, gain}, {m, T(0), T(0)}, total,
+                                 [&](L(&in)[3], L(&to)[2]) { both(in[1] * in[2], in[0], to); });
+    } else if (x_bar || !g.along) {
+      group.template sum<2, 2>({x, y_bar}, {m, T(0)}, total, [&](L(&in)[2], L(&to)[2]) { both(in[1], in[0], to); });
+    }
+    const double w = !g.along && gain ? static_cast<double>(gain[i]) : 1, s = static_cast<double>(r);
+    if (!g.along && bias_bar) bias_bar[i] = static_cast<T>(total[0]);
+    if (!g.along && gain_bar) gain_bar[i] = static_cast<T>(total[1] * s);
+    const L c0(static_cast<T>(w * s)), c1(static_cast<T>(w * s * total[0] / n)),
+        c2(static_cast<T>(w * s * s * s * total[1] / n));
+    const auto back = [&](L y, L v, std::int64_t at, std::int64_t some) {
+      group.put(x_bar + at, xsimd::fma(c0.v, y.v, (-c1 - (v - mean) * c2).v), some);
+    };
+    const auto along = [&](L y, L v, std::int64_t at, std::int64_t some) {
+      if (gain_bar) group.put(gain_bar + at, group.get(gain_bar + at, some) + y * ((v - mean) * scale), some);
+      if (bias_bar) group.put(bias_bar + at, group.get(bias_bar + at, some) + y, some);
+    };
+    const bool sums = g.along && (gain_bar || bias_bar);
+    if (x_bar && g.along && gain)
+      group.template visit<3>({x, y_bar, gain}, [&](L(&in)[3], std::int64_t at, std::int64_t some) {
+        back(in[1] * in[2], in[0], at, some);
+        if (sums) along(in[1], in[0], at, some);
+      });
+    else if (x_bar || sums)
+      group.template visit<2>({x, y_bar}, [&](L(&in)[2], std::int64_t at, std::int64_t some) {
+        if (x_bar) back(in[1], in[0], at, some);
+        if (sums) along(in[1], in[0], at, some);
+      });
+  }
+}
+
 }  // namespace
 
 template <class Arch>
 const NormLoops* norm_loops() {
   using F = Lanes<float>;
   using D = Lanes<double>;
-  static constexpr NormLoops loops = {{sum_of_powers_loop<F>, sum_of_powers_loop<D>}};
+  static constexpr NormLoops loops = {{sum_of_powers_loop<F>, sum_of_powers_loop<D>},
+                                      {normalize_loop<F>, normalize_loop<D>},
+                                      {normalize_vjp_loop<F>, normalize_vjp_loop<D>}};
   return &loops;
 }
 template const NormLoops* norm_loops<Current>();

@@ -1,4 +1,5 @@
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/norms.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/rule.h"
@@ -7,6 +8,8 @@
 #include <cmath>
 
 namespace wengert {
+
+using detail::Access;
 
 namespace {
 
@@ -61,11 +64,125 @@ struct Standardize {
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Tensor &a = x, &result = y;
     const bool plain = !a.tracked() && !y_bar.tracked();
-    const Tensor r = plain ? scale.get() : inverse_spread(a - mean(a, axes, true));
+    return pull(y_bar, result, plain ? scale.get() : inverse_spread(a - mean(a, axes, true)));
+  }
+  Tensor pull(const Tensor& y_bar, const Tensor& result, const Tensor& r) const {
     return r * (y_bar - mean(y_bar, axes, true) - result * mean(result * y_bar, axes, true));
+  }
+  // The same from x alone.
+  Tensor pull_from(const Tensor& a, const Tensor& y_bar) const {
+    const Tensor deviation = a - mean(a, axes, true), r = inverse_spread(deviation);
+    return pull(y_bar, deviation * r, r);
   }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return vjp(arg<0>(), x_dot); }
 };
+
+namespace {
+
+// Rows along the last axes, or channels: the mean goes over all axes but the second.
+enum class Over { rows, channels };
+
+kernels::Groups groups_of(Over over, const Shape& x, int axes) {
+  std::int64_t inner = 1;
+  if (over == Over::channels) {
+    for (int i = 2; i < x.rank(); ++i) inner *= x[i];
+    return {x[1], x[0], inner, inner, x[1] * inner, false};
+  }
+  for (int i = x.rank() - axes; i < x.rank(); ++i) inner *= x[i];
+  return {inner ? x.numel() / inner : 0, 1, inner, inner, 0, true};
+}
+
+const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
+void* numbers(Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
+Tensor in_order(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
+
+// y = standardize(x) gain + bias in one pass over numbers that are in the cache; gain and bias may be undefined. As a
+// formula it is made of operators, and so are derivatives of derivatives.
+template <Over over>
+struct Norm {
+  static constexpr std::string_view name = over == Over::rows ? "layer_norm" : "batch_norm";
+  Shape axes;
+  double eps = 0;
+  Saved x, gain;
+  Constant mean, scale;
+
+  kernels::Groups groups(const Shape& s) const { return groups_of(over, s, axes.rank()); }
+  // A vector over rows or channels in the shape in which it meets x.
+  Tensor laid(const Tensor& v, const Shape& s) const {
+    if constexpr (over == Over::rows) return v;
+    Shape shape;
+    for (int i = 1; i < s.rank(); ++i) shape.push_back(i == 1 ? s[1] : 1);
+    return reshape(v, shape);
+  }
+  Standardize standardized() const { return {axes, eps, {}, {}, {}}; }
+  Tensor standard(const Tensor& a) const { return apply(standardized(), Operand(a)); }
+  Tensor scaled(const Tensor& d) const { return gain.kept() ? d * laid(gain, d.shape()) : d; }
+  // The transpose of laying v over x.
+  Tensor gathered(const Tensor& v_bar) const {
+    Shape others;
+    for (int i = 0; i < v_bar.rank(); ++i)
+      if (over == Over::rows ? i < v_bar.rank() - axes.rank() : i != 1) others.push_back(i);
+    return others.empty() ? v_bar : sum(v_bar, others);
+  }
+
+  Tensor forward(const Tensor& a, const Tensor& g, const Tensor& b) {
+    const kernels::Groups all = groups(a.shape());
+    Tensor y = empty(a.shape(), a.dtype()), m = empty({all.groups}, a.dtype()), r = empty({all.groups}, a.dtype());
+    const Tensor p = in_order(a), q = in_order(g), s = in_order(b);
+    if (y.numel())
+      kernels::normalize(a.dtype(), all, eps, numbers(p), numbers(q), numbers(s), numbers(y), numbers(m), numbers(r));
+    x = a, mean = m, scale = r;
+    if (g.defined()) gain = g;
+    return y;
+  }
+  static double flops(const Tensor& y, const auto&...) { return 8.0 * static_cast<double>(y.numel()); }
+
+  std::array<Tensor, 3> vjp(const Tensor& y_bar, Wants w) const {
+    const Tensor& a = x;
+    std::array<Tensor, 3> bar;
+    if (a.tracked() || y_bar.tracked() || (gain.kept() && gain->tracked())) {
+      if (w.wants(0)) bar[0] = standardized().pull_from(a, scaled(y_bar));
+      if (w.wants(1)) bar[1] = gathered(y_bar * standard(a));
+      if (w.wants(2)) bar[2] = gathered(y_bar);
+      return bar;
+    }
+    const kernels::Groups all = groups(a.shape());
+    const Shape vector =
+        over == Over::channels ? Shape{all.groups} : Shape(std::span(a.shape()).last(std::size_t(axes.rank())));
+    if (w.wants(0)) bar[0] = empty(a.shape(), a.dtype());
+    for (int i : {1, 2})
+      if (w.wants(i)) bar[std::size_t(i)] = a.numel() ? empty(vector, a.dtype()) : zeros(vector, a.dtype());
+    const Tensor p = in_order(a), q = gain.kept() ? in_order(gain) : Tensor(), g = in_order(y_bar);
+    if (a.numel())
+      kernels::normalize_vjp(a.dtype(), all, numbers(p), numbers(q), numbers(mean.get()), numbers(scale.get()),
+                             numbers(g), numbers(bar[0]), numbers(bar[1]), numbers(bar[2]));
+    return bar;
+  }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return scaled(standardized().pull_from(x, x_dot)); }
+  Tensor jvp(arg<1>, const Tensor& gain_dot) const {
+    const Tensor& a = x;
+    return standard(a) * laid(gain_dot, a.shape());
+  }
+  Tensor jvp(arg<2>, const Tensor& bias_dot) const {
+    const Shape s = detail::result_shape();
+    return expand(laid(bias_dot, s), s);
+  }
+};
+
+// Gain and bias have one number for each entry of a row or for each channel.
+Tensor normed(Over over, Operand x, const Shape& axes, Operand gain, Operand bias, double eps) {
+  const std::string_view op = over == Over::rows ? "layer_norm" : "batch_norm";
+  needs_float(op, x);
+  if (eps < 0) fail<ValueError>(x.where(), "{}: eps must not be negative, got {}", op, eps);
+  for (const Operand& v : {gain, bias})
+    if (v->defined() && v->dtype() != x->dtype())
+      fail<TypeError>(v.where(), "{}: dtypes differ: {} and {}; convert one with to()", op, x->dtype(), v->dtype());
+  if (over == Over::rows) return apply(Norm<Over::rows>{axes, eps, {}, {}, {}, {}}, x, gain, bias);
+  return apply(Norm<Over::channels>{axes, eps, {}, {}, {}, {}}, x, gain, bias);
+}
+
+}  // namespace
+
 Tensor standardize(Operand x, const Shape& axes, double eps) {
   needs_float("standardize", x);
   const std::uint32_t mask = axes_of("standardize", x, axes);
@@ -81,7 +198,6 @@ Tensor standardize(Operand x, const Shape& axes, double eps) {
 }
 
 Tensor layer_norm(Operand x, Operand gain, Operand bias, double eps) {
-  const CalledBy by(x);
   const Shape last = gain->defined()   ? gain->shape()
                      : bias->defined() ? bias->shape()
                                        : Shape{x->rank() ? x->shape().back() : 1};
@@ -91,16 +207,20 @@ Tensor layer_norm(Operand x, Operand gain, Operand bias, double eps) {
   if (!fits)
     fail<ShapeError>(x.where(), "layer_norm: gain and bias must have the shape of the last axes of {}, got {} and {}",
                      x->shape(), last, bias->defined() ? bias->shape() : last);
-  Tensor y = standardize(x, range(x->rank() - last.rank(), x->rank()), eps);
-  if (gain->defined()) y = mul(by(y), gain);
-  return bias->defined() ? add(by(y), bias) : y;
+  return normed(Over::rows, x, range(x->rank() - last.rank(), x->rank()), gain, bias, eps);
 }
 
 Tensor batch_norm(Operand x, Operand gain, Operand bias, double eps) {
   needs_channels("batch_norm", x);
   Shape axes = range(1, x->rank());
   axes[0] = 0;
-  return scaled_by_channel("batch_norm", standardize(x, axes, eps), x, gain, bias);
+  // Planes of a few numbers are read faster across the channels.
+  if (groups_of(Over::channels, x->shape(), 0).size < 8)
+    return scaled_by_channel("batch_norm", standardize(x, axes, eps), x, gain, bias);
+  const CalledBy by(x);
+  for (const Operand& v : {gain, bias})
+    if (v->defined()) (void)over_channels("batch_norm", v, x, by);
+  return normed(Over::channels, x, axes, gain, bias, eps);
 }
 
 Tensor batch_norm(Operand x, Operand gain, Operand bias, Operand mean, Operand var, double eps) {
@@ -119,14 +239,15 @@ Tensor group_norm(Operand x, std::int64_t groups, Operand gain, Operand bias, do
     fail<ShapeError>(x.where(), "group_norm: {} groups do not divide the {} channels of {}", groups, c, x->shape());
   std::int64_t inner = c / groups;
   for (int i = 2; i < x->rank(); ++i) inner *= x->shape()[i];
-  const Tensor y = standardize(by(reshape(x, {n, groups, inner})), {2}, eps);
+  const Tensor y = normed(Over::rows, by(reshape(x, {n, groups, inner})), {2}, Tensor(), Tensor(), eps);
   return scaled_by_channel("group_norm", reshape(by(y), x->shape()), x, gain, bias);
 }
 
 Tensor instance_norm(Operand x, Operand gain, Operand bias, double eps) {
   needs_channels("instance_norm", x);
   if (x->rank() < 3) fail<ShapeError>(x.where(), "instance_norm: needs [n, channels, spatial...], got {}", x->shape());
-  return scaled_by_channel("instance_norm", standardize(x, range(2, x->rank()), eps), x, gain, bias);
+  return scaled_by_channel("instance_norm", normed(Over::rows, x, range(2, x->rank()), Tensor(), Tensor(), eps), x,
+                           gain, bias);
 }
 
 Tensor rms_norm(Operand x, Operand gain, double eps) {
