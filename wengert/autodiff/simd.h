@@ -241,7 +241,6 @@ struct Lanes {
   WENGERT_LANES(atan, xsimd::atan(x.v))
   WENGERT_LANES(sinh, xsimd::sinh(x.v))
   WENGERT_LANES(cosh, xsimd::cosh(x.v))
-  WENGERT_LANES(tanh, xsimd::tanh(x.v))
   WENGERT_LANES(asinh, xsimd::asinh(x.v))
   WENGERT_LANES(atanh, xsimd::atanh(x.v))
   WENGERT_LANES(floor, xsimd::floor(x.v))
@@ -319,8 +318,38 @@ struct Lanes {
   WENGERT_LANE friend Lanes acosh(Lanes x) {
     return except(x.v < T(1), xsimd::acosh(x.v), x, [](T t) { return std::acosh(t); });
   }
-  // xsimd's erf squares x, and then infinities meet. In double it is 1.5e-14 off at most, relatively.
-  WENGERT_LANE friend Lanes erf(Lanes x) { return xsimd::erf(maximum(Lanes(T(-6)), minimum(Lanes(T(6)), x)).v); }
+  /// In float32 tanh and erf are x P(x^2) / Q(x^2), fitted relatively where they have not yet rounded to one: 2.1e-8
+  /// and 2.5e-8 off before rounding, and three times as fast as xsimd's. Coefficients from the highest power down.
+  template <class... C>
+  WENGERT_LANE static Batch polynomial(Batch z, C... c) {
+    Batch sum(T(0));
+    ((sum = xsimd::fma(sum, z, Batch(T(c)))), ...);
+    return sum;
+  }
+  /// x between -bound and bound; a NaN passes, since these return the second of operands that do not compare.
+  WENGERT_LANE static Lanes within(T bound, Lanes x) {
+    return xsimd::max(Batch(-bound), xsimd::min(Batch(bound), x.v));
+  }
+  WENGERT_LANE friend Lanes tanh(Lanes x) {
+    if constexpr (sizeof(T) == 4) {
+      const Batch a = within(9, x).v, z = a * a;
+      return within(1, a * polynomial(z, 1.33501737e-08, 2.06058079e-05, 0.00349538854, 0.133808577, 0.999999979) /
+                           polynomial(z, 7.77470953e-07, 0.000328530863, 0.0258762231, 0.467141732, 1));
+    } else {
+      return xsimd::tanh(x.v);
+    }
+  }
+  // In double xsimd's erf is 1.5e-14 off at most, relatively; it squares x, and then infinities meet.
+  WENGERT_LANE friend Lanes erf(Lanes x) {
+    if constexpr (sizeof(T) == 4) {
+      const Batch a = within(4, x).v, z = a * a;
+      return within(
+          1, a * polynomial(z, 1.9865555e-06, 0.000284505935, 0.00388213027, 0.0530980116, 0.193521277, 1.12837914) /
+                 polynomial(z, 3.74146483e-05, 0.00118521343, 0.0152048898, 0.115339625, 0.504836331, 1));
+    } else {
+      return xsimd::erf(within(6, x).v);
+    }
+  }
   // At the origin and where both are infinite.
   WENGERT_LANE friend Lanes atan2(Lanes a, Lanes b) {
     const Batch size = xsimd::abs(a.v);

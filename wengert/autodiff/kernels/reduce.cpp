@@ -4,28 +4,26 @@
 #include "wengert/autodiff/parallel.h"
 
 #include <algorithm>
-#include <limits>
-#include <memory>
 
 namespace wengert::kernels {
 namespace {
 
+// The loops of one reduction, for the instruction set in use.
 template <class T>
-struct Plus {
-  static constexpr T start = 0;
-  static T join(T a, T b) { return a + b; }
-};
-template <class T>
-struct Largest {
-  static constexpr T start =
-      std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
-  static T join(T a, T b) { return a > b || a != a ? a : b; }
-};
-template <class T>
-struct Smallest {
-  static constexpr T start =
-      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
-  static T join(T a, T b) { return a < b || a != a ? a : b; }
+struct Fold {
+  void (*rows)(std::int64_t rows, std::int64_t n, const T* x, T* y);
+  void (*join)(std::int64_t rows, std::int64_t n, const T* x, T* y);
+
+  explicit Fold(Reduction what) {
+    static const FoldLoops<T>& best =
+        *dispatch([]<class Arch>() -> const FoldLoops<T>* { return fold_loops<T, Arch>(); });
+    rows = best.fold[static_cast<int>(what)], join = best.join[static_cast<int>(what)];
+  }
+  T one(const T* x, std::int64_t n) const {
+    T y;
+    rows(1, n, x, &y);
+    return y;
+  }
 };
 
 constexpr std::int64_t leaf = 1024;
@@ -74,56 +72,53 @@ struct Made {
 // As many short rows as fit a leaf.
 std::int64_t whole_rows(std::int64_t columns) { return columns && columns < leaf ? leaf / columns * columns : 0; }
 
-// Sixteen running values hide the latency of the additions; above `leaf` entries halves are joined, so that the error
-// of a sum grows with the logarithm of its length (pairwise summation).
-template <class R, class T, class Read>
-T fold(Read& read, std::int64_t at, std::int64_t n) {
-  if (n > leaf) {
-    const std::int64_t half = (n / 2 + 15) / 16 * 16;
-    const T first = fold<R, T>(read, at, half);
-    return R::join(first, fold<R, T>(read, at + half, n - half));
-  }
-  const T* x = read(at, n);
-  if (n <= 4) {  // the same tree, without what is not there
-    T few[4] = {R::start, R::start, R::start, R::start};
-    for (std::int64_t k = 0; k < n; ++k) few[k] = R::join(few[k], x[k]);
-    return R::join(R::join(few[0], few[2]), R::join(few[1], few[3]));
-  }
-  T lane[16];
-  std::fill_n(lane, 16, R::start);
-  std::int64_t i = 0;
-  for (; i + 16 <= n; i += 16)
-    for (int k = 0; k < 16; ++k) lane[k] = R::join(lane[k], x[i + k]);
-  for (int k = 0; i < n; ++i, ++k) lane[k] = R::join(lane[k], x[i]);
-  for (int width = 8; width; width /= 2)
-    for (int k = 0; k < width; ++k) lane[k] = R::join(lane[k], lane[k + width]);
-  return lane[0];
+// Above `leaf` entries halves are joined, so that the error of a sum grows with the logarithm of its length (pairwise
+// summation).
+template <class T, class Read>
+T fold_long(const Fold<T>& fold, Read& read, std::int64_t at, std::int64_t n) {
+  if (n <= leaf) return fold.one(read(at, n), n);
+  const std::int64_t half = (n / 2 + 15) / 16 * 16;
+  T first = fold_long(fold, read, at, half);
+  const T second = fold_long(fold, read, at + half, n - half);
+  fold.join(1, 1, &second, &first);
+  return first;
 }
 
-template <class R, class Source, class T = typename Source::Number>
-void rows_as(std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
+template <class Source, class T = typename Source::Number>
+void rows_as(Reduction what, std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
+  const Fold<T> fold(what);
   if (rows == 1 && columns > 2 * grain_elements) {  // one long row: its pieces in parallel, then joined in order
     const std::int64_t pieces = (columns + grain_elements - 1) / grain_elements;
     const Scratch<T> part(pieces);
     parallel_for(columns, grain_elements, [&](std::int64_t b, std::int64_t e) {
       auto read = x.reader(e, 0);
-      part[b / grain_elements] = fold<R, T>(read, b, e - b);
+      part[b / grain_elements] = fold_long(fold, read, b, e - b);
     });
     Stored<T> parts{part};
-    *y = fold<R, T>(parts, 0, pieces);
+    *y = fold_long(fold, parts, 0, pieces);
     return;
   }
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / std::max<std::int64_t>(1, columns));
   parallel_for(rows, grain, [&](std::int64_t b, std::int64_t e) {
     auto read = x.reader(e * columns, whole_rows(columns));
-    for (std::int64_t i = b; i < e; ++i) y[i] = fold<R, T>(read, i * columns, columns);
+    if (columns > leaf) {
+      for (std::int64_t i = b; i < e; ++i) y[i] = fold_long(fold, read, i * columns, columns);
+    } else {
+      const std::int64_t some = columns ? leaf / columns : e - b;
+      for (std::int64_t i = b; i < e; i += some) {
+        const std::int64_t n = std::min(some, e - i);
+        fold.rows(n, columns, read(i * columns, n * columns), y + i);
+      }
+    }
   });
 }
 
 // Rows of one band are added one after the other into a row of results; bands are joined in order.
-template <class R, class Source, class T = typename Source::Number>
-void columns_as(std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
-  if (columns == 1) return rows_as<R>(1, rows, x, y);
+template <class Source, class T = typename Source::Number>
+void columns_as(Reduction what, std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
+  if (columns == 0) return;
+  if (columns == 1) return rows_as(what, 1, rows, x, y);
+  const Fold<T> fold(what);
   constexpr std::int64_t band = 256;
   const std::int64_t bands = std::max<std::int64_t>(1, (rows + band - 1) / band);
   const Scratch<T> part(bands > 1 ? bands * columns : 1);
@@ -131,13 +126,12 @@ void columns_as(std::int64_t rows, std::int64_t columns, const Source& x, T* y) 
   auto one_band = [&](std::int64_t k) {
     const std::int64_t end = std::min(rows, (k + 1) * band);
     auto read = x.reader(end * columns, whole_rows(columns));
-    std::fill_n(sums + k * columns, columns, R::start);
-    for (std::int64_t i = k * band; i < end; ++i)
+    std::fill_n(sums + k * columns, columns, fold.one(nullptr, 0));
+    const std::int64_t some = std::max<std::int64_t>(1, leaf / columns);
+    for (std::int64_t i = k * band; i < end; i += some)
       for (std::int64_t at = 0; at < columns; at += leaf) {
-        const std::int64_t n = std::min(leaf, columns - at);
-        T* __restrict to = sums + k * columns + at;
-        const T* __restrict row = read(i * columns + at, n);
-        for (std::int64_t j = 0; j < n; ++j) to[j] = R::join(to[j], row[j]);
+        const std::int64_t n = std::min(leaf, columns - at), those = std::min(some, end - i);
+        fold.join(those, n, read(i * columns + at, those * n), sums + k * columns + at);
       }
   };
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / (band * columns));
@@ -146,26 +140,19 @@ void columns_as(std::int64_t rows, std::int64_t columns, const Source& x, T* y) 
   });
   if (bands == 1) return;
   std::copy_n(sums, columns, y);
-  for (std::int64_t k = 1; k < bands; ++k)
-    for (std::int64_t j = 0; j < columns; ++j) y[j] = R::join(y[j], sums[k * columns + j]);
+  fold.join(bands - 1, columns, sums + columns, y);
 }
 
-template <template <class> class R, class T>
-void run(bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
+template <class T>
+void run_as(Reduction what, bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
   const Stored<T> from{static_cast<const T*>(x)};
-  if (by_rows) rows_as<R<T>>(rows, columns, from, static_cast<T*>(y));
-  else columns_as<R<T>>(rows, columns, from, static_cast<T*>(y));
-}
-template <template <class> class R>
-void run(DType dtype, bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
-  if (dtype == float32) run<R, float>(by_rows, rows, columns, x, y);
-  else if (dtype == float64) run<R, double>(by_rows, rows, columns, x, y);
-  else run<R, std::int64_t>(by_rows, rows, columns, x, y);
+  if (by_rows) rows_as(what, rows, columns, from, static_cast<T*>(y));
+  else columns_as(what, rows, columns, from, static_cast<T*>(y));
 }
 void run(Reduction what, DType dtype, bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
-  if (what == Reduction::sum) run<Plus>(dtype, by_rows, rows, columns, x, y);
-  else if (what == Reduction::max) run<Largest>(dtype, by_rows, rows, columns, x, y);
-  else run<Smallest>(dtype, by_rows, rows, columns, x, y);
+  if (dtype == float32) run_as<float>(what, by_rows, rows, columns, x, y);
+  else if (dtype == float64) run_as<double>(what, by_rows, rows, columns, x, y);
+  else run_as<std::int64_t>(what, by_rows, rows, columns, x, y);
 }
 
 template <class T>
@@ -195,14 +182,14 @@ void reduce_columns(Reduction what, DType dtype, std::int64_t rows, std::int64_t
 void sum_rows_made(Loop loop, const void* op, DType dtype, const Shape& shape, const Operand* in, int in_count,
                    std::int64_t rows, std::int64_t columns, void* y) {
   if (dtype == float32)
-    rows_as<Plus<float>>(rows, columns, Made<float>{loop, op, shape, in, in_count}, static_cast<float*>(y));
-  else rows_as<Plus<double>>(rows, columns, Made<double>{loop, op, shape, in, in_count}, static_cast<double*>(y));
+    rows_as(Reduction::sum, rows, columns, Made<float>{loop, op, shape, in, in_count}, static_cast<float*>(y));
+  else rows_as(Reduction::sum, rows, columns, Made<double>{loop, op, shape, in, in_count}, static_cast<double*>(y));
 }
 void sum_columns_made(Loop loop, const void* op, DType dtype, const Shape& shape, const Operand* in, int in_count,
                       std::int64_t rows, std::int64_t columns, void* y) {
   if (dtype == float32)
-    columns_as<Plus<float>>(rows, columns, Made<float>{loop, op, shape, in, in_count}, static_cast<float*>(y));
-  else columns_as<Plus<double>>(rows, columns, Made<double>{loop, op, shape, in, in_count}, static_cast<double*>(y));
+    columns_as(Reduction::sum, rows, columns, Made<float>{loop, op, shape, in, in_count}, static_cast<float*>(y));
+  else columns_as(Reduction::sum, rows, columns, Made<double>{loop, op, shape, in, in_count}, static_cast<double*>(y));
 }
 void index_of_extreme_rows(DType dtype, bool largest, std::int64_t rows, std::int64_t columns, const void* x,
                            std::int64_t* y) {

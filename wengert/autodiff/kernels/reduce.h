@@ -1,10 +1,9 @@
 #pragma once
 
 #include "wengert/autodiff/kernels/blocks.h"
+#include "wengert/autodiff/kernels/fold_loops.h"
 
 namespace wengert::kernels {
-
-enum class Reduction { sum, max, min };
 
 /// y[i] = reduction of row i of the row-major matrix x [rows, columns]; float32, float64, int64. A NaN wins a max or
 /// min. Sums are split by a tree that depends on the shape only.

@@ -2,32 +2,15 @@
 
 #include "wengert/autodiff/kernels/softmax.h"
 
-#include "wengert/autodiff/simd.h"
+#include "wengert/autodiff/kernels/across.h"
 
 #include <limits>
-#include <utility>
 
 namespace wengert::kernels {
 namespace {
 
 template <class T>
 constexpr T infinity = std::numeric_limits<T>::infinity();
-
-// Every number joined with every other, the result in all of the register.
-template <int step, class L, class Join, std::size_t... I>
-L fold_from(L x, Join&& join, std::index_sequence<I...> all) {
-  if constexpr (step == 0) {
-    return x;
-  } else {
-    const typename L::Batch::register_type v = x.v;
-    const L turned = typename L::Batch(__builtin_shufflevector(v, v, ((I + step) % sizeof...(I))...));
-    return fold_from<step / 2>(join(x, turned), join, all);
-  }
-}
-template <class L, class Join>
-L fold(L x, Join&& join) {
-  return fold_from<L::width / 2>(x, join, std::make_index_sequence<L::width>());
-}
 
 // Entries that are NaN may be missed here: they turn the sum, and with it the whole row, into NaN anyway.
 template <class L, class T>
@@ -40,7 +23,7 @@ L largest(const T* x, std::int64_t n) {
     for (int k = 0; k < 4; ++k) most[k] = larger(most[k], L::load(x + i + k * L::width));
   for (; i + L::width <= n; i += L::width) most[0] = larger(most[0], L::load(x + i));
   if (i < n) most[1] = larger(most[1], L(First<T>(n - i).load(x + i, least.v)));
-  return fold(larger(larger(most[0], most[1]), larger(most[2], most[3])), larger);
+  return across(larger(larger(most[0], most[1]), larger(most[2], most[3])), larger);
 }
 
 // exp(89) is infinite in float32 already, so the largest entry is subtracted; but inf - inf would be NaN.
@@ -62,7 +45,7 @@ L sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
     std::int64_t i = begin;
     for (; i + L::width <= end; i += L::width) sum = sum + term(i, L::load(x + i), L::width);
     if (i < end) sum = sum + term(i, L(First<T>(end - i).load(x + i, typename L::Batch(fill))), end - i);
-    total = total + fold(sum, [](L a, L b) { return a + b; });
+    total = total + across(sum, [](L a, L b) { return a + b; });
   }
   return total;
 }

@@ -1,0 +1,92 @@
+// Compiled once for each instruction set: nothing here may be shared by name with the objects of the others.
+
+#include "wengert/autodiff/kernels/fold_loops.h"
+
+#include "wengert/autodiff/kernels/across.h"
+
+#include <limits>
+
+namespace wengert::kernels {
+namespace {
+
+// Of numbers and of registers.
+struct Plus {
+  template <class T> static constexpr T start = 0;
+  template <class X> static X join(X a, X b) { return a + b; }
+};
+struct Largest {
+  template <class T> static constexpr T start =
+      std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  template <class T> static T join(T a, T b) { return a > b || a != a ? a : b; }
+  template <class T> static Lanes<T> join(Lanes<T> a, Lanes<T> b) { return maximum(a, b); }
+};
+struct Smallest {
+  template <class T> static constexpr T start =
+      std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  template <class T> static T join(T a, T b) { return a < b || a != a ? a : b; }
+  template <class T> static Lanes<T> join(Lanes<T> a, Lanes<T> b) { return minimum(a, b); }
+};
+
+// Running values hide the latency of the additions. There are as many for every instruction set, and they are joined in
+// one order, by halves, so that sums have the same bits on all of them.
+constexpr std::int64_t running = 32;
+
+template <class R, class T> requires std::is_floating_point_v<T> T fold_row(const T* x, std::int64_t n) {
+  using L = Lanes<T>;
+  constexpr int registers = running / L::width;
+  const L start(R::template start<T>);
+  L lane[registers];
+  for (L& l : lane) l = start;
+  std::int64_t i = 0;
+  for (; i + running <= n; i += running)
+    for (int k = 0; k < registers; ++k) lane[k] = R::join(lane[k], L::load(x + i + k * L::width));
+  for (int k = 0; i < n; ++k, i += L::width) {
+    const L rest = n - i < L::width ? L(First<T>(n - i).load(x + i, start.v)) : L::load(x + i);
+    lane[k] = R::join(lane[k], rest);
+  }
+  for (int half = registers / 2; half; half /= 2)
+    for (int k = 0; k < half; ++k) lane[k] = R::join(lane[k], lane[k + half]);
+  T first;
+  across(lane[0], [](L a, L b) { return R::join(a, b); }).store_some(&first, 1);
+  return first;
+}
+template <class R>
+std::int64_t fold_row(const std::int64_t* x, std::int64_t n) {
+  std::int64_t all = R::template start<std::int64_t>;
+  for (std::int64_t i = 0; i < n; ++i) all = R::join(all, x[i]);
+  return all;
+}
+
+template <class R, class T>
+void fold(std::int64_t rows, std::int64_t n, const T* x, T* y) {
+  if (n <= 4) {  // the same tree, without what is not there
+    for (std::int64_t i = 0; i < rows; ++i, x += n) {
+      T few[4];
+      for (int k = 0; k < 4; ++k) few[k] = k < n ? x[k] : R::template start<T>;
+      y[i] = R::join(R::join(few[0], few[2]), R::join(few[1], few[3]));
+    }
+    return;
+  }
+  for (std::int64_t i = 0; i < rows; ++i) y[i] = fold_row<R>(x + i * n, n);
+}
+
+template <class R, class T>
+void join(std::int64_t rows, std::int64_t n, const T* __restrict x, T* __restrict y) {
+  for (; rows > 0; --rows, x += n)
+    for (std::int64_t i = 0; i < n; ++i) y[i] = R::join(y[i], x[i]);
+}
+
+template <class T>
+constexpr FoldLoops<T> table{{fold<Plus>, fold<Largest>, fold<Smallest>}, {join<Plus>, join<Largest>, join<Smallest>}};
+
+}  // namespace
+
+template <class T, class Arch>
+const FoldLoops<T>* fold_loops() {
+  return &table<T>;
+}
+template const FoldLoops<float>* fold_loops<float, Current>();
+template const FoldLoops<double>* fold_loops<double, Current>();
+template const FoldLoops<std::int64_t>* fold_loops<std::int64_t, Current>();
+
+}  // namespace wengert::kernels
