@@ -1,39 +1,81 @@
 #pragma once
 
-// Layers for signals, images and volumes.
+// Convolutions of signals, images and volumes: [n, channels, spatial...] with one, two or three spatial axes; without
+// n, a single image. Weights and biases start from U(-b, b), b = 1 / sqrt(fan_in), as in PyTorch.
 
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/random.h"
+#include "wengert/nn/extent.h"
 
 namespace wengert::nn {
 
-struct Conv2dLayerOptions {
-  std::int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
+template <int rank>
+struct ConvLayerOptions {
+  Extent<rank> stride = 1, padding = 0, dilation = 1;
+  std::int64_t groups = 1;
+  bool bias = true;
+  PadMode padding_mode = PadMode::constant;  ///< what stands in the padding: zeros, or what pad() puts there
+  DType dtype = float32;
+};
+
+/// Cross-correlation.  x [n, in, spatial...] -> [n, out, spatial'...] with, on each axis, size' = floor((size + 2
+/// padding - dilation (kernel - 1) - 1) / stride) + 1.  weight [out, in / groups, kernel...], bias [out]; fan_in is in
+/// / groups times the size of the kernel.  ValueError unless in, out, kernel, stride, dilation are at least 1, padding
+/// at least 0, and groups divides in and out; ShapeError for x of other channels or axes.
+template <int rank>
+struct WENGERT_API Conv {
+  using Options = ConvLayerOptions<rank>;
+  Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options, Rng& = default_rng(), Where = Where::current());
+  Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng& rng = default_rng(), Where where = Where::current())
+      : Conv(in, out, kernel, Options(), rng, where) {}
+  Tensor operator()(Operand x) const;
+  static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
+
+  Param weight, bias;  ///< bias is undefined when there is none
+  ConvOptions options;
+  PadMode padding_mode = PadMode::constant;
+};
+using Conv1d = Conv<1>;
+using Conv2d = Conv<2>;
+using Conv3d = Conv<3>;
+using Conv2dLayerOptions = ConvLayerOptions<2>;
+
+template <int rank>
+struct ConvTransposeLayerOptions {
+  Extent<rank> stride = 1, padding = 0, output_padding = 0, dilation = 1;
+  std::int64_t groups = 1;
   bool bias = true;
   DType dtype = float32;
 };
 
-/// Cross-correlation of images.  x [n, in, h, w] -> [n, out, h', w'], h' = floor((h + 2 padding - dilation (kernel - 1)
-/// - 1) / stride) + 1. weight [out, in / groups, kernel, kernel] and bias [out] start from U(-b, b), b = 1/sqrt(in /
-/// groups kernel^2). ValueError unless in, out and kernel are at least 1 and groups divides in and out.
-struct WENGERT_API Conv2d {
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv2dLayerOptions, Rng& = default_rng(),
-         Where = Where::current());
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Rng& rng = default_rng(),
-         Where where = Where::current())
-      : Conv2d(in, out, kernel, {}, rng, where) {}
+/// The transpose of Conv: every entry of x spreads a kernel over the result.  x [n, in, spatial...] -> [n, out,
+/// spatial'...] with size' = (size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.  weight [in,
+/// out / groups, kernel...], bias [out]; fan_in is out / groups times the size of the kernel (as PyTorch has it).
+/// Errors as for Conv; ValueError for an output_padding that is not smaller than stride or dilation.
+template <int rank>
+struct WENGERT_API ConvTranspose {
+  using Options = ConvTransposeLayerOptions<rank>;
+  ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options, Rng& = default_rng(),
+                Where = Where::current());
+  ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng& rng = default_rng(),
+                Where where = Where::current())
+      : ConvTranspose(in, out, kernel, Options(), rng, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 
   Param weight, bias;
-  Conv2dOptions options;
+  ConvTransposeOptions options;
 };
+using ConvTranspose1d = ConvTranspose<1>;
+using ConvTranspose2d = ConvTranspose<2>;
+using ConvTranspose3d = ConvTranspose<3>;
 
-/// Largest of each kernel x kernel window; stride 0 means kernel.  x [..., h, w] -> [..., h', w'].
-struct WENGERT_API MaxPool2d {
-  std::int64_t kernel = 2, stride = 0, padding = 0;
-  Tensor operator()(Operand x) const;
-};
+extern template struct WENGERT_API Conv<1>;
+extern template struct WENGERT_API Conv<2>;
+extern template struct WENGERT_API Conv<3>;
+extern template struct WENGERT_API ConvTranspose<1>;
+extern template struct WENGERT_API ConvTranspose<2>;
+extern template struct WENGERT_API ConvTranspose<3>;
 
 }  // namespace wengert::nn

@@ -5,10 +5,8 @@
 //   Tensor y = drop(norm(x, nn::training(rng)), nn::training(rng));
 //   Tensor z = model(x, nn::eval);
 
-#include "wengert/autodiff/error.h"
+#include "wengert/autodiff/model.h"
 #include "wengert/autodiff/random.h"
-
-#include <tuple>
 
 namespace wengert::nn {
 
@@ -20,7 +18,6 @@ struct Mode {
 
   /// The generator. ValueError, naming the layer, when there is none.
   WENGERT_API Rng& generator(const char* layer, Where = Where::current()) const;
-  static auto members(auto&) { return std::tuple<>(); }
 };
 
 /// A model in use: running statistics are used and not changed, nothing is dropped.
@@ -30,3 +27,7 @@ inline Mode training(Rng& rng) { return {true, &rng}; }
 inline Mode training() { return {true, nullptr}; }
 
 }  // namespace wengert::nn
+
+namespace wengert::detail {
+template <> inline constexpr Part standard_part<nn::Mode> = Part::nothing;  // so that checkpoint() takes one
+}

@@ -13,3 +13,4 @@
 #include "wengert/nn/losses.h"
 #include "wengert/nn/metrics.h"
 #include "wengert/nn/mode.h"
+#include "wengert/nn/pooling.h"
