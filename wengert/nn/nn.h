@@ -8,6 +8,7 @@
 // default_rng() (seed(n) starts it afresh). Errors name the line of the user's call.
 
 #include "wengert/nn/convolution.h"
+#include "wengert/nn/dropout.h"
 #include "wengert/nn/init.h"
 #include "wengert/nn/layers.h"
 #include "wengert/nn/losses.h"
