@@ -14,4 +14,5 @@
 #include "wengert/nn/losses.h"
 #include "wengert/nn/metrics.h"
 #include "wengert/nn/mode.h"
+#include "wengert/nn/normalization.h"
 #include "wengert/nn/pooling.h"
