@@ -103,3 +103,70 @@ TEST_CASE("init: bounds and spreads are those of the papers") {
   CHECK(nn::init::gain_leaky_relu(std::sqrt(5.0)) == doctest::Approx(1 / std::sqrt(3.0)));
   CHECK_THROWS_AS(nn::init::xavier_uniform({3}, rng), ShapeError);
 }
+
+TEST_CASE("Bilinear: is x W y + b, for rows and for single vectors") {
+  Rng rng{2};
+  const nn::Bilinear layer(3, 4, 2, {.dtype = float64}, rng);
+  CHECK(layer.weight.shape() == Shape{2, 3, 4});
+  CHECK(largest(layer.weight) <= 1 / std::sqrt(3.0));
+  const Tensor x = test::random({5, 3}), y = test::random({5, 4}, -1, 1, 2);
+  const Tensor z = layer(x, y);
+  for (int i = 0; i < 5; ++i)
+    for (int o = 0; o < 2; ++o) {
+      const Tensor want = matmul(select(x, 0, i), matmul(select(layer.weight, 0, o), select(y, 0, i)));
+      CHECK(select(select(z, 0, i), 0, o).item() ==
+            doctest::Approx(want.item() + select(layer.bias, 0, o).item()).epsilon(1e-12));
+    }
+  CHECK(layer(select(x, 0, 0), select(y, 0, 0)).shape() == Shape{2});
+  CHECK(contains(message<ShapeError>([&] { layer(y, x); }), "Bilinear: needs [..., 3] and [..., 4], got [5, 4]"));
+}
+
+TEST_CASE("Embedding: looks rows up; the padding row is zero and is not trained, duplicates add") {
+  Rng rng{2};
+  const nn::Embedding table(5, 3, {.padding = -1, .dtype = float64}, rng);
+  CHECK(*table.padding == 4);
+  const Tensor index = from(std::vector<std::int64_t>{1, 4, 1, 0}, {2, 2});
+  const Tensor y = table(index);
+  CHECK(y.shape() == Shape{2, 2, 3});
+  CHECK(largest(select(select(y, 0, 0), 0, 1)) == 0);
+  const nn::Embedding g = grad([&](const nn::Embedding& t) { return sum(t(index)); }, table);
+  CHECK(sum(g.weight, {1}).to_vector<double>() == std::vector<double>{3, 6, 0, 0, 0});
+  CHECK(spread(nn::Embedding(100, 100, rng).weight) == doctest::Approx(1).epsilon(0.02));
+  CHECK(contains(message<ValueError>([] { nn::Embedding(5, 3, {.padding = 5}); }), "one of 5 entries, got 5"));
+  CHECK(contains(message<ValueError>([&] { table(full({1}, 7, int64)); }), "tests/nn/layers.cpp"));
+}
+
+TEST_CASE("Unflatten: undoes Flatten, and says what cannot be split") {
+  const Tensor x = test::random({2, 3, 4});
+  CHECK(nn::Unflatten{1, {3, 4}}(nn::Flatten{}(x)).to_vector<double>() == x.to_vector<double>());
+  CHECK(nn::Unflatten{-1, {2, -1}}(x).shape() == Shape{2, 3, 2, 2});
+  CHECK(contains(message<ShapeError>([&] { nn::Unflatten{2, {3, 2}}(x); }), "axis 2 of [2, 3, 4]"));
+  CHECK(contains(message<ShapeError>([&] { nn::Unflatten{2, {3, -1}}(x); }), "cannot be split into [3, -1]"));
+  CHECK(contains(message<ValueError>([&] { nn::Unflatten{3, {3}}(x); }), "no axis 3"));
+  CHECK(nn::Identity()(x).to_vector<double>() == x.to_vector<double>());
+}
+
+TEST_CASE("PRelu: one slope or one for each channel, 0.25 at first") {
+  const Tensor x = tensor({{-4, 2}, {-8, -4}}, float64);
+  CHECK(nn::PRelu(1, {.dtype = float64})(x).to_vector<double>() == std::vector<double>{-1, 2, -2, -1});
+  nn::PRelu two(2, {.dtype = float64});
+  two.weight.assign(tensor({0.5, 1}, float64));
+  CHECK(two(x).to_vector<double>() == std::vector<double>{-2, 2, -4, -4});
+  CHECK(contains(message<ShapeError>([&] { two(ones({2, 3}, float64)); }), "tests/nn/layers.cpp"));
+}
+
+TEST_CASE("activations as layers: are the operators, with their options") {
+  const Tensor x = test::random({4, 6}, -3, 3);
+  const auto same = [](const Tensor& a, const Tensor& b) { return a.to_vector<double>() == b.to_vector<double>(); };
+  CHECK(same(nn::Relu()(x), relu(x)));
+  CHECK(same(nn::Gelu()(x), gelu(x)));
+  CHECK(same(nn::Gelu{.tanh = true}(x), gelu_tanh(x)));
+  CHECK(same(nn::LeakyRelu{0.2}(x), leaky_relu(x, 0.2)));
+  CHECK(same(nn::Elu{2}(x), elu(x, 2)));
+  CHECK(same(nn::Softplus{}(x), softplus(x, 1, 20)));
+  CHECK(same(nn::Hardtanh{-2, 1}(x), hardtanh(x, -2, 1)));
+  CHECK(same(nn::Softshrink{}(x), softshrink(x)));
+  CHECK(same(nn::Softmax{0}(x), softmax(x, 0)));
+  CHECK(same(nn::Glu{}(x), glu(x)));
+  CHECK(contains(message<ShapeError>([] { nn::Glu{}(ones({3})); }), "tests/nn/layers.cpp"));
+}

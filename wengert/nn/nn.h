@@ -7,6 +7,7 @@
 // dropout(x, mode). Layers draw their first values from the generator they are given, or from this thread's
 // default_rng() (seed(n) starts it afresh). Errors name the line of the user's call.
 
+#include "wengert/nn/activations.h"
 #include "wengert/nn/convolution.h"
 #include "wengert/nn/dropout.h"
 #include "wengert/nn/init.h"
