@@ -17,3 +17,4 @@
 #include "wengert/nn/mode.h"
 #include "wengert/nn/normalization.h"
 #include "wengert/nn/pooling.h"
+#include "wengert/nn/sequential.h"
