@@ -52,6 +52,7 @@ class Args {
   /// Every tensor of a list argument.
   std::vector<Tensor> list(const std::string& name) const;
 
+  bool has(const std::string& attr) const { return attrs_.contains(attr); }
   bool given(const std::string& attr) const { return !at(attr).is_null(); }
   const Json& at(const std::string& attr) const;
   double number(const std::string& attr) const;

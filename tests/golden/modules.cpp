@@ -65,6 +65,75 @@ void ModuleCase::compare(const std::string& what, const Tensor& got, const Json&
 
 namespace {
 
+// The extents of a convolution, as PyTorch's attribute: one number, or one for each axis.
+template <int rank>
+nn::Extent<rank> extent(const ModuleCase& c, const char* attr) {
+  return nn::Extent<rank>(c.attrs.shape(attr));
+}
+
+template <int rank>
+void conv(ModuleCase& c) {
+  nn::ConvLayerOptions<rank> o{.stride = extent<rank>(c, "stride"),
+                               .padding = extent<rank>(c, "padding"),
+                               .dilation = extent<rank>(c, "dilation"),
+                               .groups = c.attrs.integer("groups"),
+                               .bias = c.attrs.flag("bias"),
+                               .dtype = c.dtype};
+  if (c.attrs.has("padding_mode")) {
+    const std::map<std::string, PadMode> modes{{"zeros", PadMode::constant},
+                                               {"reflect", PadMode::reflect},
+                                               {"replicate", PadMode::replicate},
+                                               {"circular", PadMode::circular}};
+    o.padding_mode = modes.at(c.attrs.text("padding_mode"));
+  }
+  c.run(nn::Conv<rank>(c.attrs.integer("in_channels"), c.attrs.integer("out_channels"), extent<rank>(c, "kernel_size"),
+                       o));
+}
+template <int rank>
+void conv_transpose(ModuleCase& c) {
+  c.run(nn::ConvTranspose<rank>(c.attrs.integer("in_channels"), c.attrs.integer("out_channels"),
+                                extent<rank>(c, "kernel_size"),
+                                {.stride = extent<rank>(c, "stride"),
+                                 .padding = extent<rank>(c, "padding"),
+                                 .output_padding = extent<rank>(c, "output_padding"),
+                                 .dilation = extent<rank>(c, "dilation"),
+                                 .groups = c.attrs.integer("groups"),
+                                 .bias = c.attrs.flag("bias"),
+                                 .dtype = c.dtype}));
+}
+
+std::optional<double> maybe_number(const ModuleCase& c, const char* attr) {
+  if (!c.attrs.given(attr)) return {};
+  return c.attrs.number(attr);
+}
+template <int rank>
+void batch_norm(ModuleCase& c) {
+  c.run(nn::BatchNorm<rank>(c.attrs.integer("num_features"), {.eps = c.attrs.number("eps"),
+                                                              .momentum = maybe_number(c, "momentum"),
+                                                              .affine = c.attrs.flag("affine"),
+                                                              .track = c.attrs.flag("track_running_stats"),
+                                                              .dtype = c.dtype}));
+}
+template <int rank>
+void instance_norm(ModuleCase& c) {
+  if (c.attrs.has("track_running_stats") && c.attrs.flag("track_running_stats"))
+    throw Unsupported("InstanceNorm with running statistics");
+  if (c.attrs.has("momentum")) c.attrs.at("momentum");  // of the running statistics
+  c.run(nn::InstanceNorm<rank>(c.attrs.integer("num_features"),
+                               {.eps = c.attrs.number("eps"), .affine = c.attrs.flag("affine"), .dtype = c.dtype}));
+}
+void layer_norm(ModuleCase& c) {
+  c.run(nn::LayerNorm(c.attrs.shape("normalized_shape"), {.eps = c.attrs.number("eps"),
+                                                          .affine = c.attrs.flag("elementwise_affine"),
+                                                          .bias = c.has_state("bias"),
+                                                          .dtype = c.dtype}));
+}
+void embedding(ModuleCase& c) {
+  nn::EmbeddingOptions o{.dtype = c.dtype};
+  if (c.attrs.given("padding_idx")) o.padding = c.attrs.integer("padding_idx");
+  c.run(nn::Embedding(c.attrs.integer("num_embeddings"), c.attrs.integer("embedding_dim"), o));
+}
+
 using Row = void (*)(ModuleCase&);
 
 // A row builds the layer of ours from the attributes and runs the case with it.
@@ -73,6 +142,37 @@ const std::map<std::string, Row> rows{
      [](ModuleCase& c) {
        c.run(nn::Linear(c.attrs.integer("in_features"), c.attrs.integer("out_features"),
                         {.bias = c.attrs.flag("bias"), .dtype = c.dtype}));
+     }},
+    {"Bilinear",
+     [](ModuleCase& c) {
+       const bool bias = c.attrs.has("bias") ? c.attrs.flag("bias") : c.has_state("bias");
+       c.run(nn::Bilinear(c.attrs.integer("in1_features"), c.attrs.integer("in2_features"),
+                          c.attrs.integer("out_features"), {.bias = bias, .dtype = c.dtype}),
+             [](const nn::Bilinear& f, const Args& in, nn::Mode) -> Results { return f(in["input1"], in["input2"]); });
+     }},
+    {"Conv1d", conv<1>},
+    {"Conv2d", conv<2>},
+    {"Conv3d", conv<3>},
+    {"ConvTranspose1d", conv_transpose<1>},
+    {"ConvTranspose2d", conv_transpose<2>},
+    {"ConvTranspose3d", conv_transpose<3>},
+    {"BatchNorm1d", batch_norm<1>},
+    {"BatchNorm2d", batch_norm<2>},
+    {"BatchNorm3d", batch_norm<3>},
+    {"InstanceNorm1d", instance_norm<1>},
+    {"InstanceNorm2d", instance_norm<2>},
+    {"InstanceNorm3d", instance_norm<3>},
+    {"LayerNorm", layer_norm},
+    {"GroupNorm",
+     [](ModuleCase& c) {
+       c.run(nn::GroupNorm(c.attrs.integer("num_groups"), c.attrs.integer("num_channels"),
+                           {.eps = c.attrs.number("eps"), .affine = c.attrs.flag("affine"), .dtype = c.dtype}));
+     }},
+    {"Embedding", embedding},
+    {"PReLU",
+     [](ModuleCase& c) {
+       if (c.attrs.has("init")) c.attrs.at("init");  // the state says more
+       c.run(nn::PRelu(c.attrs.integer("num_parameters"), {.dtype = c.dtype}));
      }},
 };
 

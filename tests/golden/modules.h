@@ -38,6 +38,7 @@ class ModuleCase {
 
   DType dtype;
   Args attrs;  ///< arguments of PyTorch's constructor
+  bool has_state(const std::string& name) const { return one_.at("state").contains(name); }
 
   /// Loads the state into the layer and runs the steps: call(layer, inputs, mode) gives the results.
   template <class Layer, class Call>
