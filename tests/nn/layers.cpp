@@ -70,7 +70,7 @@ TEST_CASE("layers: the mistakes of a constructor are errors that name the caller
 TEST_CASE("layers: an input that does not fit is an error at the line of the call") {
   const nn::Linear layer(3, 2);
   const auto what = message<ShapeError>([&] { layer(ones({4, 5})); });
-  CHECK(contains(what, "[4, 5]"));
+  CHECK(contains(what, "Linear: needs [..., 3], got [4, 5]"));
   CHECK(contains(what, "tests/nn/layers.cpp"));
   CHECK(contains(message<ShapeError>([&] { nn::Conv2d(3, 2, 3)(ones({1, 4, 8, 8})); }), "tests/nn/layers.cpp"));
 }
@@ -169,4 +169,38 @@ TEST_CASE("activations as layers: are the operators, with their options") {
   CHECK(same(nn::Softmax{0}(x), softmax(x, 0)));
   CHECK(same(nn::Glu{}(x), glu(x)));
   CHECK(contains(message<ShapeError>([] { nn::Glu{}(ones({3})); }), "tests/nn/layers.cpp"));
+}
+
+TEST_CASE("Linear, Bilinear, Embedding, PRelu: derivatives in input and parameters pass the harness") {
+  using Tensors = std::vector<Tensor>;
+  using test::check_rule;
+  using test::random;
+  check_rule(
+      [](const Tensors& x) {
+        nn::Linear f(3, 2);
+        f.weight = Param(x[1]), f.bias = Param(x[2]);
+        return f(x[0]);
+      },
+      {random({4, 3}), random({2, 3}, -1, 1, 2), random({2}, -1, 1, 3)});
+  check_rule(
+      [](const Tensors& x) {
+        nn::Bilinear f(3, 2, 2);
+        f.weight = Param(x[2]), f.bias = Param(x[3]);
+        return f(x[0], x[1]);
+      },
+      {random({4, 3}), random({4, 2}, -1, 1, 2), random({2, 3, 2}, -1, 1, 3), random({2}, -1, 1, 4)});
+  check_rule(
+      [](const Tensors& x) {
+        nn::Embedding f(4, 2, {.padding = 0});
+        f.weight = Param(x[0]);
+        return square(f(from(std::vector<std::int64_t>{1, 0, 3, 1}, {4})));
+      },
+      {random({4, 2})});
+  check_rule(
+      [](const Tensors& x) {
+        nn::PRelu f(3);
+        f.weight = Param(x[1]);
+        return f(x[0]);
+      },
+      {random({4, 3}), random({3}, -1, 1, 2)});
 }

@@ -71,11 +71,11 @@ using ConvTranspose1d = ConvTranspose<1>;
 using ConvTranspose2d = ConvTranspose<2>;
 using ConvTranspose3d = ConvTranspose<3>;
 
-extern template struct WENGERT_API Conv<1>;
-extern template struct WENGERT_API Conv<2>;
-extern template struct WENGERT_API Conv<3>;
-extern template struct WENGERT_API ConvTranspose<1>;
-extern template struct WENGERT_API ConvTranspose<2>;
-extern template struct WENGERT_API ConvTranspose<3>;
+extern template struct Conv<1>;
+extern template struct Conv<2>;
+extern template struct Conv<3>;
+extern template struct ConvTranspose<1>;
+extern template struct ConvTranspose<2>;
+extern template struct ConvTranspose<3>;
 
 }  // namespace wengert::nn

@@ -28,8 +28,8 @@ struct WENGERT_API ChannelDropout {
 using Dropout1d = ChannelDropout<1>;
 using Dropout2d = ChannelDropout<2>;
 using Dropout3d = ChannelDropout<3>;
-extern template struct WENGERT_API ChannelDropout<1>;
-extern template struct WENGERT_API ChannelDropout<2>;
-extern template struct WENGERT_API ChannelDropout<3>;
+extern template struct ChannelDropout<1>;
+extern template struct ChannelDropout<2>;
+extern template struct ChannelDropout<3>;
 
 }  // namespace wengert::nn

@@ -15,6 +15,8 @@ Linear::Linear(std::int64_t in, std::int64_t out, LinearOptions o, Rng& rng, Whe
 
 Tensor Linear::operator()(Operand x) const {
   const At at(x.where());
+  if (const std::int64_t in = weight.shape()[1]; x->rank() < 1 || x->shape().back() != in)
+    fail<ShapeError>(x.where(), "Linear: needs [..., {}], got {}", in, x->shape());
   return linear(x, weight, bias);
 }
 

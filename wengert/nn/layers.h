@@ -14,7 +14,7 @@ struct LinearOptions {
 };
 
 /// x W^T + bias.  x [..., in] -> [..., out].  weight [out, in] and bias [out] start from U(-1/sqrt(in), 1/sqrt(in)).
-/// ValueError unless in and out are at least 1.
+/// ValueError unless in and out are at least 1; ShapeError for x with another last axis.
 struct WENGERT_API Linear {
   Linear(std::int64_t in, std::int64_t out, LinearOptions, Rng& = default_rng(), Where = Where::current());
   Linear(std::int64_t in, std::int64_t out, Rng& rng = default_rng(), Where where = Where::current())

@@ -128,11 +128,11 @@ struct WENGERT_API LocalResponseNorm {
   Tensor operator()(Operand x) const;
 };
 
-extern template struct WENGERT_API BatchNorm<1>;
-extern template struct WENGERT_API BatchNorm<2>;
-extern template struct WENGERT_API BatchNorm<3>;
-extern template struct WENGERT_API InstanceNorm<1>;
-extern template struct WENGERT_API InstanceNorm<2>;
-extern template struct WENGERT_API InstanceNorm<3>;
+extern template struct BatchNorm<1>;
+extern template struct BatchNorm<2>;
+extern template struct BatchNorm<3>;
+extern template struct InstanceNorm<1>;
+extern template struct InstanceNorm<2>;
+extern template struct InstanceNorm<3>;
 
 }  // namespace wengert::nn

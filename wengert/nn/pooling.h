@@ -82,9 +82,9 @@ struct WENGERT_API PixelUnshuffle {
 };
 
 #define WENGERT_RANKS(Layer)                   \
-  extern template struct WENGERT_API Layer<1>; \
-  extern template struct WENGERT_API Layer<2>; \
-  extern template struct WENGERT_API Layer<3>;
+  extern template struct Layer<1>; \
+  extern template struct Layer<2>; \
+  extern template struct Layer<3>;
 WENGERT_RANKS(MaxPool)
 WENGERT_RANKS(AvgPool)
 WENGERT_RANKS(LpPool)
