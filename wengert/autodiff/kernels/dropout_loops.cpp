@@ -9,8 +9,11 @@ namespace {
 constexpr int width = 64;  // blocks that are drawn together
 
 // Philox4x32-10 on `width` counters in a row, beginning with block `first` (Salmon et al. 2011): the numbers of Rng.
-// Word k of block b comes to words[k][b]. Every line is a loop over the blocks, which compilers make vectors of.
-void draw(std::uint64_t seed, std::uint64_t first, std::uint32_t (&words)[4][width]) {
+// keep[i] is -1 (all bits) where word i is at most `last`, else 0. Every line is a loop over the blocks, which
+// compilers make vectors of; so that they do, unsigned words are compared as signed ones, with the first bit turned
+// round.
+void draw(std::uint64_t seed, std::uint64_t first, std::uint32_t last, std::int32_t (&keep)[4 * width]) {
+  std::uint32_t words[4][width];
   for (int b = 0; b < width; ++b) {
     const std::uint64_t i = first + static_cast<std::uint64_t>(b);
     words[0][b] = static_cast<std::uint32_t>(i), words[1][b] = static_cast<std::uint32_t>(i >> 32);
@@ -27,33 +30,35 @@ void draw(std::uint64_t seed, std::uint64_t first, std::uint32_t (&words)[4][wid
     }
     k0 += 0x9E3779B9, k1 += 0xBB67AE85;
   }
+  const auto limit = static_cast<std::int32_t>(last ^ 0x80000000u);
+  for (int b = 0; b < width; ++b)
+    for (int k = 0; k < 4; ++k)
+      keep[4 * b + k] = -static_cast<std::int32_t>(static_cast<std::int32_t>(words[k][b] ^ 0x80000000u) <= limit);
 }
 
-// Selected, not multiplied: a NaN that is dropped is gone.
+// Selected by bits, not multiplied: a NaN that is dropped is gone.
 template <class L>
 void apply_loop(const DropoutMask& mask, std::int64_t begin, std::int64_t end, const void* from, void* to) {
   using T = typename L::Scalar;
-  const T* x = static_cast<const T*>(from);
-  T* y = static_cast<T*>(to);
+  using Bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  const T* x = static_cast<const T*>(from) + begin * mask.inner;
+  T* y = static_cast<T*>(to) + begin * mask.inner;
   const T scale = static_cast<T>(mask.scale);
-  std::uint32_t words[4][width];
+  std::int32_t keep[4 * width];
   for (std::int64_t i = begin; i < end; i += 4 * width) {
-    draw(mask.seed, static_cast<std::uint64_t>(i / 4), words);
+    draw(mask.seed, static_cast<std::uint64_t>(i / 4), mask.last, keep);
     const std::int64_t n = end - i < 4 * width ? end - i : 4 * width;
     if (mask.inner == 1) {
-      for (std::int64_t j = 0; j < n; ++j) {
-        const T scaled = x[i + j] * scale;
-        y[i + j] = words[j % 4][j / 4] <= mask.last ? scaled : T(0);
-      }
+      for (std::int64_t j = 0; j < n; ++j)
+        y[j] = __builtin_bit_cast(T, __builtin_bit_cast(Bits, x[j] * scale) & Bits{keep[j]});
+      x += n, y += n;
       continue;
     }
-    for (std::int64_t j = 0; j < n; ++j) {
-      const T* row = x + (i + j) * mask.inner;
-      T* out = y + (i + j) * mask.inner;
-      if (words[j % 4][j / 4] <= mask.last)
-        for (std::int64_t k = 0; k < mask.inner; ++k) out[k] = row[k] * scale;
+    for (std::int64_t j = 0; j < n; ++j, x += mask.inner, y += mask.inner) {
+      if (keep[j])
+        for (std::int64_t k = 0; k < mask.inner; ++k) y[k] = x[k] * scale;
       else
-        for (std::int64_t k = 0; k < mask.inner; ++k) out[k] = T(0);
+        for (std::int64_t k = 0; k < mask.inner; ++k) y[k] = T(0);
     }
   }
 }
