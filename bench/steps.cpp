@@ -12,6 +12,7 @@
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/pool.h"
 #include "wengert/autodiff/random.h"
+#include "wengert/autodiff/sequences.h"
 #include "wengert/nn/nn.h"
 #include "wengert/optim/optim.h"
 
@@ -46,6 +47,27 @@ struct LeNet {
     return output(relu(hidden(flatten(h, 1))));
   }
 };
+
+// The last state of an LSTM is classified.
+struct LastState {
+  Param weight_ih = rng.uniform({4 * 128, 64}, -0.088, 0.088), weight_hh = rng.uniform({4 * 128, 128}, -0.088, 0.088),
+        bias_ih = rng.uniform({4 * 128}, -0.088, 0.088), bias_hh = rng.uniform({4 * 128}, -0.088, 0.088);
+  nn::Linear output{128, 10};
+  Tensor operator()(const Tensor& x) const {
+    const Tensor states = lstm(x, Tensor(), Tensor(), weight_ih, weight_hh, bias_ih, bias_hh).output;
+    return output(select(states, 0, x.size(0) - 1));
+  }
+};
+
+void lstm_case(const Options& o, const std::string& name) {
+  LastState model;
+  optim::Adam adam(model, {.lr = 1e-3});
+  const Tensor x = randn({64, 32, 64}, rng), labels = rng.integers({32}, 0, 10);
+  report(o, name, [&] {
+    backward(nn::cross_entropy(model(x), labels));
+    adam.step(model);
+  });
+}
 
 // A pre-norm block with causal attention of four heads; the targets are regressed, so that there is nothing else.
 struct Transformer {
@@ -332,6 +354,7 @@ std::vector<Case> all_cases() {
     const std::string name = fmt::format("lenet_k{}_b64", kernel);
     cases.push_back({name, [=](const Options& o) { lenet_case(o, name, kernel, 64); }});
   }
+  cases.push_back({"lstm_h128_t64_b32", [](const Options& o) { lstm_case(o, "lstm_h128_t64_b32"); }});
   cases.push_back(
       {"transformer_d128_h4_t64_b16", [](const Options& o) { transformer_case(o, "transformer_d128_h4_t64_b16"); }});
   for (const std::int64_t n : {1000000, 10000000})

@@ -20,6 +20,7 @@
 #include "wengert/autodiff/random.h"
 #include "wengert/autodiff/rule.h"
 #include "wengert/autodiff/safetensors.h"
+#include "wengert/autodiff/sequences.h"
 #include "wengert/autodiff/state.h"
 #include "wengert/autodiff/transforms.h"
 #include "wengert/autodiff/vmap.h"

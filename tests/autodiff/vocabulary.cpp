@@ -5,6 +5,7 @@
 #include "../remember.h"
 #include "../support.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/sequences.h"
 #include "wengert/nn/nn.h"
 
 #include <algorithm>
@@ -51,6 +52,7 @@ struct Row {
 using S = Shape;
 Tensor index(std::vector<std::int64_t> i) { return from(i, {std::int64_t(i.size())}); }
 Tensor index(std::vector<std::int64_t> i, const Shape& s) { return from(i, s); }
+Tensors states(const Recurrent& r) { return r.c.defined() ? Tensors{r.output, r.h, r.c} : Tensors{r.output, r.h}; }
 Tensor square_matrix(const Tensor& x) { return x + 3 * eye(x.size(-1), x.dtype()); }
 Tensor positive_matrix(const Tensor& x) { return matmul(x, transpose(x)) + eye(x.size(-1), x.dtype()); }
 
@@ -185,6 +187,11 @@ const Row rows[] = {
   ROW(embedding, embedding(x[0], index({2, 0, 2})), S{3, 2})
   ROW(pixel_shuffle, pixel_shuffle(x[0], 2), S{1, 4, 2, 2})
   ROW(attention, attention(x[0], x[1], x[2]).output, S{2, 3}, S{4, 3}, S{4, 2})
+  ROWS(rnn, states(rnn(x[0], x[1], x[2] - 1, x[3] - 1, x[4], x[5])), S{3, 2, 2}, S{2, 3}, S{3, 2}, S{3, 3}, S{3}, S{3})
+  ROWS(gru, states(gru(x[0], x[1], x[2], x[3], x[4], x[5])), S{2, 2, 2}, S{2, 2}, S{6, 2}, S{6, 2}, S{6}, S{6})
+  ROWS(lstm, states(lstm(x[0], x[1], x[2], x[3], x[4], x[5], x[6])), S{2, 2, 2}, S{2, 2}, S{2, 2}, S{8, 2}, S{8, 2}, S{8}, S{8})
+  ROW(attend, attend(x[0], x[1], x[2], index({1, 0, 1, 1}) > 0), S{2, 3}, S{4, 3}, S{4, 2})
+  ROW(self_attend, self_attend(x[0], 2, Tensor(), true), S{2, 3, 12})
   ROW(conv, conv(x[0], x[1], x[2], {.stride = {2}, .padding = {1}}), S{2, 2, 5}, S{3, 2, 3}, S{3})
   ROW(conv_transpose, conv_transpose(x[0], x[1], x[2], {.stride = {2}}), S{2, 3, 3}, S{3, 2, 3}, S{2})
   ROW(conv2d, conv2d(x[0], x[1], x[2]), S{1, 2, 4, 4}, S{2, 2, 3, 3}, S{2})
