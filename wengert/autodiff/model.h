@@ -20,7 +20,12 @@
 //     static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 //     ...
 //
-// The same as a free function members(T&), found beside T, serves a type that cannot be changed.
+// The same as a free function members(T&), found beside T, serves a type that cannot be changed. Where only a run tells
+// how many there are, the class lists them and makes up their names:
+//
+//     static auto& listed(auto& self) { return self.weights; }                     // a std::vector
+//     std::string_view name_of(std::size_t i, std::span<char, 64> room) const;     // may write it to `room`
+//
 //
 // Everything derived from a model has the model's type: gradients, moments, averages.
 
@@ -29,6 +34,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -55,7 +61,20 @@ std::tuple<Field<T>...> fields(Field<T>... f) {
 
 namespace detail {
 
-enum class Part { param, tensor, nothing, sequence, optional, tuple, variant, shared, named, structure, unknown };
+enum class Part {
+  param,
+  tensor,
+  nothing,
+  sequence,
+  optional,
+  tuple,
+  variant,
+  shared,
+  named,
+  listed,
+  structure,
+  unknown
+};
 
 template <class T> inline constexpr Part standard_part = Part::unknown;
 template <class T> inline constexpr Part standard_part<std::vector<T>> = Part::sequence;
@@ -74,6 +93,8 @@ template <> inline constexpr Part standard_part<Buffer> = Part::tensor;
 
 template <class T>
 concept NamesMembers = requires(T& t) { T::members(t); } || requires(T& t) { members(t); };
+template <class T>
+concept ListsMembers = requires(T& t) { T::listed(t); };
 
 template <class T>
 consteval Part part_of() {
@@ -81,6 +102,7 @@ consteval Part part_of() {
   else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) return Part::nothing;
   else if constexpr (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>) return Part::nothing;
   else if constexpr (NamesMembers<T>) return Part::named;
+  else if constexpr (ListsMembers<T>) return Part::listed;
   else if constexpr (std::is_empty_v<T>) return Part::nothing;
   else if constexpr (std::is_aggregate_v<T> && std::is_class_v<T>) return Part::structure;
   else return Part::unknown;
@@ -184,6 +206,8 @@ struct Walk {
       elements<top>(std::make_index_sequence<std::tuple_size_v<T>>(), m, more...);
     } else if constexpr (part == Part::named) {
       named_members(members_as_named(m), members_as_named(more)...);
+    } else if constexpr (part == Part::listed) {
+      listed_members(m, T::listed(m), T::listed(more)...);
     } else if constexpr (part == Part::structure) {
       if constexpr (!has_base<T>() && count_fields<T>() > 0) {
         constexpr int n = count_fields<T>();
@@ -234,6 +258,14 @@ struct Walk {
       };
       (one.template operator()<I>(), ...);
     }(std::make_index_sequence<std::tuple_size_v<First>>());
+  }
+
+  template <class Owner, class First, class... More>
+  void listed_members(const Owner& owner, First& first, More&... more) {
+    if (((first.size() != more.size()) || ...)) models_differ(path.view(), where);
+    char room[64];
+    for (std::size_t i = 0; i < first.size(); ++i)
+      step<false>(names ? owner.name_of(i, room) : std::string_view(), first[i], more[i]...);
   }
 
   template <bool top, class Name, class... M>
