@@ -96,6 +96,18 @@ struct Cnn {
   Tensor operator()(const Tensor& x) const { return output(flat(pool(relu(second(pool(relu(first(x)))))))); }
 };
 
+// The last state classifies.
+struct LastState {
+  nn::Lstm rnn{16, 32};
+  nn::Linear output{32, 10};
+  Tensor operator()(const Tensor& x) const { return output(squeeze(rnn(transpose(x, 0, 1)).h, 0)); }
+};
+struct Attentive {
+  nn::TransformerEncoderLayer layer{16, 2, {.feedforward = 32}};
+  nn::Linear output{16, 10};
+  Tensor operator()(const Tensor& x) const { return output(mean(layer(x, {.causal = true}), {1})); }
+};
+
 struct Batch {
   Tensor x, y;
 };
@@ -197,6 +209,13 @@ TEST_CASE("a training step of a CNN allocates nothing once it is warm") {
   check_flat<Cnn>({16, 1, 8, 8}, true);
 }
 
+TEST_CASE("a training step of an LSTM and of a transformer layer allocates nothing once it is warm") {
+  check_flat<LastState>({32, 12, 16}, false);
+  check_flat<LastState>({32, 12, 16}, true);
+  check_flat<Attentive>({32, 12, 16}, false);
+  check_flat<Attentive>({32, 12, 16}, true);
+}
+
 TEST_CASE("a step on a large batch, where sums are split, allocates nothing either") {
   check_flat<Mlp>({1000, 64}, false);
 }
@@ -223,4 +242,6 @@ TEST_CASE("a step of every first-order rule allocates nothing once it is warm, w
 TEST_CASE("losses are the same bits for 1, 2, 3 and 8 threads") {
   check_threads<Mlp>({500, 64});
   check_threads<Cnn>({40, 1, 8, 8});
+  check_threads<LastState>({50, 12, 16});
+  check_threads<Attentive>({50, 40, 16});
 }

@@ -134,10 +134,8 @@ void embedding(ModuleCase& c) {
   c.run(nn::Embedding(c.attrs.integer("num_embeddings"), c.attrs.integer("embedding_dim"), o));
 }
 
-using Row = void (*)(ModuleCase&);
-
 // A row builds the layer of ours from the attributes and runs the case with it.
-const std::map<std::string, Row> rows{
+const std::map<std::string, ModuleRow> rows{
     {"Linear",
      [](ModuleCase& c) {
        c.run(nn::Linear(c.attrs.integer("in_features"), c.attrs.integer("out_features"),
@@ -179,8 +177,10 @@ const std::map<std::string, Row> rows{
 }  // namespace
 
 std::vector<std::string> run_module(const Json& one, const Data& data) {
-  const auto row = rows.find(one.at("module"));
-  if (row == rows.end()) throw Unsupported("no layer " + one.at("module").get<std::string>());
+  const std::string kind = one.at("module");
+  const auto& table = rows.contains(kind) ? rows : sequence_rows();
+  const auto row = table.find(kind);
+  if (row == table.end()) throw Unsupported("no layer " + kind);
   ModuleCase c(one, data);
   try {
     row->second(c);
@@ -191,8 +191,7 @@ std::vector<std::string> run_module(const Json& one, const Data& data) {
   }
   // An attribute that the row never looked at may be one that it does not know.
   const auto unread = c.attrs.unread();
-  if (!unread.empty())
-    throw Unsupported(fmt::format("{}: {}", one["module"].get<std::string>(), fmt::join(unread, ", ")));
+  if (!unread.empty()) throw Unsupported(fmt::format("{}: {}", kind, fmt::join(unread, ", ")));
   return std::move(c.wrong);
 }
 

@@ -87,4 +87,9 @@ class ModuleCase {
   int step_ = 0;
 };
 
+/// Builds a layer of ours from the attributes of a case and runs the case with it.
+using ModuleRow = void (*)(ModuleCase&);
+/// Those of layers of sequences, beside the ones in modules.cpp.
+const std::map<std::string, ModuleRow>& sequence_rows();
+
 }  // namespace golden

@@ -78,17 +78,19 @@ const std::map<std::string, ModuleRow>& sequence_rows() {
       {"MultiheadAttention", multi_head_attention},
       {"TransformerEncoderLayer",
        [](ModuleCase& c) {
-         c.run(nn::TransformerEncoderLayer(c.attrs.integer("d_model"), c.attrs.integer("nhead"), transformer_options(c)),
-               [](const nn::TransformerEncoderLayer& f, const Args& in, nn::Mode mode) -> Results {
-                 return f(in["src"], {.mask = in.maybe("src_mask"), .mode = mode});
-               });
+         c.run(
+             nn::TransformerEncoderLayer(c.attrs.integer("d_model"), c.attrs.integer("nhead"), transformer_options(c)),
+             [](const nn::TransformerEncoderLayer& f, const Args& in, nn::Mode mode) -> Results {
+               return f(in["src"], {.mask = in.maybe("src_mask"), .mode = mode});
+             });
        }},
       {"TransformerDecoderLayer",
        [](ModuleCase& c) {
-         c.run(nn::TransformerDecoderLayer(c.attrs.integer("d_model"), c.attrs.integer("nhead"), transformer_options(c)),
-               [](const nn::TransformerDecoderLayer& f, const Args& in, nn::Mode mode) -> Results {
-                 return f(in["tgt"], in["memory"], {.mask = in.maybe("tgt_mask"), .mode = mode});
-               });
+         c.run(
+             nn::TransformerDecoderLayer(c.attrs.integer("d_model"), c.attrs.integer("nhead"), transformer_options(c)),
+             [](const nn::TransformerDecoderLayer& f, const Args& in, nn::Mode mode) -> Results {
+               return f(in["tgt"], in["memory"], {.mask = in.maybe("tgt_mask"), .mode = mode});
+             });
        }},
   };
   return rows;

@@ -23,7 +23,8 @@ struct Added {
 
 // Every layer that a line may name: one more here, and one more row in layer_rows.
 using Layer = std::variant<Added, nn::Linear, nn::Conv1d, nn::Conv2d, nn::Conv3d, nn::BatchNorm1d, nn::BatchNorm2d,
-                           nn::BatchNorm3d, nn::LayerNorm, nn::GroupNorm, nn::Embedding, nn::PRelu>;
+                           nn::BatchNorm3d, nn::LayerNorm, nn::GroupNorm, nn::Embedding, nn::PRelu, nn::Lstm,
+                           nn::TransformerEncoderLayer>;
 
 struct Part {
   std::string name;  // in the state
@@ -35,7 +36,8 @@ struct Network {
 
 template <class L>
 Tensor call(const L& layer, const Tensor& x, [[maybe_unused]] nn::Mode mode) {
-  if constexpr (requires { layer(x, mode); }) return layer(x, mode);
+  if constexpr (requires { layer(x, mode).output; }) return layer(x, mode).output;
+  else if constexpr (requires { layer(x, mode); }) return layer(x, mode);
   else return layer(x);
 }
 
@@ -142,6 +144,23 @@ const std::map<std::string, LayerRow> layer_rows{
     {"GroupNorm", [](Words& w) -> Layer { return nn::GroupNorm(w.integer(2), w.integer(3), {.dtype = w.dtype}); }},
     {"Embedding", [](Words& w) -> Layer { return nn::Embedding(w.integer(2), w.integer(3), {.dtype = w.dtype}); }},
     {"PReLU", [](Words& w) -> Layer { return nn::PRelu(w.number_at(2) ? w.integer(2) : 1, {.dtype = w.dtype}); }},
+    {"LSTM",
+     [](Words& w) -> Layer {
+       w.has({"1", "layer"}), w.has({"zero", "initial", "state"});
+       return nn::Lstm(w.integer(2), w.integer(3), {.batch_first = w.has({"batch_first"}), .dtype = w.dtype});
+     }},
+    {"TransformerEncoderLayer",
+     [](Words& w) -> Layer {
+       const std::string activation = w.after("activation", "relu");
+       return nn::TransformerEncoderLayer(
+           w.integer_after("d_model", 0), w.integer_after("nhead", 0),
+           {.feedforward = w.integer_after("ff", 0),
+            .dropout = std::stod(w.after("dropout", "0")),
+            .activation = activation == "gelu" ? nn::Activation::gelu : nn::Activation::relu,
+            .batch_first = w.has({"batch_first"}),
+            .norm_first = w.after("norm_first", "False") == "True",
+            .dtype = w.dtype});
+     }},
     {"add",
      [](Words& w) -> Layer {  // add parameter pos [8,16]
        if (w[1] != "parameter" || w[3].empty()) throw Unsupported("not understood: " + w.text());

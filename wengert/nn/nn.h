@@ -8,6 +8,7 @@
 // default_rng() (seed(n) starts it afresh). Errors name the line of the user's call.
 
 #include "wengert/nn/activations.h"
+#include "wengert/nn/attention.h"
 #include "wengert/nn/convolution.h"
 #include "wengert/nn/dropout.h"
 #include "wengert/nn/init.h"
@@ -17,4 +18,5 @@
 #include "wengert/nn/mode.h"
 #include "wengert/nn/normalization.h"
 #include "wengert/nn/pooling.h"
+#include "wengert/nn/recurrent.h"
 #include "wengert/nn/sequential.h"
