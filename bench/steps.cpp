@@ -71,16 +71,13 @@ void lstm_case(const Options& o, const std::string& name) {
 
 // A pre-norm block with causal attention of four heads; the targets are regressed, so that there is nothing else.
 struct Transformer {
-  static constexpr std::int64_t batch = 16, length = 64, width = 128, heads = 4, each = width / heads;
+  static constexpr std::int64_t batch = 16, length = 64, width = 128, heads = 4;
   Param gain1 = ones({width}), bias1 = zeros({width}), gain2 = ones({width}), bias2 = zeros({width});
   nn::Linear qkv{width, 3 * width}, project{width, width}, widen{width, 4 * width}, narrow{4 * width, width};
   Tensor mask = triu(full({length, length}, -1e9), 1);
 
   Tensor attend(const Tensor& x) const {
-    const Tensor all = permute(reshape(qkv(x), {batch, length, 3, heads, each}), {2, 0, 3, 1, 4});
-    const Tensor q = select(all, 0, 0), k = select(all, 0, 1), v = select(all, 0, 2);
-    const Tensor weight = softmax(matmul(q, transpose(k)) * (1 / std::sqrt(double(each))) + mask);
-    return project(reshape(transpose(matmul(weight, v), 1, 2), {batch, length, width}));
+    return project(self_attend(qkv(x), heads, mask));
   }
   Tensor operator()(const Tensor& x) const {
     const Tensor h = x + attend(layer_norm(x, gain1, bias1));
