@@ -94,20 +94,22 @@ void nothing_to_do(Where where) {
 
 void check_fit(std::string_view name, const Tensor& w, const Tensor& g, std::span<const Tensor* const> memory,
                Where where) {
-  const auto what = name.empty() ? std::string("the parameter") : fmt::format("'{}'", name);
+  // Said only when something is wrong: long names would be a block of memory for each step.
+  const auto what = [&] { return name.empty() ? std::string("the parameter") : fmt::format("'{}'", name); };
   if (w.tracked() && !leaf_of(w))
     fail<GraphError>(
         where, "step: {} was computed by operators and is no leaf; give it its value under no_grad, or detach() it",
-        what);
+        what());
   if (!is_float(w.dtype()))
-    fail<TypeError>(where, "step: {} is {}, and only float32 and float64 can be trained", what, w.dtype());
+    fail<TypeError>(where, "step: {} is {}, and only float32 and float64 can be trained", what(), w.dtype());
   if (!(g.shape() == w.shape()) || g.dtype() != w.dtype())
-    fail<ShapeError>(where, "step: {} is {} {}, its gradient {} {}", what, w.dtype(), w.shape(), g.dtype(), g.shape());
+    fail<ShapeError>(where, "step: {} is {} {}, its gradient {} {}", what(), w.dtype(), w.shape(), g.dtype(),
+                     g.shape());
   for (const Tensor* m : memory)
     if (!m->defined() || !(m->shape() == w.shape()) || m->dtype() != w.dtype())
       fail<ShapeError>(where,
                        "step: {} is {} {}, but was something else when the optimizer was made; make the optimizer anew",
-                       what, w.dtype(), w.shape());
+                       what(), w.dtype(), w.shape());
 }
 
 }  // namespace wengert::optim::detail
