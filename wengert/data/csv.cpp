@@ -1,5 +1,7 @@
 #include "wengert/data/csv.h"
 
+#include "wengert/data/lines.h"
+
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -12,59 +14,6 @@ using detail::FileTask;
 using detail::in_quotes;
 
 namespace {
-
-// Longer lines are no numbers, but a file that unpacks to gigabytes of nothing.
-constexpr std::size_t longest_line = std::size_t{1} << 26;
-
-class Lines {
- public:
-  Lines(const FileTask& task, Input& input) : task_(task), input_(input) {}
-
-  std::int64_t number() const { return number_; }
-
-  /// The next line without its end, or false after the last one. Valid until the next call.
-  bool next(std::string_view& line) {
-    std::size_t searched = 0;
-    for (;;) {
-      const std::string_view rest = std::string_view(text_).substr(begin_);
-      const auto end = rest.find('\n', searched);
-      if (end != rest.npos) return take(line, rest.substr(0, end), end + 1);
-      searched = rest.size();
-      if (searched > longest_line) task_.fail("line {} is longer than {} bytes", number_ + 1, longest_line);
-      if (!more()) return !text_.empty() && take(line, text_, text_.size());
-    }
-  }
-
- private:
-  bool take(std::string_view& line, std::string_view text, std::size_t used) {
-    if (number_++ == 0 && text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-    if (text.ends_with('\r')) text.remove_suffix(1);
-    line = text, begin_ += used;
-    return true;
-  }
-  // Drops the lines that are done and reads on.
-  bool more() {
-    constexpr std::size_t part = 1 << 16;
-    text_.erase(0, std::exchange(begin_, 0));
-    const auto old = text_.size();
-    text_.resize(old + part);
-    const auto got = input_.read(text_.data() + old, part);
-    text_.resize(old + got);
-    return got > 0;
-  }
-
-  const FileTask& task_;
-  Input& input_;
-  std::string text_;
-  std::size_t begin_ = 0;  // of the next line
-  std::int64_t number_ = 0;
-};
-
-std::string_view trimmed(std::string_view s, std::string_view blanks) {
-  const auto first = s.find_first_not_of(blanks);
-  if (first == s.npos) return {};
-  return s.substr(first, s.find_last_not_of(blanks) + 1 - first);
-}
 
 template <class T>
 class CsvReader {

@@ -1,7 +1,11 @@
 #pragma once
 
 #include "wengert/data/dataset.h"
+#include "wengert/data/images.h"
 #include "wengert/data/loader.h"
+#include "wengert/data/table.h"
+#include "wengert/data/text.h"
+#include "wengert/data/transforms.h"
 
 #include <string>
 

@@ -14,7 +14,7 @@ using detail::FileTask;
 
 namespace {
 
-struct Header {
+struct IdxHeader {
   unsigned char type = 0;
   std::size_t width = 0;  // bytes of one number
   Shape shape;
@@ -33,7 +33,7 @@ std::size_t width_of(const FileTask& task, unsigned char type) {
   task.fail("the type must be 0x08, 0x09 or 0x0B to 0x0E, found {:#04x}", type);
 }
 
-Header read_header(const FileTask& task, Input& input) {
+IdxHeader read_header(const FileTask& task, Input& input) {
   unsigned char magic[4];
   if (input.read(magic, 4) < 4) task.fail("too short for an idx file");
   if (magic[0] != 0 || magic[1] != 0)
@@ -41,7 +41,7 @@ Header read_header(const FileTask& task, Input& input) {
   const int rank = magic[3];
   if (rank < 1 || rank > max_rank) task.fail("expected 1 to {} axes, found {}", max_rank, rank);
 
-  Header h{magic[2], width_of(task, magic[2]), {}, 0};
+  IdxHeader h{magic[2], width_of(task, magic[2]), {}, 0};
   auto bytes = static_cast<std::int64_t>(h.width);
   bool overflow = false;
   for (int i = 0; i < rank; ++i) {
@@ -57,7 +57,7 @@ Header read_header(const FileTask& task, Input& input) {
 }
 
 // Memory grows with the bytes that have come, whatever the header promised.
-std::vector<unsigned char> read_numbers(const FileTask& task, Input& input, const Header& h) {
+std::vector<unsigned char> read_numbers(const FileTask& task, Input& input, const IdxHeader& h) {
   std::vector<unsigned char> bytes;
   while (bytes.size() < h.bytes) {
     const auto old = bytes.size();
@@ -86,7 +86,7 @@ void convert(const std::vector<unsigned char>& from, T* to, std::int64_t n) {
 }
 
 template <class T>
-Tensor to_tensor(const Header& h, const std::vector<unsigned char>& bytes) {
+Tensor to_tensor(const IdxHeader& h, const std::vector<unsigned char>& bytes) {
   Tensor t = empty(h.shape, dtype_of<T>);
   T* to = detail::fresh<T>(t);
   const auto n = t.numel();
@@ -107,7 +107,7 @@ Tensor read_idx(const std::string& path, DType dtype, Where where) {
   const FileTask task{"read_idx", path, where};
   if (dtype == boolean) fail<TypeError>(where, "read_idx: dtype must be float32, float64 or int64, got bool");
   Input input(task);
-  const Header header = read_header(task, input);
+  const IdxHeader header = read_header(task, input);
   if (dtype == int64 && header.type >= 0x0D)
     fail<TypeError>(where, "read_idx: {} holds floats; read them as float32 or float64", path);
   const auto bytes = read_numbers(task, input, header);
