@@ -20,3 +20,4 @@
 #include "wengert/nn/pooling.h"
 #include "wengert/nn/recurrent.h"
 #include "wengert/nn/sequential.h"
+#include "wengert/nn/tools.h"

@@ -5,6 +5,7 @@
 // the rest: walking the model, parameter groups, running the compiled loop. Users include optim.h.
 
 #include "wengert/autodiff/model.h"
+#include "wengert/autodiff/pattern.h"
 #include "wengert/optim/kept.h"
 
 #include <algorithm>
@@ -52,8 +53,7 @@ WENGERT_API void replace_gradient(Tensor&, Tensor gradient);
 /// ShapeError, TypeError, GraphError unless w can be changed by g and what is remembered has w's shape.
 WENGERT_API void check_fit(std::string_view name, const Tensor& w, const Tensor& g,
                            std::span<const Tensor* const> memory, Where);
-/// Does a path fit a pattern? * stands for any letters, ? for one; alternatives stand beside |.
-WENGERT_API bool fits(std::string_view path, std::string_view pattern);
+using wengert::detail::fits;
 [[noreturn]] WENGERT_API void no_such_group(std::string_view rule, std::string_view pattern,
                                             const std::vector<std::string>& names, Where);
 
