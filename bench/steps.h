@@ -1,0 +1,21 @@
+#pragma once
+
+// The files of bench/steps: each gives its cases.
+
+#include "bench/harness.h"
+#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tensor.h"
+
+#include <vector>
+
+namespace bench {
+
+inline wengert::Rng rng{1};
+
+using Inputs = std::vector<wengert::Tensor>;
+
+std::vector<Case> elementwise_cases();
+std::vector<Case> gradient_cases();
+std::vector<Case> graph_cases();  ///< chains and growth
+
+}  // namespace bench
