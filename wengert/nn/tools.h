@@ -151,7 +151,7 @@ std::int64_t for_fitting(const char* who, M& model, std::string_view pattern, Wh
   std::vector<std::string> names;
   std::int64_t found = 0;
   for_each_param(model, [&](std::string_view path, auto& w) {
-    if (detail::fits(path, pattern)) f(w), ++found;
+    if (wengert::detail::fits(path, pattern)) f(w), ++found;
     else names.emplace_back(path);
   });
   if (!found) none_fits(who, pattern, names, where);
@@ -163,7 +163,7 @@ std::int64_t for_fitting(const char* who, M& model, std::string_view pattern, Wh
 template <class M>
 std::int64_t freeze(M& model, std::string_view pattern, Where where) {
   return tools::for_fitting("freeze", model, pattern, where,
-                            [](Param& w) { w = detail::ParamAccess::plain(w.detach()); });
+                            [](Param& w) { w = wengert::detail::ParamAccess::plain(w.detach()); });
 }
 template <class M>
 std::int64_t unfreeze(M& model, std::string_view pattern, Where where) {

@@ -194,6 +194,7 @@ Tensor standardize(Operand x, const Shape& axes, double eps) {
     const CalledBy by(x);
     return reshape(by(standardize(by(reshape(x, {1})), {0}, eps)), Shape());
   }
+  if (all[0] + all.rank() == x->rank()) return normed(Over::rows, x, all, Tensor(), Tensor(), eps);
   return apply(Standardize{all, eps, {}, {}, {}}, x);
 }
 
@@ -239,15 +240,14 @@ Tensor group_norm(Operand x, std::int64_t groups, Operand gain, Operand bias, do
     fail<ShapeError>(x.where(), "group_norm: {} groups do not divide the {} channels of {}", groups, c, x->shape());
   std::int64_t inner = c / groups;
   for (int i = 2; i < x->rank(); ++i) inner *= x->shape()[i];
-  const Tensor y = normed(Over::rows, by(reshape(x, {n, groups, inner})), {2}, Tensor(), Tensor(), eps);
+  const Tensor y = standardize(by(reshape(x, {n, groups, inner})), {2}, eps);
   return scaled_by_channel("group_norm", reshape(by(y), x->shape()), x, gain, bias);
 }
 
 Tensor instance_norm(Operand x, Operand gain, Operand bias, double eps) {
   needs_channels("instance_norm", x);
   if (x->rank() < 3) fail<ShapeError>(x.where(), "instance_norm: needs [n, channels, spatial...], got {}", x->shape());
-  return scaled_by_channel("instance_norm", normed(Over::rows, x, range(2, x->rank()), Tensor(), Tensor(), eps), x,
-                           gain, bias);
+  return scaled_by_channel("instance_norm", standardize(x, range(2, x->rank()), eps), x, gain, bias);
 }
 
 Tensor rms_norm(Operand x, Operand gain, double eps) {
