@@ -27,6 +27,7 @@ void gradient_case(const Options& o, const std::string& name, const std::string&
                                                           [&] { value = primal(start); },
                                                           [&] { value = by_hand(start, expected); },
                                                       });
+  (void)value;
   double norm2 = 0;
   for (const double g : expected) norm2 += g * g;
   emit(o, "grad_" + name + "_" + size, stats[0],

@@ -114,7 +114,7 @@ struct Sweep {
     in_parts(static_cast<std::int64_t>(p.size()), [&](std::int64_t begin, std::int64_t end) {
       float *w = p.data(), *m1 = m.data(), *m2 = v.data();
       const float* slope = g.data();
-#pragma GCC ivdep
+#pragma omp simd
       for (std::int64_t i = begin; i < end; ++i) {
         m1[i] = 0.9f * m1[i] + 0.1f * slope[i];
         m2[i] = 0.999f * m2[i] + 0.001f * slope[i] * slope[i];
@@ -126,7 +126,7 @@ struct Sweep {
     in_parts(static_cast<std::int64_t>(p.size()), [&](std::int64_t begin, std::int64_t end) {
       float *w = p.data(), *m1 = m.data();
       const float* slope = g.data();
-#pragma GCC ivdep
+#pragma omp simd
       for (std::int64_t i = begin; i < end; ++i) {
         m1[i] = 0.9f * m1[i] + slope[i];
         w[i] -= 1e-6f * m1[i];

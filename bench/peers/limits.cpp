@@ -35,7 +35,7 @@ class Streams {
   template <int R, int W>
   static void loop(const std::array<float*, 6>& at, std::int64_t begin, std::int64_t end) {
     float *a = at[0], *b = at[1], *c = at[2], *x = at[3], *y = at[4], *z = at[5];
-#pragma GCC ivdep
+#pragma omp simd
     for (std::int64_t i = begin; i < end; ++i) {
       float sum = 1;
       if constexpr (R > 0) sum += a[i];
@@ -126,7 +126,6 @@ float multiply_add(std::int64_t times) {
   for (std::int64_t k = 0; k < times; ++k) {
 #pragma GCC unroll 12
     for (int i = 0; i < sums; ++i) a[i] = a[i] * x + y;
-    asm volatile("" : "+x"(x));
   }
   Lanes sum{};
   for (const Lanes& each : a) sum += each;
