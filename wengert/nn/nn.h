@@ -9,6 +9,7 @@
 
 #include "wengert/nn/activations.h"
 #include "wengert/nn/attention.h"
+#include "wengert/nn/compression.h"
 #include "wengert/nn/convolution.h"
 #include "wengert/nn/dropout.h"
 #include "wengert/nn/init.h"
