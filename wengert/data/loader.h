@@ -117,7 +117,7 @@ namespace wengert::data {
 ///   struct Training {
 ///     Mlp model;
 ///     optim::Adam<Mlp> adam{model};
-///     data::Loader<> batches{digits().train, {.size = 64, .seed = 1, .prefetch = 2}};
+///     data::Loader<> batches{data::digits(), {.size = 64, .seed = 1, .prefetch = 2}};
 ///   } training;
 ///   files.load_latest(training);                             // goes on in the middle of an epoch
 ///   while (training.batches.epoch() < 20) {
@@ -132,7 +132,7 @@ namespace wengert::data {
 /// copies of the loader. The generator is another one for each batch, and the same for the same batch:
 ///
 ///   data::Loader words{count, [=](data::Rows rows) { return Sentences(...); }, {.size = 16}};
-///   data::Loader images{train, [](data::Dataset b, Rng& rng) { b.x = data::flip(b.x, rng); return b; }};
+///   data::Loader images{train, [](data::Dataset b, Rng& rng) { b.x = data::random_flip(b.x, rng); return b; }};
 ///
 /// What f throws comes out of the loop or of next(), with the place unchanged. With `prefetch`, batches are the same;
 /// their thread uses one core, begins with the first batch that is asked for, and ends with the loader, which waits for
