@@ -154,3 +154,32 @@ TEST_CASE("sgd: options outside their range are ValueErrors that name them, at c
   sgd.lr = -2;
   CHECK(contains(message<ValueError>([&] { sgd.step(model, grads); }), "lr"));
 }
+
+TEST_CASE("step: a part that stands in two places of a model is trained once, with both gradients") {
+  struct Dense {
+    Param w = ones({2});
+  };
+  struct Tied {
+    Shared<Dense> first{Dense()}, second = share(first);
+    Param bias = zeros({2});
+  };
+  Tied model;
+  optim::Sgd sgd{model, {.lr = 0.1, .momentum = 0.5}};
+  auto f = [](const Tied& m) { return sum(m.first->w) + 2.0 * sum(m.second->w) + sum(m.bias); };
+  for (int i = 0; i < 2; ++i) {
+    auto [loss, grads] = value_and_grad(f, model);
+    sgd.step(model, grads);
+  }
+  CHECK(model.first->w.to_vector<float>()[0] == doctest::Approx(1 - 0.3 - 0.45));
+  CHECK(model.second->w.to_vector<float>()[0] == model.first->w.to_vector<float>()[0]);
+  CHECK(model.bias.to_vector<float>()[0] == doctest::Approx(-0.25));
+}
+
+TEST_CASE("step: a model that has grown since the optimizer was made is an error, and stays as it is") {
+  std::vector<Tensor> model{ones({2}), ones({3})};
+  optim::Adam adam{model};
+  model.push_back(ones({4}));
+  const std::vector<Tensor> grads = model;
+  CHECK_THROWS_AS(adam.step(model, grads), ValueError);
+  CHECK(model[0].to_vector<float>() == std::vector<float>{1, 1});
+}

@@ -6,6 +6,7 @@
 #include "wengert/autodiff/tape.h"
 #include "wengert/optim/in_place.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace wengert::optim::detail {
@@ -95,6 +96,55 @@ void check_fit(std::string_view name, const Tensor& w, const Tensor& g, std::spa
       fail<ShapeError>(where,
                        "step: {} is {} {}, but was something else when the optimizer was made; make the optimizer anew",
                        what(), w.dtype(), w.shape());
+}
+
+Lists::Lists() = default;
+Lists::~Lists() = default;
+Lists::Lists(const Lists& o) : names(o.names) {}
+Lists& Lists::operator=(const Lists& o) {
+  names = o.names;
+  return *this;
+}
+
+void Lists::clear(std::size_t which) { all_[which].clear(); }
+void Lists::add(std::size_t which, const Tensor& t) { all_[which].push_back(const_cast<Tensor*>(&t)); }
+void Lists::add_name(const Path& path, const Tensor& t) {
+  if (t.defined()) names.emplace_back(path.view());
+}
+
+void Lists::check(std::size_t memories, bool fresh, Where where) const {
+  const auto& w = all_[model];
+  const auto name = [&](std::size_t i) { return i < names.size() ? std::string_view(names[i]) : std::string_view(); };
+  for (std::size_t k = fresh ? memory : gradients; k < memory + memories; ++k)
+    if (all_[k].size() != w.size()) wengert::detail::models_differ(name(std::min(w.size(), all_[k].size())), where);
+  bool found = false;
+  std::size_t index = 0;
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    if (!w[i]->defined()) continue;
+    const std::size_t at = index++;
+    const Tensor g = fresh ? fresh_gradient(*w[i]) : *all_[gradients][i];
+    if (!g.defined()) continue;
+    found = true;
+    const Tensor* remembered[max_memory];
+    for (std::size_t k = 0; k < memories; ++k) remembered[k] = all_[memory + k][i];
+    check_fit(name(at), *w[i], g, {remembered, memories}, where);
+  }
+  if (fresh && !found) nothing_to_do(where);
+}
+
+void Lists::run(std::size_t memories, bool fresh, Update update, void* self, Where where) const {
+  std::size_t index = 0;
+  for (std::size_t i = 0; i < all_[model].size(); ++i) {
+    Tensor& w = *all_[model][i];
+    if (!w.defined()) continue;
+    const std::size_t at = index++;
+    const Tensor g = fresh ? fresh_gradient(w) : *all_[gradients][i];
+    if (!g.defined()) continue;
+    Tensor* remembered[max_memory];
+    for (std::size_t k = 0; k < memories; ++k) remembered[k] = all_[memory + k][i];
+    update(self, at, w, g, {remembered, memories}, where);
+    if (fresh) mark_used(w);
+  }
 }
 
 }  // namespace wengert::optim::detail

@@ -80,12 +80,49 @@ void walk_trained(F&& f, Where where, Model& model, More&... more) {
   walk.template part<true>(model, more...);
 }
 
+/// The trained tensors of the models of a step, in order. The walk puts them here, one model at a time, and everything
+/// else is done without templates: those are what a user's program has to compile for every optimizer.
+class WENGERT_API Lists {
+ public:
+  static constexpr std::size_t model = 0, gradients = 1, memory = 2;  // memory, memory + 1, ...
+  /// Changes one parameter, the i-th.
+  using Update = void (*)(void* self, std::size_t i, Tensor& w, const Tensor& g, std::span<Tensor* const> memory,
+                          Where);
+
+  Lists();
+  ~Lists();
+  Lists(const Lists&);  // only of the names: what is listed is of no use to a copy
+  Lists& operator=(const Lists&);
+
+  void clear(std::size_t which);
+  void add(std::size_t which, const Tensor&);
+  void add_name(const Path&, const Tensor&);
+  /// Throws unless `memories` models fit the model; gradients are those of the list, or what backward() left.
+  void check(std::size_t memories, bool fresh, Where) const;
+  void run(std::size_t memories, bool fresh, Update, void* self, Where) const;
+
+  std::vector<std::string> names;  // of the defined ones
+
+ private:
+  std::vector<Tensor*> all_[2 + max_memory];
+};
+
+struct ListTrained {
+  Lists& lists;
+  std::size_t which;
+  bool names;
+  void param(const Path& path, const Tensor& t) { names ? lists.add_name(path, t) : lists.add(which, t); }
+  void variable(const Path& path, const Tensor& t) { param(path, t); }
+  void buffer(const Path&, const Tensor&) {}
+};
+/// The only walk that optimizers need.
 template <class Model>
-std::vector<std::string> names_of(const Model& model) {
-  std::vector<std::string> all;
-  walk_trained<true>([&](std::string_view path, const Tensor&) { all.emplace_back(path); }, Where(), model);
-  return all;
+void list_trained(const Model& model, Lists& lists, std::size_t which, bool names = false) {
+  if (!names) lists.clear(which);
+  Walk<true, ListTrained> walk{{lists, which, names}};
+  walk.template part<true>(model);
 }
+
 /// A model of the same build, every number of which is `value`.
 template <class Model>
 Model filled_like(const Model& model, double value) {
@@ -124,54 +161,14 @@ class FirstOrder : public Options {
     std::string pattern;
     Options options;
     Kept<double> carried = 1;
+    std::pair<Step, Common> plan = {};  // of this step
   };
 
   void step(Model& model, const Model& grads, Where where = Where::current()) {
-    check(where);
-    self().remembered(model, [&](auto&... memory) {
-      walk_trained<true>(
-          [&](std::string_view path, const Tensor& w, const Tensor& g, auto&... m) {
-            const std::array<const Tensor*, sizeof...(m)> all{&m...};
-            if (g.defined()) check_fit(path, w, g, all, where);
-          },
-          where, std::as_const(model), grads, memory...);
-      begin();
-      std::size_t index = 0;
-      walk_trained<false>(
-          [&](std::string_view, Tensor& w, const Tensor& g, auto&... m) {
-            const std::size_t i = index++;
-            if (g.defined()) update(i, where, w, g, m...);
-          },
-          where, model, grads, memory...);
-    });
+    list_trained(grads, lists_, Lists::gradients);
+    run(model, false, where);
   }
-  void step(Model& model, Where where = Where::current()) {
-    check(where);
-    self().remembered(model, [&](auto&... memory) {
-      bool found = false;
-      walk_trained<true>(
-          [&](std::string_view path, const Tensor& w, auto&... m) {
-            const Tensor g = fresh_gradient(w);
-            if (!g.defined()) return;
-            found = true;
-            const std::array<const Tensor*, sizeof...(m)> all{&m...};
-            check_fit(path, w, g, all, where);
-          },
-          where, std::as_const(model), memory...);
-      if (!found) nothing_to_do(where);
-      begin();
-      std::size_t index = 0;
-      walk_trained<false>(
-          [&](std::string_view, Tensor& w, auto&... m) {
-            const std::size_t i = index++;
-            const Tensor g = fresh_gradient(w);
-            if (!g.defined()) return;
-            update(i, where, w, g, m...);
-            mark_used(w);
-          },
-          where, model, memory...);
-    });
-  }
+  void step(Model& model, Where where = Where::current()) { run(model, true, where); }
 
   /// From now on the parameters whose path ("hidden.bias") fits the pattern have options of their own; of several
   /// groups the latest counts. `*` stands for any letters, `?` for one, `|` separates alternatives. ValueError when no
@@ -181,13 +178,13 @@ class FirstOrder : public Options {
   Options& group(std::string_view pattern, Options options, Where where = Where::current()) {
     options.check({Options::name, where});
     bool found = false;
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (!fits(names_[i], pattern)) continue;
+    for (std::size_t i = 0; i < lists_.names.size(); ++i) {
+      if (!fits(lists_.names[i], pattern)) continue;
       found = true;
-      if (group_of_.empty()) group_of_.resize(names_.size());
+      if (group_of_.empty()) group_of_.resize(lists_.names.size());
       group_of_[i] = groups.size() + 1;
     }
-    if (!found) no_such_group(Options::name, pattern, names_, where);
+    if (!found) no_such_group(Options::name, pattern, lists_.names, where);
     groups.push_back({std::string(pattern), options});
     return groups.back().options;
   }
@@ -202,11 +199,12 @@ class FirstOrder : public Options {
   std::vector<Group> groups;  ///< the options of the class itself are for all other parameters
 
  protected:
-  FirstOrder(const Model& model, const Options& options, Where where) : Options(options), names_(names_of(model)) {
+  FirstOrder(const Model& model, const Options& options, Where where) : Options(options) {
+    list_trained(model, lists_, 0, true);
     options.check({Options::name, where});
   }
   const Options& options() const { return *this; }
-  std::int64_t parameters() const { return static_cast<std::int64_t>(names_.size()); }
+  std::int64_t parameters() const { return static_cast<std::int64_t>(lists_.names.size()); }
   /// Those of a parameter, by its place in for_each_param.
   const Options& options_of(std::size_t i) const {
     const std::size_t group = i < group_of_.size() ? group_of_[i] : 0;
@@ -247,22 +245,33 @@ class FirstOrder : public Options {
   }
   void begin() {
     t = t + 1;
-    plan_.clear();
-    plan_.emplace_back(at(options(), t, carried_), options().common());
-    for (Group& g : groups) plan_.emplace_back(at(g.options, t, g.carried), g.options.common());
+    plan_ = {at(options(), t, carried_), options().common()};
+    for (Group& g : groups) g.plan = {at(g.options, t, g.carried), g.options.common()};
   }
-  template <class... M>
-  void update(std::size_t i, Where where, Tensor& w, const Tensor& g, M&... memory) {
-    auto [step, common] = plan_[i < group_of_.size() ? group_of_[i] : 0];
-    if constexpr (requires { self().before(i, step); }) self().before(i, step);
-    const std::array<Tensor*, sizeof...(M)> all{&memory...};
-    run_update(update_loop(step, w.dtype(), sizeof...(M)), &step, common, w, g, all, where);
+  void run(Model& model, bool fresh, Where where) {
+    check(where);
+    list_trained(model, lists_, Lists::model);
+    self().remembered(model, [&](auto&... memory) {
+      [[maybe_unused]] std::size_t k = Lists::memory;
+      (list_trained(memory, lists_, k++), ...);
+      lists_.check(sizeof...(memory), fresh, where);
+      begin();
+      lists_.run(sizeof...(memory), fresh, update, this, where);
+    });
+  }
+  static void update(void* self, std::size_t i, Tensor& w, const Tensor& g, std::span<Tensor* const> memory,
+                     Where where) {
+    FirstOrder& own = *static_cast<FirstOrder*>(self);
+    const std::size_t group = i < own.group_of_.size() ? own.group_of_[i] : 0;
+    auto [step, common] = group ? own.groups[group - 1].plan : own.plan_;
+    if constexpr (requires { own.self().before(i, step); }) own.self().before(i, step);
+    run_update(update_loop(step, w.dtype(), static_cast<int>(memory.size())), &step, common, w, g, memory, where);
   }
 
   Kept<double> carried_ = 1;
-  std::vector<std::string> names_;
-  std::vector<std::size_t> group_of_;          // 0: none; empty while there are no groups
-  std::vector<std::pair<Step, Common>> plan_;  // of this step, for each group
+  Lists lists_;
+  std::vector<std::size_t> group_of_;  // 0: none; empty while there are no groups
+  std::pair<Step, Common> plan_;       // of this step
 };
 
 }  // namespace wengert::optim::detail
