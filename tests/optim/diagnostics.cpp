@@ -50,6 +50,39 @@ TEST_CASE("norms: one for each tensor, with its name") {
   CHECK(all[1].norm == 3);
 }
 
+TEST_CASE("steady state: what theory says is where stochastic gradients end") {
+  const Tensor h = tensor({{3, 1}, {1, 1}}, float64), root = tensor({{1, 0.5}, {0, 2}}, float64);
+  const Tensor noise = matmul(root, transpose(root));
+  const double lr = 0.2;
+  // 4000 runs at once: w' = w - lr (H w + e), e of covariance R.
+  Rng rng{3};
+  Tensor w = zeros({4000, 2}, float64);
+  double msd = 0, risk = 0;
+  for (int k = 0; k < 140; ++k) {
+    w = w - lr * (matmul(w, h) + matmul(rng.normal({4000, 2}, 0, 1, float64), transpose(root)));
+    if (k < 60) continue;
+    msd += sum(square(w)).item() / 4000 / 80, risk += sum(matmul(w, h) * w).item() / 2 / 4000 / 80;
+  }
+  const auto [msd_theory, risk_theory] = optim::steady_state(h, noise, lr);
+  CHECK(msd == doctest::Approx(msd_theory).epsilon(0.02));  // standard error about 0.5 %
+  CHECK(risk == doctest::Approx(risk_theory).epsilon(0.02));
+  CHECK(contains(message<ValueError>([&] { (void)optim::steady_state(h, noise, 0.6); }), "2 / lr"));
+  CHECK(contains(message<ShapeError>([&] { (void)optim::steady_state(h, select(h, 0, 0), 0.1); }), "[n, n]"));
+}
+
+TEST_CASE("difference: what a step has changed, tensor by tensor") {
+  struct Two {
+    Param weight = full({4}, 2, float64), bias = full({1}, -3, float64);
+  };
+  Two model;
+  const Two before = model;
+  optim::Sgd sgd{model, {.lr = 0.5}};
+  sgd.step(model, before);  // the parameters as their own gradient
+  const auto moved = optim::norms(optim::difference(model, before));
+  CHECK(moved[0].norm == 2);
+  CHECK(moved[1].norm == 1.5);
+}
+
 TEST_CASE("rate_range: ends when the loss explodes, and suggests a rate below that") {
   Tensor w = full({3}, 5, float64);
   optim::Sgd sgd{w};

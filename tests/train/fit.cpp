@@ -4,6 +4,7 @@
 #include "support.h"
 #include "wengert/autodiff/random.h"
 #include "wengert/data/data.h"
+#include "wengert/data/loader.h"
 #include "wengert/nn.h"
 #include "wengert/optim/optim.h"
 
@@ -225,4 +226,32 @@ TEST_CASE("train state: fit goes on from a file bit for bit, with its schedule, 
   best.state.load(folder / "one");
   CHECK(best.model.w.item() == whole.model.w.item());
   CHECK(best.rng == whole.rng);
+}
+
+TEST_CASE("train state: with a loader it goes on after any step, also after the last one of an epoch") {
+  const TemporaryFolder folder;
+  struct Run {
+    Line model;
+    optim::Adam<Line> adam{model, {.lr = 0.05}};
+    data::Loader<> batches{doubled(), {.size = 1, .seed = 9}};
+    TrainState<Line, optim::Adam<Line>, data::Loader<>> state{model, adam, batches};
+    void go(const FitCallback& call) {
+      fit(model, squares, batches, {.epochs = 3, .optimizer = adam, .callbacks = {call}, .state = &state});
+    }
+  };
+  Run whole;
+  whole.go([](const FitEvent&) {});
+  CHECK(whole.state.step == 12);
+  for (int step = 1; step <= 12; ++step) {
+    Run killed, next;
+    killed.go([&](const FitEvent& e) {
+      if (e.step == step && !e.end && !e.end_of_epoch) killed.state.save(folder / "killed");
+      return e.step == step;
+    });
+    next.state.load(folder / "killed");
+    next.go([](const FitEvent&) {});
+    CHECK(next.state.step == 12);
+    CHECK(next.state.epoch == 3);
+    CHECK(next.model.w.item() == whole.model.w.item());
+  }
 }

@@ -1,5 +1,7 @@
 #include "wengert/optim/diagnostics.h"
 
+#include "wengert/autodiff/fail.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -15,6 +17,23 @@ void NoiseScale::add(double small_norm2, double small, double large_norm2, doubl
   const double noise = (small_norm2 - large_norm2) / (1 / small - 1 / large);
   const double keep = decay == 0 ? 1 : decay, fresh = decay == 0 ? 1 : 1 - decay;
   noise_ = keep * noise_ + fresh * noise, signal_ = keep * signal_ + fresh * signal, weight_ = keep * weight_ + fresh;
+}
+
+SteadyState steady_state(const Tensor& hessian, const Tensor& noise, double lr, Where where) {
+  detail::Check{"steady_state", where}.above_0("lr", lr);
+  if (hessian.rank() != 2 || hessian.size(0) != hessian.size(1) || !(hessian.shape() == noise.shape()))
+    fail<ShapeError>(where, "steady_state: the Hessian and the covariance must be [n, n] both, got {} and {}",
+                     hessian.shape(), noise.shape());
+  const auto [values, vectors] = eigh(to(hessian.detach(), float64));
+  const Tensor r = sum(vectors * matmul(to(noise.detach(), float64), vectors), {0});
+  const auto h = values.to_vector<double>();
+  if (!h.empty() && (h.front() <= 0 || lr * h.back() >= 2))
+    fail<ValueError>(where,
+                     "steady_state: there is none, since the eigenvalues of the Hessian must lie in (0, 2 / lr), and "
+                     "they reach from {} to {}, with 2 / lr = {}",
+                     h.front(), h.back(), 2 / lr);
+  const Tensor slack = 2.0 - lr * values;
+  return {sum(lr * r / (values * slack)).item(), sum(lr * r / (2.0 * slack)).item()};
 }
 
 void NoiseScale::add_parts(const std::vector<Tensor>& parts, double size, Where where) {

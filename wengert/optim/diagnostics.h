@@ -75,6 +75,25 @@ double hessian_trace(F&& f, const Model& model, std::int64_t samples, Rng& rng, 
   return detail::hutchinson(objective, flatten(model), samples, rng, where);
 }
 
+/// Where stochastic gradients end, near a minimum w*, when the rate is constant: E|w - w*|^2 and E f(w) - f(w*).
+struct SteadyState {
+  double msd, excess_risk;
+};
+/// By theory, from the Hessian H at the minimum and the covariance R of a gradient there, [n, n] both: the covariance
+/// of w - w* solves C = (I - lr H) C (I - lr H) + lr^2 R, which in the eigenvectors of H, with eigenvalues h and r =
+/// u^T R u, gives
+///   msd = sum lr r / (h (2 - lr h)),   excess_risk = sum lr r / (2 (2 - lr h)):
+/// both are proportional to small rates. With momentum it is lr / (1 - momentum) that counts. Gradients of a batch of B
+/// examples have R / B.  ShapeError; ValueError unless all h are above 0 and lr h below 2, where the iteration
+/// diverges.
+WENGERT_API SteadyState steady_state(const Tensor& hessian, const Tensor& noise, double lr, Where = Where::current());
+
+/// a - b, both of one model: what a step, or a training, has changed. norms(difference(model, before)).
+template <class Model>
+Model difference(const Model& a, const Model& b) {
+  return unflatten(flatten(a) - flatten(b), a);
+}
+
 struct RateRange {
   std::vector<double> rates, losses;  ///< losses smoothed
   double suggestion;                  ///< the rate where the loss fell fastest

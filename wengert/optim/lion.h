@@ -26,6 +26,9 @@ struct LionOptions {
   double weight_decay = 0;           ///< takes lr weight_decay w off w before the step
   bool maximize = false;
 
+  static LionOptions paper() { return {}; }
+  static LionOptions keras() { return {.lr = 1e-3}; }
+
   using Step = detail::LionStep;
   static constexpr std::string_view name = "lion";
   void check(const detail::Check& c) const {

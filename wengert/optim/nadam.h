@@ -31,6 +31,9 @@ struct NadamOptions {
   bool decoupled_weight_decay = false;  ///< takes lr weight_decay w off w
   bool maximize = false;
 
+  static NadamOptions torch() { return {}; }
+  static NadamOptions keras() { return {.lr = 1e-3, .eps = 1e-7, .momentum_decay = 1}; }
+
   using Step = detail::NadamStep;
   static constexpr std::string_view name = "nadam";
   void check(const detail::Check& c) const {

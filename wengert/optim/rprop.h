@@ -29,6 +29,8 @@ struct RpropOptions {
   double smallest = 1e-6, largest = 50;  ///< sizes
   bool maximize = false;
 
+  static RpropOptions torch() { return {}; }
+
   using Step = detail::RpropStep;
   static constexpr std::string_view name = "rprop";
   void check(const detail::Check& c) const {

@@ -98,7 +98,9 @@ void Course::after_step(double loss, std::int64_t rows, double norm, double lr) 
 
 void Course::after_epoch(const std::vector<double>& validation) {
   State& s = *state_;
-  if (s.now.batch == 0)
+  // Saved after the last batch of an epoch, and not at its end: there is nothing left of it.
+  const bool resumed = s.steps_here == 0 && s.now.step > 0;
+  if (s.now.batch == 0 && !resumed)
     fail<ValueError>(s.where,
                      "fit: epoch {} has no batches; a range that can be passed once only has to be made for each "
                      "epoch, by a function: [&] {{ return data::batches(...); }}",

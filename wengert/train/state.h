@@ -33,7 +33,7 @@ struct HeldPart<Rng> {
 }  // namespace detail
 
 /// Everything that a training consists of, in one file: refers to the model, its optimizer, and whatever else has to go
-/// on where it was: averages, Plateau, EarlyStopping, generators (Rng), structs of yours.
+/// on where it was: averages, Plateau, EarlyStopping, generators (Rng), loaders (data::Loader), structs of yours.
 ///
 ///   Mlp model;
 ///   optim::Adam adam{model};
@@ -47,6 +47,7 @@ struct HeldPart<Rng> {
 ///          if (e.end_of_epoch) files.save(state, e.epoch, e["loss"]);
 ///        }}, .state = &state});
 ///
+/// With a data::Loader among the parts a file may be written after any step; fit() goes on inside the epoch.
 /// A training that is killed and started again ends with the same bits as one that was left alone. Schedules are
 /// functions of the step, which is here: in a loop by hand count it yourself, state.step = state.step + 1.
 template <class Model, class Optimizer, class... Parts>
