@@ -8,7 +8,7 @@
 using namespace wengert;
 
 common::Curve curve(const std::string& name, int colour, const optim::Schedule& schedule) {
-  common::Curve c{.name = name, .x = {}, .y = {}, .colour = colour};
+  common::Curve c{.name = name, .colour = colour};
   for (int step = 0; step < 100; ++step) c.add(step, schedule(step));
   return c;
 }

@@ -10,7 +10,7 @@ namespace common {
 
 struct Path {
   std::string name;
-  std::vector<double> x, y;
+  std::vector<double> x = {}, y = {};
   bool points = false;  ///< not a path, but points
 };
 
@@ -25,9 +25,9 @@ struct Map {
 namespace detail {
 
 inline std::string draw(const Map& map, int number) {
-  static constexpr const char* colours[] = {"#2f6db3", "#d1495b", "#3a8f5c", "#b07d12",
-                                            "#7b5ea7", "#20a0a8", "#444444"};
-  constexpr int cells = 160;
+  static constexpr const char* colours[] = {"#2f6db3", "#d1495b", "#3a8f5c", "#b07d12", "#7b5ea7",
+                                            "#20a0a8", "#c2649c", "#444444", "#8a5a2b"};
+  constexpr int cells = 120;
   std::string s = fmt::format("set label {} at graph 0, graph 1.07\nset xrange [{}:{}]\nset yrange [{}:{}]\n",
                               quoted("{/:Bold " + map.title + "}"), map.left, map.right, map.bottom, map.top);
   s += fmt::format("$grid{} << END\n", number);
