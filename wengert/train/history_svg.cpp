@@ -31,7 +31,8 @@ std::vector<Panel> panels_of(const History& history) {
     panel->curves.push_back(&c);
   }
   // The losses first: they are what one looks for.
-  std::ranges::stable_partition(all, [](const Panel& p) { return p.title == "loss"; });
+  const auto loss = std::ranges::find_if(all, [](const Panel& p) { return p.title == "loss"; });
+  if (loss != all.end()) std::rotate(all.begin(), loss, loss + 1);
   return all;
 }
 
