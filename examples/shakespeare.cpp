@@ -247,6 +247,7 @@ Record train(auto& model, const std::string& name, const Text& text, const Optio
   common::Progress progress(o.steps * streams.characters(), "characters");
   progress.say("    step      loss   validation   characters/s    left");
   double smooth = 0;
+  const double warm_up = std::min(100.0, static_cast<double>(o.steps) / 10);
   const std::int64_t every = std::max<std::int64_t>(1, o.steps / 20);
   for (std::int64_t step = 0; step < o.steps; ++step) {
     const double part = std::max(static_cast<double>(step) / static_cast<double>(o.steps),
@@ -263,7 +264,7 @@ Record train(auto& model, const std::string& name, const Text& text, const Optio
     memory = next;
     optim::clip_norm(grads, 1.0);
     // Up along a line, down along a cosine to a tenth.
-    adam.lr = o.lr * std::min(1.0, static_cast<double>(step + 1) / 100) * (0.55 + 0.45 * std::cos(M_PI * part));
+    adam.lr = o.lr * std::min(1.0, static_cast<double>(step + 1) / warm_up) * (0.55 + 0.45 * std::cos(M_PI * part));
     adam.step(model, grads);
 
     const double value = loss.item();
