@@ -137,6 +137,9 @@ inline void tell(bool drawn, const std::string& path, const std::string& what) {
 inline bool plot(const std::string& path, const std::vector<Panel>& panels) {
   const std::size_t across = std::clamp<std::size_t>(panels.size(), 1, panels.size() == 4 ? 2 : 3);
   const std::size_t down = (panels.size() + across - 1) / across;
+  std::size_t longest = 0;  // of the names, which stand on the right
+  for (const Panel& panel : panels)
+    for (const Curve& c : panel.curves) longest = std::max(longest, c.name.size());
   std::string script = fmt::format(
       "set terminal svg enhanced rounded size {},{} font 'sans-serif,14' background '#ffffff'\n"
       "set output {}\n"
@@ -145,10 +148,11 @@ inline bool plot(const std::string& path, const std::vector<Panel>& panels) {
       "set grid ytics lt 1 lw 0.7 lc rgb '#e4e4e4'\n"
       "set xlabel textcolor rgb '#444444'\n"
       "set key off\n"
-      "set rmargin 9\n"
+      "set rmargin {}\n"
       "set tmargin 3\n"
-      "set multiplot layout {}, {}\n",
-      500 * across, 400 * down, detail::quoted(path), down, across);
+      "set multiplot layout {}, {}
+",
+      500 * across, 400 * down, detail::quoted(path), std::max<std::size_t>(9, longest + 2), down, across);
   int number = 0;
   for (auto& panel : panels) script += detail::draw(panel, number++);
 
