@@ -150,8 +150,7 @@ inline bool plot(const std::string& path, const std::vector<Panel>& panels) {
       "set key off\n"
       "set rmargin {}\n"
       "set tmargin 3\n"
-      "set multiplot layout {}, {}
-",
+      "set multiplot layout {}, {}\n",
       500 * across, 400 * down, detail::quoted(path), std::max<std::size_t>(9, longest + 2), down, across);
   int number = 0;
   for (auto& panel : panels) script += detail::draw(panel, number++);
