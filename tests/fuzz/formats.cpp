@@ -6,6 +6,7 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/state.h"
 #include "wengert/data/data.h"
+#include "wengert/data/images.h"
 
 using namespace wengert;
 
@@ -139,12 +140,39 @@ void read_gzip(const std::string& path) {
   read_csv(path);
 }
 
+// --- png ------------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> png_seeds() {
+  std::vector<std::string> all;
+  for (const std::int64_t channels : {1, 3, 4}) {
+    const Tensor picture = reshape(arange(channels * 35, float32) * 0.01, {channels, 5, 7});
+    all.push_back(written([&](const std::string& path) { data::write_png(path, picture); }));
+  }
+  return all;
+}
+
+// The checksum of each chunk: behind its length, its type and that many bytes.
+void repair_png(std::span<unsigned char> bytes) {
+  for (std::size_t at = 8; at + 12 <= bytes.size();) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < 4; ++i) n = n << 8 | bytes[at + i];
+    if (n > bytes.size() - at - 12) return;
+    const auto crc = crc32_z(0, &bytes[at + 4], n + 4);
+    for (std::size_t i = 0; i < 4; ++i) bytes[at + 8 + n + i] = static_cast<unsigned char>(crc >> (24 - 8 * i));
+    at += n + 12;
+  }
+}
+void read_png(const std::string& path) {
+  for (const int channels : {0, 1, 4}) may_refuse([&] { data::read_png(path, channels); });
+}
+
 constexpr Format all[] = {{"safetensors", safetensors_seeds, read_safetensors},
                           {"npy", npy_seeds, read_npy},
                           {"npz", npz_seeds, read_npz},
                           {"idx", idx_seeds, read_idx},
                           {"csv", csv_seeds, read_csv},
-                          {"gzip", gzip_seeds, read_gzip}};
+                          {"gzip", gzip_seeds, read_gzip},
+                          {"png", png_seeds, read_png, repair_png}};
 
 }  // namespace
 

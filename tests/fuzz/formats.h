@@ -16,6 +16,8 @@ struct Format {
   std::vector<std::string> (*seeds)();
   /// Reads the file. It may be refused as the reader documents; any other exception comes out.
   void (*read)(const std::string& path);
+  /// Makes checksums right again, where a reader looks at them before it looks at anything else.
+  void (*repair)(std::span<unsigned char> bytes) = nullptr;
 };
 
 std::span<const Format> formats();

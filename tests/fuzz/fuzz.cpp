@@ -39,6 +39,13 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
   return 0;
 }
 
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* bytes, std::size_t n, std::size_t most);
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t n, std::size_t most, unsigned seed) {
+  n = LLVMFuzzerMutate(bytes, n, most);
+  if (format->repair && seed % 8 != 0) format->repair({bytes, n});
+  return n;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t n) {
   const MemoryFile file({reinterpret_cast<const char*>(bytes), n});
   format->read(file.path());
