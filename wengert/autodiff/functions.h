@@ -219,6 +219,7 @@ struct Affine {
   static constexpr std::string_view name = "affine";
   static constexpr bool integers = true;
   double scale = 1, shift = 0;
+  void describe(auto& a) const { a.add("scale", scale), a.add("shift", shift); }
   template <class T> T value(T x) const { return T(scale) * x + T(shift); }
   double slope() const { return scale; }
 };
@@ -228,6 +229,7 @@ struct PowScalar {
   static constexpr std::string_view name = "pow_scalar";
   static constexpr double low = 0.1;
   double exponent = 1;
+  void describe(auto& a) const { a.add("exponent", exponent); }
   template <class T> T value(T x) const {
     return exponent == 2 ? x * x : exponent == 3 ? x * x * x : pow(x, T(exponent));
   }
@@ -243,6 +245,7 @@ struct PowScalar {
 struct Power {
   static constexpr std::string_view name = "power";
   double base = 1, log_base = 0;
+  void describe(auto& a) const { a.add("base", base); }
   template <class T> T value(T x) const { return pow(T(base), x); }
   template <class T> T slope_y(T y) const { return T(log_base) * y; }
 };
@@ -529,6 +532,7 @@ WENGERT_UNARY(relu, Relu)
 struct LeakyRelu {
   static constexpr std::string_view name = "leaky_relu";
   double negative_slope = 0.01;
+  void describe(auto& a) const { a.add("negative_slope", negative_slope); }
   template <class T> T value(T x) const { return select(x > T(0), x, T(negative_slope) * x); }
   template <class T> T slope_x(T x) const { return select(x > T(0), T(1), T(negative_slope)); }
 };
@@ -642,6 +646,7 @@ WENGERT_UNARY(selu, Selu)
 struct Celu {
   static constexpr std::string_view name = "celu";
   double alpha = 1;
+  void describe(auto& a) const { a.add("alpha", alpha); }
   template <class T> T value(T x) const {
     return select(x > T(0), x, T(alpha) * expm1(minimum(x, T(0)) * T(1 / alpha)));
   }
@@ -651,6 +656,7 @@ struct Celu {
 struct Elu {
   static constexpr std::string_view name = "elu";
   double alpha = 1;
+  void describe(auto& a) const { a.add("alpha", alpha); }
   template <class T> T value(T x) const { return select(x > T(0), x, T(alpha) * expm1(minimum(x, T(0)))); }
   template <class T> T slope_x(T x) const { return select(x > T(0), T(1), T(alpha) * exp(minimum(x, T(0)))); }
 };
@@ -659,6 +665,7 @@ struct Elu {
 struct Clamp {
   static constexpr std::string_view name = "clamp";
   double low_bound = -1, high_bound = 1;
+  void describe(auto& a) const { a.add("low_bound", low_bound), a.add("high_bound", high_bound); }
   template <class T> T value(T x) const { return minimum(maximum(x, T(low_bound)), T(high_bound)); }
   template <class T> T slope_x(T x) const {
     return select(x >= T(low_bound), select(x <= T(high_bound), T(1), T(0)), T(0));
@@ -669,6 +676,7 @@ struct Clamp {
 struct Hardtanh {
   static constexpr std::string_view name = "hardtanh";
   double low_bound = -1, high_bound = 1;
+  void describe(auto& a) const { a.add("low_bound", low_bound), a.add("high_bound", high_bound); }
   template <class T> T value(T x) const { return minimum(maximum(x, T(low_bound)), T(high_bound)); }
   template <class T> T slope_x(T x) const {
     return select(x > T(low_bound), select(x < T(high_bound), T(1), T(0)), T(0));
@@ -704,6 +712,7 @@ WENGERT_UNARY(hardswish, Hardswish)
 struct Softshrink {
   static constexpr std::string_view name = "softshrink";
   double lambda = 0.5;
+  void describe(auto& a) const { a.add("lambda", lambda); }
   template <class T> T value(T x) const {
     return select(x > T(lambda), x - T(lambda), select(x < T(-lambda), x + T(lambda), T(0) * x));
   }
@@ -714,6 +723,7 @@ struct Softshrink {
 struct Hardshrink {
   static constexpr std::string_view name = "hardshrink";
   double lambda = 0.5;
+  void describe(auto& a) const { a.add("lambda", lambda); }
   template <class T> T value(T x) const { return select(x > T(lambda), x, select(x < T(-lambda), x, T(0) * x)); }
   template <class T> T slope_x(T x) const { return select(x > T(lambda), T(1), select(x < T(-lambda), T(1), T(0))); }
 };

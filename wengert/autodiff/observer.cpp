@@ -1,5 +1,6 @@
 #include "wengert/autodiff/observer.h"
 
+#include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/pass.h"
 #include "wengert/autodiff/tape.h"
 
@@ -73,6 +74,18 @@ Where filed(Act act, Where call, const Node* node, const Frame* outer) {
 void remove(std::vector<Observer*>& from, Observer* o) { std::erase(from, o); }
 
 }  // namespace
+
+const Attributes::Attribute& Attributes::at(std::string_view name) const {
+  for (auto& a : all_)
+    if (a.name == name) return a;
+  fail<GraphError>(Where::current(), "a rule does not tell of its '{}'", name);
+}
+
+Attributes Frame::attributes() const {
+  Attributes all;
+  if (describe_) describe_(rule_, all);
+  return all;
+}
 
 Observer::Observer(Threads threads) : threads_(threads) {}
 Observer::~Observer() { end(); }

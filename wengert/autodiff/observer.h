@@ -15,6 +15,28 @@ class Observer;
 /// What runs: a rule's forward, vjp or jvp; the sum of two cotangents; a sweep through a graph, back or forth.
 enum class Act : std::uint8_t { forward, vjp, jvp, accumulate, backward, tangents };
 
+/// What a rule tells of itself beside its operands, by name: describe(Attributes& a) const { a.add("axis", axis); }
+class WENGERT_API Attributes {
+ public:
+  void add(std::string_view name, double value) { all_.push_back({name, value, {}, {}}); }
+  void add(std::string_view name, const Shape& list) { all_.push_back({name, 0, list, {}}); }
+  void add(std::string_view name, const Tensor& t) { all_.push_back({name, 0, {}, t.detach()}); }
+  /// Of a name that the rule added.
+  double number(std::string_view name) const { return at(name).number; }
+  const Shape& list(std::string_view name) const { return at(name).list; }
+  const Tensor& tensor(std::string_view name) const { return at(name).tensor; }
+
+ private:
+  struct Attribute {
+    std::string_view name;
+    double number;
+    Shape list;
+    Tensor tensor;
+  };
+  const Attribute& at(std::string_view name) const;
+  std::vector<Attribute> all_;
+};
+
 /// One of them, while somebody watches: lives on the stack of its thread until it has run. What runs inside it, as the
 /// operators in a vjp do, has it for `outer`.
 class WENGERT_API Frame {
@@ -39,7 +61,17 @@ class WENGERT_API Frame {
   std::span<const Tensor> y{};  // results, once it has run
   double flops = unknown;
 
+  /// The rule that runs forward tells of itself, while it lives.
+  template <class Rule>
+  void of(const Rule& rule) {
+    if constexpr (requires(Attributes& a) { rule.describe(a); })
+      rule_ = &rule, describe_ = [](const void* r, Attributes& a) { static_cast<const Rule*>(r)->describe(a); };
+  }
+  Attributes attributes() const;
+
  private:
+  const void* rule_ = nullptr;
+  void (*describe_)(const void*, Attributes&) = nullptr;
   bool open_;
 };
 

@@ -322,6 +322,7 @@ template <class Rule, class Run, class... X>
 [[gnu::cold, gnu::noinline]] auto run_watched(Rule& rule, const Run& run, Where call, const X&... x) {
   const Tensor* operands[] = {&x...};
   Frame frame(Act::forward, rule.name, call, operands);
+  frame.of(rule);
   auto y = run();
   frame.done(results_of(y), flops_of(rule, y, x...));
   return y;
@@ -331,6 +332,7 @@ template <class Rule, class Run>
   std::vector<const Tensor*> operands;
   for (const Tensor& t : x) operands.push_back(&t);
   Frame frame(Act::forward, rule.name, call, operands);
+  frame.of(rule);
   auto y = run();
   frame.done(results_of(y), flops_of(rule, y, x));
   return y;

@@ -64,6 +64,7 @@ std::vector<Tensor> unbind(Operand x, int axis) {
 struct Flip {
   static constexpr std::string_view name = "flip";
   std::uint32_t axes = 0;
+  void describe(detail::Attributes& a) const { a.add("axes", axes); }
   Tensor forward(const Tensor& x) {
     Tensor y = empty(x.shape(), x.dtype());
     if (!y.numel()) return y;

@@ -111,6 +111,7 @@ struct Attend {
   Constant mask;
   Saved q, k, v;
   Constant weights;
+  void describe(detail::Attributes& a) const { a.add("causal", causal), a.add("mask", mask); }
 
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value) {
     q = query, k = key, v = value;
@@ -145,6 +146,9 @@ struct SelfAttend {
   Constant mask;
   Saved projected;
   Constant weights;
+  void describe(detail::Attributes& a) const {
+    a.add("heads", double(heads)), a.add("causal", causal), a.add("mask", mask);
+  }
 
   // x [.., m, parts size] as views [.., heads, m, each].
   template <std::size_t parts>

@@ -1,4 +1,5 @@
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/observer.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/ops/pointwise.h"
 
@@ -41,7 +42,13 @@ Tensor compare(std::string_view name, Operand x, Operand y) {
                              : d == float64 ? compare_loop<double, Compare<double>>
                              : d == int64   ? compare_loop<std::int64_t, Compare<std::int64_t>>
                                             : compare_loop<bool, Compare<bool>>;
-  return blocks(loop, shape, boolean, {&x.tensor(), &y.tensor()});
+  if (!detail::watched()) [[likely]]
+    return blocks(loop, shape, boolean, {&x.tensor(), &y.tensor()});
+  const Tensor* operands[] = {&x.tensor(), &y.tensor()};
+  detail::Frame frame(detail::Act::forward, name, x.where(), operands);
+  const Tensor r = blocks(loop, shape, boolean, {&x.tensor(), &y.tensor()});
+  frame.done({&r, 1});
+  return r;
 }
 
 // condition, x, y of `Bytes` bytes an element

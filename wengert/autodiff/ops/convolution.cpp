@@ -55,6 +55,7 @@ struct Conv {
   static constexpr std::string_view name = "conv";
   Geometry g;
   Saved x, w;
+  void describe(detail::Attributes& a) const { wengert::describe(g, g.spatial, a), a.add("groups", double(g.groups)); }
   Tensor forward(const Tensor& x0, const Tensor& w0, const Tensor& bias) {
     x = x0, w = w0;
     Tensor y = empty(g.y_shape(), x0.dtype());
@@ -76,6 +77,7 @@ struct ConvTranspose {
   static constexpr std::string_view name = "conv_transpose";
   Geometry g;
   Saved y, w;
+  void describe(detail::Attributes& a) const { wengert::describe(g, g.spatial, a), a.add("groups", double(g.groups)); }
   Tensor forward(const Tensor& y0, const Tensor& w0, const Tensor& bias) {
     y = y0, w = w0;
     Tensor x = empty(g.x_shape(), y0.dtype());

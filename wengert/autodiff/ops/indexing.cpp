@@ -31,6 +31,7 @@ struct IndexSelect {
   static constexpr std::string_view name = "index_select";
   int axis = 0;
   Saved index;
+  void describe(detail::Attributes& a) const { a.add("axis", axis); }
   Tensor forward(const Tensor& x, const Tensor& at) {
     index = at;
     Shape shape = x.shape();

@@ -101,6 +101,7 @@ Tensor flatten(Operand x, int first, int last) {
 struct Permute {
   static constexpr std::string_view name = "permute";
   Shape order;
+  void describe(detail::Attributes& a) const { a.add("order", order); }
   Tensor forward(const Tensor& x) {
     Shape shape, strides;
     for (auto i : order) shape.push_back(x.shape()[int(i)]), strides.push_back(x.strides()[int(i)]);
@@ -168,6 +169,9 @@ struct Slice {
   static constexpr std::string_view name = "slice";
   int axis;
   std::int64_t start, count, step;
+  void describe(detail::Attributes& a) const {
+    a.add("axis", axis), a.add("start", double(start)), a.add("step", double(step));
+  }
   Tensor forward(const Tensor& x) {
     Shape shape = x.shape(), strides = x.strides();
     shape[axis] = count;
@@ -205,6 +209,9 @@ struct Unslice {
   Shape shape;
   int axis;
   std::int64_t start, step;
+  void describe(detail::Attributes& a) const {
+    a.add("axis", axis), a.add("start", double(start)), a.add("step", double(step));
+  }
   Tensor forward(const Tensor& x) {
     Tensor y = zeros(shape, x.dtype());
     if (!x.numel()) return y;
@@ -237,6 +244,7 @@ struct Cat {
   int axis;
   std::vector<std::int64_t> starts;
   Shape shape;
+  void describe(detail::Attributes& a) const { a.add("axis", axis); }
   Tensor forward(std::span<const Tensor> x) {
     Tensor y = empty(shape, x[0].dtype());
     const Shape& strides = y.strides();

@@ -53,6 +53,7 @@ struct Standardize {
   double eps = 0;
   Saved x, y;
   Constant scale;
+  void describe(detail::Attributes& a) const { a.add("axes", axes), a.add("eps", eps); }
 
   Tensor inverse_spread(const Tensor& deviation) const { return rsqrt(mean(square(deviation), axes, true) + eps); }
   Tensor forward(const Tensor& a) {
@@ -105,6 +106,7 @@ struct Norm {
   double eps = 0;
   Saved x, gain;
   Constant mean, scale;
+  void describe(detail::Attributes& a) const { a.add("axes", axes), a.add("eps", eps); }
 
   kernels::Groups groups(const Shape& s) const { return groups_of(over, s, axes.rank()); }
   // A vector over rows or channels in the shape in which it meets x.

@@ -49,6 +49,7 @@ struct Gather {
   static constexpr std::string_view name = "gather";
   int axis = 0;
   Saved index;
+  void describe(detail::Attributes& a) const { a.add("axis", axis); }
   Tensor forward(const Tensor& x, const Tensor& at) {
     index = at;
     const Tensor from = contiguous(x.detach()), order = contiguous(at.detach());

@@ -137,6 +137,9 @@ struct Pointwise1 {
     return y;
   }
   static double flops(const Tensor& y, const Tensor&) { return static_cast<double>(y.numel()); }
+  void describe(detail::Attributes& a) const {
+    if constexpr (requires { op.describe(a); }) op.describe(a);
+  }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     if constexpr (S::constant) {
       const double s = op.slope();

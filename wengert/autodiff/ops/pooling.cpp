@@ -85,6 +85,7 @@ struct MaxPool {
   Pooling g;
   bool adaptive = false, keep_index = false;
   Constant index;
+  void describe(detail::Attributes& a) const { wengert::describe(g, g.spatial, a), a.add("adaptive", adaptive); }
   Tensor forward(const Tensor& x) {
     Tensor y = empty(g.with_axes(x.shape(), g.out), x.dtype());
     Tensor where_from;

@@ -75,6 +75,9 @@ struct RecurrentRule {
   std::array<Saved, operand_count> operand = {};
   Saved output;
   Constant gates, kept, cells, states;
+  void describe(detail::Attributes& a) const {
+    a.add("reverse", options.reverse), a.add("relu", cell == Cell::relu), a.add("lengths", options.lengths);
+  }
 
   kernels::Recurrent problem(const Tensor& x, const Tensor& u) const {
     kernels::Recurrent r;

@@ -5,6 +5,8 @@
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/pointwise.h"
 
+#include <optional>
+
 namespace wengert {
 
 using detail::Access;
@@ -79,6 +81,7 @@ struct Sum {
   static constexpr std::string_view name = "sum";
   std::uint32_t axes;
   bool keep_dims;
+  void describe(detail::Attributes& a) const { a.add("axes", axes), a.add("keep_dims", keep_dims); }
   Tensor forward(const Tensor& x) {
     Tensor y = reduce(kernels::Reduction::sum, x.detach(), axes);
     return keep_dims ? reshape(y, reduced_shape(x.shape(), axes, true)) : y;
@@ -122,6 +125,7 @@ struct Extreme {
   static constexpr std::string_view name = what == kernels::Reduction::max ? "amax" : "amin";
   std::uint32_t axes;
   Saved x, y;
+  void describe(detail::Attributes& a) const { a.add("axes", axes); }
   Tensor forward(const Tensor& a) {
     x = a;
     Tensor r = reshape(reduce(what, a.detach(), axes), reduced_shape(a.shape(), axes, true));
@@ -156,8 +160,20 @@ Tensor amin(Operand x, const Shape& axes, bool keep_dims) {
 
 namespace {
 
+// What observers are told of it.
+struct ExtremeIndex {
+  int axis;
+  bool keep_dims;
+  void describe(detail::Attributes& a) const { a.add("axis", axis), a.add("keep_dims", keep_dims); }
+};
+
 Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, bool keep_dims) {
   axis = axis_of(op, x, axis);
+  const Tensor* operands[] = {&x.tensor()};
+  const ExtremeIndex told{axis, keep_dims};
+  std::optional<detail::Frame> frame;
+  if (detail::watched()) [[unlikely]]
+    frame.emplace(detail::Act::forward, largest ? "argmax" : "argmin", x.where(), operands).of(told);
   if (x->shape()[axis] == 0) fail<ShapeError>(x.where(), "{}: axis {} of {} has no entries", op, axis, x->shape());
   Shape order;
   for (int i = 0; i < x->rank(); ++i)
@@ -167,6 +183,7 @@ Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, 
   Tensor y = empty(reduced_shape(x->shape(), 1u << axis, keep_dims), int64);
   kernels::index_of_extreme_rows(x->dtype(), largest, y.numel(), x->shape()[axis], Access::body(rows)->data,
                                  detail::fresh<std::int64_t>(y));
+  if (frame) frame->done({&y, 1});
   return y;
 }
 

@@ -26,6 +26,16 @@ struct Resampling : kernels::Resampling {
     }
     return s;
   }
+  void describe(detail::Attributes& a) const {
+    Shape how, kernel, stride, padding, counted;
+    for (int d = 3 - spatial; d < 3; ++d) {
+      how.push_back(static_cast<std::int64_t>(axes[d].how));
+      kernel.push_back(axes[d].kernel), stride.push_back(axes[d].stride), padding.push_back(axes[d].padding);
+      counted.push_back(axes[d].count_padding);
+    }
+    a.add("how", how), a.add("kernel", kernel), a.add("stride", stride), a.add("padding", padding);
+    a.add("count_padding", counted), a.add("transposed", transposed);
+  }
 };
 
 }  // namespace
@@ -35,6 +45,7 @@ template <bool pooling>
 struct Resample {
   static constexpr std::string_view name = pooling ? "avg_pool" : "interpolate";
   Resampling g;
+  void describe(detail::Attributes& a) const { g.describe(a); }
   Tensor forward(const Tensor& x) {
     Tensor y = empty(g.result_shape(x.shape()), x.dtype());
     const Tensor a = contiguous(x.detach());

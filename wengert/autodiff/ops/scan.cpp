@@ -38,6 +38,7 @@ struct CumSum {
   static constexpr std::string_view name = "cumsum";
   int axis = 0;
   bool reverse = false;
+  void describe(detail::Attributes& a) const { a.add("axis", axis), a.add("reverse", reverse); }
   Tensor forward(const Tensor& x) {
     const Tensor from = contiguous(x.detach());
     Tensor y = empty(x.shape(), x.dtype());

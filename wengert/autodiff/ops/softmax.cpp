@@ -62,6 +62,7 @@ struct Softmax {
   static constexpr std::string_view name = "softmax";
   int axis = -1;
   Saved y;
+  void describe(detail::Attributes& a) const { a.add("axis", axis); }
   Tensor forward(const Tensor& x) {
     Tensor r = map_rows(loops(x.dtype()).softmax, axis, x);
     y = r;
@@ -82,6 +83,7 @@ struct LogSoftmax {
   static constexpr std::string_view name = "log_softmax";
   int axis = -1;
   Saved y;
+  void describe(detail::Attributes& a) const { a.add("axis", axis); }
   Tensor forward(const Tensor& x) {
     Tensor r = map_rows(loops(x.dtype()).log_softmax, axis, x);
     y = r;
@@ -107,6 +109,7 @@ struct LogSumExp {
   int axis = -1;
   bool keep_dims = false;
   Saved x, y;
+  void describe(detail::Attributes& a) const { a.add("axis", axis), a.add("keep_dims", keep_dims); }
 
   Shape kept(const Tensor& a) const { return reduced_shape(a.shape(), 1u << axis, true); }
   Tensor forward(const Tensor& a) {

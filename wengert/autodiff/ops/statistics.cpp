@@ -43,6 +43,9 @@ struct Var {
   Shape axes;
   double factor = 1;  // 1 / (n - correction)
   bool keep_dims = false;
+  void describe(detail::Attributes& a) const {
+    a.add("axes", axes), a.add("factor", factor), a.add("keep_dims", keep_dims);
+  }
   Saved x;
   Tensor deviation(const Tensor& a) const { return a - mean(a, axes, true); }
   Tensor forward(const Tensor& a) {

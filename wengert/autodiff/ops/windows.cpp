@@ -49,6 +49,14 @@ void set_out(kernels::Windows& g, std::string_view op, Operand x, int spatial, b
   }
 }
 
+void describe(const kernels::Windows& w, int spatial, detail::Attributes& a) {
+  auto last = [spatial](const std::int64_t* sizes) {
+    return Shape(std::span(sizes + 3 - spatial, static_cast<std::size_t>(spatial)));
+  };
+  a.add("kernel", last(w.kernel)), a.add("stride", last(w.stride));
+  a.add("padding", last(w.padding)), a.add("dilation", last(w.dilation));
+}
+
 void check_planes(std::string_view op, Operand x, int spatial) {
   check_float(op, x);
   if (spatial < 1 || spatial > 3)

@@ -3,6 +3,7 @@
 // Internal: attributes of windows as users write them, for convolution, pooling and unfold.
 
 #include "wengert/autodiff/kernels/windows.h"
+#include "wengert/autodiff/observer.h"
 #include "wengert/autodiff/tensor.h"
 
 #include <string_view>
@@ -25,6 +26,9 @@ void set_windows(kernels::Windows&, std::string_view op, Operand x, int spatial,
 /// Sets `out`. ShapeError when a window is larger than the padded input. With `ceil` the last window may begin inside
 /// and end beyond the padded input.
 void set_out(kernels::Windows&, std::string_view op, Operand x, int spatial, bool ceil = false);
+
+/// Tells of kernel, stride, padding and dilation, one number for each spatial axis.
+void describe(const kernels::Windows&, int spatial, detail::Attributes&);
 
 /// For operators on planes, the last `spatial` axes: TypeError unless float, ShapeError unless x has them and they have
 /// entries.
