@@ -92,7 +92,7 @@ struct Lstm {
   }
 };
 
-struct Recurrent {
+struct Sequences {
   nn::Lstm lstm{4, 6, {.layers = 2, .bidirectional = true}};
   nn::Gru gru{4, 5, {.bidirectional = true}};
   nn::Rnn rnn{4, 3};
@@ -260,7 +260,7 @@ int main(int count, char** arguments) {
       from(std::vector<std::int64_t>{1, 10, 0, 3, 3, 7, 2, 9, 5, 4}, {2, 5}));
   const Lstm lstm;
   write("lstm", lstm, [&](const Tensor& x) { return lstm(x); }, numbers({5, 2, 4}));
-  const Recurrent recurrent;
+  const Sequences recurrent;
   write(
       "recurrent", recurrent, [&](const Tensor& x, const Tensor& n) { return recurrent(x, n); },
       std::tuple{numbers({5, 3, 4}), from(std::vector<std::int64_t>{5, 2, 3}, {3})});

@@ -16,6 +16,8 @@ using Ints = std::vector<std::int64_t>;
 struct Attribute {
   std::string name;
   std::variant<std::int64_t, float, Ints, std::string, std::vector<std::string>> value;
+
+  friend bool operator==(const Attribute&, const Attribute&) = default;
 };
 
 struct Node {

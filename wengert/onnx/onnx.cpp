@@ -123,15 +123,20 @@ void OnnxExport::State::compare() const {
                        "save_onnx: which operators run depends on the numbers of the input, from operator {} on; a "
                        "graph cannot show that",
                        i);
-  auto& x = a.builder.constants;
-  auto& y = b.builder.constants;
+  const auto changed = [&](const std::string& what) {
+    fail<GraphError>(where,
+                     "save_onnx: {} is no operator's result, and yet another one when the model runs again on other "
+                     "numbers: it is random, or made from the input by other ways than operators; is the model in "
+                     "training mode?",
+                     what);
+  };
+  auto &x = a.builder.graph.initialisers, &y = b.builder.graph.initialisers;
   for (std::size_t i = 0; i < std::max(x.size(), y.size()); ++i)
-    if (i >= x.size() || i >= y.size() || !same_numbers(x[i], y[i]))
-      fail<GraphError>(where,
-                       "save_onnx: a tensor {} {} is no operator's result, and yet another one when the model runs "
-                       "again on other numbers: it is random, or made from the input by other ways than operators; is "
-                       "the model in training mode?",
-                       i < x.size() ? x[i].dtype() : float32, i < x.size() ? x[i].shape() : Shape());
+    if (i >= x.size() || i >= y.size() || !same_numbers(x[i].tensor, y[i].tensor))
+      changed(i < x.size() ? fmt::format("a tensor {} {}", x[i].tensor.dtype(), x[i].tensor.shape()) : "a tensor");
+  auto &m = a.builder.graph.nodes, &n = b.builder.graph.nodes;
+  for (std::size_t i = 0; i < std::min(m.size(), n.size()); ++i)
+    if (m[i].attributes != n[i].attributes) changed(fmt::format("an attribute of {} ({})", m[i].op, m[i].doc));
 }
 
 void OnnxExport::save(const std::string& path) {

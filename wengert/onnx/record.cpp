@@ -46,7 +46,6 @@ void Builder::prune() {
 std::string Builder::name_of(const Tensor& t) {
   if (!t.defined()) return "";
   if (const auto known = names_.find(Access::body(t)); known != names_.end()) return known->second;
-  constants.push_back(t);
   const std::string name = constant(t);
   names_.emplace(Access::body(t), name);
   return name;

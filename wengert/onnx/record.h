@@ -47,7 +47,6 @@ class Builder {
   void add_output(const std::string& name, const Tensor&);
 
   Graph graph{};
-  std::vector<Tensor> constants{};  // operands that came from nowhere
 
   // For translations.
   std::string name_of(const Tensor&);
