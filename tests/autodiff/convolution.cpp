@@ -198,14 +198,57 @@ TEST_CASE("conv: an empty batch gives an empty result and zero for the weight") 
   check_close(bars[2], zeros({4}, float64), 0);
 }
 
+// float32 and float64 go through different loops, oneDNN's where it is there; WENGERT_ONEDNN=0 asks for our own.
+TEST_CASE("conv: many channels in float32 have the results and derivatives of float64") {
+  const Sizes wide[] = {
+      {9, 16, 24, 1, {9, 10}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+      {2, 48, 32, 1, {12, 7}, {5, 3}, {2, 1}, {2, 0}, {1, 2}},
+      {3, 34, 64, 2, {8, 9}, {3, 2}, {3, 2}, {1, 1}, {2, 1}},
+      {1, 17, 19, 1, {5, 5}, {4, 4}, {1, 1}, {3, 3}, {1, 1}},
+      {2, 16, 16, 1, {4, 11, 6}, {2, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}},
+  };
+  for (const Sizes& s : wide) {
+    CAPTURE(to_string(s.in));
+    const std::vector<Tensor> x = {random(joined({s.n, s.c}, s.in), 1),
+                                   random(joined({s.o, s.c / s.groups}, s.kernel), 2), random({s.o}, 3)};
+    auto run = [&](DType dtype) {
+      std::vector<Tensor> leaves;
+      for (const Tensor& t : x) leaves.push_back(to(t, dtype).track());
+      std::vector<Tensor> all = {conv(leaves[0], leaves[1], leaves[2], options_of(s))};
+      for (const Tensor& g : grad(all, leaves, std::vector{random(all[0].shape(), 4, dtype)})) all.push_back(g);
+      const ConvTransposeOptions back{s.stride, s.padding, {0}, s.dilation, s.groups};
+      all.push_back(conv_transpose(all[0].detach(), leaves[1].detach(), Tensor(), back));
+      return all;
+    };
+    const auto single = run(float32), exact = run(float64);
+    // Sums of at most a few thousand products below one, each rounded to 6e-8: relative to their size.
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      const double largest = amax(abs(exact[i])).item();
+      check_close(to(single[i], float64) / largest, exact[i] / largest, 2e-6);
+    }
+  }
+}
+
+TEST_CASE("conv_transpose: what is added to a result may be longer than the stride, with many channels as well") {
+  const Tensor y = random({2, 16, 5, 4}, 1), w = random({16, 16, 3, 3}, 2);
+  for (const ConvTransposeOptions& o :
+       {ConvTransposeOptions{.stride = {2}, .padding = {1}, .output_padding = {2}, .dilation = {3}},
+        ConvTransposeOptions{.stride = {1}, .output_padding = {2}, .dilation = {3}}}) {
+    const Tensor exact = conv_transpose(y, w, Tensor(), o);
+    check_close(conv_transpose(to(y, float32), to(w, float32), Tensor(), o), exact, 1e-5);
+  }
+}
+
 TEST_CASE("conv: results and derivatives have the same bits for any number of threads") {
   const Tensor x = random({17, 8, 13, 11}, 1, float32).track(), w = random({12, 8, 3, 3}, 2, float32).track(),
                b = random({12}, 3, float32).track();
   const Tensor one = random({1, 40, 60, 50}, 4, float32).track(), v = random({6, 40, 5, 5}, 5, float32).track();
+  const Tensor wide = random({13, 16, 9, 10}, 7, float32).track(), u = random({24, 16, 3, 3}, 8, float32).track();
   auto run = [&](int n) {
     set_threads(n);
     std::vector<Tensor> all;
-    for (const auto& [in, weight, bias] : {std::array{x, w, b}, std::array{one, v, Tensor()}}) {
+    for (const auto& [in, weight, bias] :
+         {std::array{x, w, b}, std::array{one, v, Tensor()}, std::array{wide, u, Tensor()}}) {
       const std::vector<Tensor> y = {conv2d(in, weight, bias, {.padding = 1})}, leaves = {in, weight},
                                 g = {random(y[0].shape(), 6, float32)};
       all.push_back(y[0]);

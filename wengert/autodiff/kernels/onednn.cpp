@@ -3,12 +3,9 @@
 #include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/serial.h"
 
 #include <dnnl.hpp>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -35,17 +32,10 @@ dnnl::stream& stream() {
   return own;
 }
 
-// oneDNN divides its work by the threads that OpenMP offers to the caller.
-class OneThread {
- public:
-#ifdef _OPENMP
-  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
-
- private:
-  int before_;
-#endif
-};
+// Numbers of padding that the last window needs behind the image; a window may also end before it.
+std::int64_t padding_behind(const Windows& g, int d) {
+  return (g.out[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1 - g.in[d] - g.padding[d];
+}
 
 enum class Map { forward, input_grad, weight_grad };
 
@@ -63,7 +53,7 @@ class Plan {
     Dims stride, gap, before, after;
     for (int d = 1; d < 3; ++d) {
       stride.push_back(g.stride[d]), gap.push_back(g.dilation[d] - 1), before.push_back(g.padding[d]);
-      after.push_back((g.out[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d] + 1 - g.in[d] - g.padding[d]);
+      after.push_back(padding_behind(g, d));
     }
     constexpr auto direct = dnnl::algorithm::convolution_direct;
     constexpr auto training = dnnl::prop_kind::forward_training;
@@ -178,9 +168,9 @@ Plan& plan_for(Map map, const Convolution& g, bool bias) {
   std::size_t i = 0;
   while (i < plans.size() && !plans[i]->is_for(map, g, bias)) ++i;
   if (i == plans.size()) {
-    if (i == most) --i;
-    else plans.emplace_back();
-    plans[i] = std::make_unique<Plan>(map, g, bias);
+    auto fresh = std::make_unique<Plan>(map, g, bias);
+    if (i == most) plans[--i] = std::move(fresh);
+    else plans.push_back(std::move(fresh));
   }
   std::rotate(plans.begin(), plans.begin() + static_cast<std::ptrdiff_t>(i),
               plans.begin() + static_cast<std::ptrdiff_t>(i) + 1);
@@ -195,7 +185,7 @@ template <class F>
 void by_images(Map map, const Convolution& g, bool bias, F&& run) {
   const Cut images = pieces_of(g);
   parallel_for(images.count, 1, [&](std::int64_t begin, std::int64_t end) {
-    const OneThread alone;
+    const SerialScope alone;  // oneDNN divides its work by the threads that OpenMP offers to the caller
     for (std::int64_t i = begin; i < end; ++i) {
       Convolution some = g;
       some.n = images.size(i);
@@ -212,8 +202,10 @@ bool suits_onednn(DType d, const Convolution& g) {
     return !wish || std::string_view(wish) != "0";
   }();
   const bool image = g.in[0] == 1 && g.kernel[0] == 1 && g.out[0] == 1 && g.padding[0] == 0;
+  // What a transposed convolution adds to its result may be longer than the stride, and then oneDNN refuses.
+  const bool fits = padding_behind(g, 1) + g.stride[1] >= 0 && padding_behind(g, 2) + g.stride[2] >= 0;
   const bool wide = g.c >= 16 && g.o >= 16;
-  return wanted && d == float32 && image && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
+  return wanted && d == float32 && image && fits && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
 }
 
 void onednn_conv(const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
