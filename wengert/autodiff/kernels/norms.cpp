@@ -40,7 +40,8 @@ void normalize(DType dtype, const Groups& g, double eps, const void* x, const vo
                [&](std::int64_t begin, std::int64_t end) { loop(begin, end, g, eps, x, gain, bias, y, mean, scale); });
 }
 
-// What runs along rows is summed up in a few parts, which are added in order.
+// What runs along rows is summed up in parts, which are added in order: few, but none of so many rows that its rounding
+// would grow with all of them.
 void normalize_vjp(DType dtype, const Groups& g, const void* x, const void* gain, const void* mean, const void* scale,
                    const void* y_bar, void* x_bar, void* gain_bar, void* bias_bar) {
   const auto loop = loops().normalize_vjp[dtype == float64];
@@ -51,7 +52,7 @@ void normalize_vjp(DType dtype, const Groups& g, const void* x, const void* gain
     });
     return;
   }
-  const Cut rows(g.groups, std::max(grain, parts(g.groups, 16)));
+  const Cut rows(g.groups, std::max(grain, std::min<std::int64_t>(parts(g.groups, 16), 512)));
   const auto add_up = [&]<class T>(T) {
     const Scratch<T> sums(2 * rows.count * g.size);
     parallel_for(rows.count, 1, [&](std::int64_t first, std::int64_t last) {

@@ -20,11 +20,15 @@ Shape range(int first, int last) {
   return r;
 }
 
-// A vector over the channels, axis 1, of a tensor of this rank.
-Tensor over_channels(std::string_view op, const Tensor& v, Operand x, const CalledBy& by) {
-  if (!(v.shape() == Shape{x->shape()[1]}))
+void needs_one_each(std::string_view op, const Tensor& v, Operand x) {
+  if (v.shape() != Shape{x->shape()[1]})
     fail<ShapeError>(x.where(), "{}: {} channels in {} need vectors of that size, got {}", op, x->shape()[1],
                      x->shape(), v.shape());
+}
+
+// A vector over the channels, axis 1, of a tensor of this rank.
+Tensor over_channels(std::string_view op, const Tensor& v, Operand x, const CalledBy& by) {
+  needs_one_each(op, v, x);
   Shape shape;
   for (int i = 1; i < x->rank(); ++i) shape.push_back(i == 1 ? v.shape()[0] : 1);
   return reshape(by(v), shape);
@@ -220,9 +224,8 @@ Tensor batch_norm(Operand x, Operand gain, Operand bias, double eps) {
   // Planes of a few numbers are read faster across the channels.
   if (groups_of(Over::channels, x->shape(), 0).size < 8)
     return scaled_by_channel("batch_norm", standardize(x, axes, eps), x, gain, bias);
-  const CalledBy by(x);
   for (const Operand& v : {gain, bias})
-    if (v->defined()) (void)over_channels("batch_norm", v, x, by);
+    if (v->defined()) needs_one_each("batch_norm", v, x);
   return normed(Over::channels, x, axes, gain, bias, eps);
 }
 
