@@ -246,9 +246,12 @@ def adoption_table(lines, bars):
 
 
 def gnuplot(script):
+    """Whether there is a picture."""
     if not shutil.which("gnuplot"):
-        return print("gnuplot is not there, so there are no pictures")
+        print("gnuplot is not there, so there are no pictures")
+        return False
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    return True
 
 
 blue, red, grey = "#2b6cb0", "#c53030", "#888888"
@@ -258,14 +261,14 @@ def draw_ratios(rows, file):
     """A bar for each case: forwards and backwards together, on one thread."""
     shown = [r for r in rows if r["threads"] == 1 and "tuned" in r and not r["case"].endswith(("_fwd", "_fwd_per_op", "_bwd_per_op"))]
     if not shown:
-        return
+        return False
     shown.reverse()
     lines = [f"{i} {r['tuned'].median:.4g} {r['tuned'].low:.4g} {r['tuned'].high:.4g} {blue if r['tuned'].median >= 1 else red}".replace("#", "0x")
              for i, r in enumerate(shown)]
     names = ", ".join('"%s" %d' % (re.sub(r"_fwdbwd$|_total_per_op$", "", r["case"]).replace("_", " "), i) for i, r in enumerate(shown))
     low = min(0.5, min(r["tuned"].low for r in shown) * 0.8)
     high = max(r["tuned"].high for r in shown) * 1.3
-    gnuplot(f"""
+    return gnuplot(f"""
 set terminal svg size 860,{90 + 15 * len(shown)} font "sans-serif,11" background "#ffffff"
 set output "{file}"
 set title "How many times longer libtorch takes (malloc tuned), one thread"
@@ -297,7 +300,7 @@ def draw_growth(growth, file):
     last_n, last_ns = batch["wengert"][-1]
     curves = ", ".join(f"$nodes_{k} using 1:2 {style[k]}" for k in nodes)
     steps = ", ".join(f"$batch_{k} using 1:($1*$2/1e6) {style[k]}" for k in batch)
-    gnuplot(f"""
+    return gnuplot(f"""
 set terminal svg size 960,400 font "sans-serif,12" background "#ffffff"
 set output "{file}"
 {data}
@@ -324,16 +327,19 @@ unset multiplot
 
 
 def write(results, folder, root):
-    rules = bars(root)
+    """The names of the files; those of earlier runs stay as they are."""
+    rules, written = bars(root), []
     rows = rows_of(results["rows"], rules)
     if rows:
         (folder / "performance.md").write_text(markdown(results, rows, rules))
-        draw_ratios(rows, folder / "performance.svg")
-    if results["growth"]:
-        draw_growth(results["growth"], folder / "growth.svg")
+        written.append("performance.md")
+        if draw_ratios(rows, folder / "performance.svg"):
+            written.append("performance.svg")
+    if results["growth"] and draw_growth(results["growth"], folder / "growth.svg"):
+        written.append("growth.svg")
     kept = dict(results, rows=[{"case": c, "threads": t, "by": by} for (c, t), by in results["rows"].items()])
     (folder / "results.json").write_text(json.dumps(kept, indent=1))
-    print(f"written to {folder}: " + ", ".join(f for f in ("performance.md", "performance.svg", "growth.svg", "results.json") if (folder / f).exists()))
+    return [*written, "results.json"]
 
 
 def into_docs(folder, docs):
