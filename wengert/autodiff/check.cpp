@@ -315,8 +315,8 @@ class Checker {
 
   void note_rules(const Tensors& y) {
     std::set<std::string> names(report_.rules.begin(), report_.rules.end());
-    Sweep sweep(y);
-    for (Node* n = sweep.newest(); n; n = n->next) {
+    const Sweep sweep(y);
+    for (const Node* n : sweep.nodes()) {
       int status = 0;
       char* name = abi::__cxa_demangle(typeid(*n).name(), nullptr, nullptr, &status);
       if (name) names.insert(name);

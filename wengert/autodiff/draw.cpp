@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -125,7 +126,8 @@ void assign_layers(Picture& p) {
     if (is_operator(p.boxes[i]) && of_parameters[i] && !wanted[i]) p.boxes[i].layer.clear();
 }
 
-Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& options, detail::Sweep& sweep) {
+Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& options,
+                   const detail::Sweep& sweep) {
   Picture p;
   p.colour_by = options.colour_by;
   std::unordered_map<const Node*, int> box_of_node;
@@ -134,8 +136,7 @@ Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& optio
     p.boxes.push_back(std::move(b));
     return static_cast<int>(p.boxes.size()) - 1;
   };
-  sweep.reverse();  // oldest first: boxes come after what they are made of
-  for (Node* n = sweep.newest(); n; n = n->next) {
+  for (Node* n : sweep.nodes() | std::views::reverse) {  // boxes come after what they are made of
     for (const Edge& e : n->operands())
       if (!e.node && e.value && !box_of_value.contains(e.value))
         box_of_value[e.value] = add(box_of_data(e.value, names));
@@ -162,8 +163,8 @@ void check_drawable(const Tensor& y, std::string_view who, Where where) {
 }
 
 void check_nodes(const detail::Sweep& sweep, std::string_view who, const DrawOptions& options, Where where) {
-  std::size_t count = 0;
-  for (const Node* n = sweep.newest(); n; n = n->next, ++count)
+  const std::size_t count = sweep.nodes().size();
+  for (const Node* n : sweep.nodes())
     if (n->is_released())
       fail<GraphError>(where,
                        "{}: the graph of {} (called at {}) was already released by the backward at {}; draw before "
@@ -186,7 +187,7 @@ std::string dot_text(const Tensor& y, const std::vector<Member>& members, const 
                      "{}: to colour by time, a Profile must have watched while the graph was recorded; pass it: "
                      "{{.colour_by = ColourBy::time, .profile = &profile}}",
                      who);
-  detail::Sweep sweep({&y, 1});
+  const detail::Sweep sweep({&y, 1});
   check_nodes(sweep, who, options, where);
   return picture::dot_text(picture_of(y, Names(members, options.names), options, sweep));
 }

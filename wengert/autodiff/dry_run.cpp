@@ -123,7 +123,7 @@ void detail::DryRunner::differentiate(const Tensor& y) {
   std::vector<Tensor> leaves;
   {
     const Sweep sweep({&y, 1});
-    for (Node* n = sweep.newest(); n; n = n->next) {
+    for (Node* n : sweep.nodes()) {
       if (n->is_released()) return;
       if (n->kind != Kind::leaf) continue;
       n->retain();

@@ -6,7 +6,9 @@
 #include "wengert/autodiff/returned.h"
 #include "wengert/autodiff/rule.h"
 
+#include <algorithm>
 #include <atomic>
+#include <ranges>
 
 namespace wengert {
 namespace detail {
@@ -17,6 +19,10 @@ std::atomic<std::uint64_t> last_sweep{0};
 thread_local std::uint64_t oldest_active = 0;
 
 void clear_cotangents(Node& n) {
+  if (n.result_count == 1) [[likely]] {
+    if (n.cotangent.defined()) n.cotangent = Tensor();
+    return;
+  }
   for (std::uint32_t k = 0; k < n.result_count; ++k) n.result_cotangent(k) = Tensor();
 }
 
@@ -40,25 +46,38 @@ struct Sweep::Stashed {
   bool needed, variable;
   std::uint32_t pending;
   std::uint64_t sweep;
-  Node* next;
   std::vector<Tensor> cotangents;
 };
 
 void Sweep::meet(Node* n, Node*& open) {
   if (n->sweep == id_) return;
-  if (outer_ && n->sweep >= outer_) {
-    Stashed s{n, n->needed, n->variable, n->pending, n->sweep, n->next, {}};
+  if (outer_ && n->sweep >= outer_) [[unlikely]] {
+    Stashed s{n, n->needed, n->variable, n->pending, n->sweep, {}};
     for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result_cotangent(k)));
     stash_.push_back(std::move(s));
   }
   n->sweep = id_, n->pending = 0, n->needed = n->variable = false;
-  if (n->result_cotangent(0).defined() || n->result_count > 1) clear_cotangents(*n);
+  released_ |= n->is_released();
+  clear_cotangents(*n);
   n->next = open;
   open = n;
 }
 
+void Sweep::append(Node* n) {
+  if (count_ == room_) [[unlikely]] {
+    const std::size_t room = room_ ? 2 * room_ : 128;
+    auto** more = static_cast<Node**>(allocate(room * sizeof(Node*)));
+    std::copy_n(nodes_, count_, more);
+    if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
+    nodes_ = more, room_ = room;
+  }
+  n->retain();
+  nodes_[count_++] = n;
+}
+
 // Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node
-// follows in the list once all those have been listed.
+// follows in the list once all those have been listed. The list is an array: whoever walks along it can have several
+// nodes loaded at a time.
 Sweep::Sweep(std::span<const Tensor> roots) : id_(++last_sweep), outer_(oldest_active) {
   if (!outer_) oldest_active = id_;
   Node* open = nullptr;
@@ -69,7 +88,7 @@ Sweep::Sweep(std::span<const Tensor> roots) : id_(++last_sweep), outer_(oldest_a
     for (const Edge& e : n->operands())
       if (e.node) meet(e.node, open), ++e.node->pending;
   }
-  Node *ready = nullptr, **end = &first_;
+  Node* ready = nullptr;
   constexpr auto listed = ~std::uint32_t{0};
   auto make_ready = [&](Node* n) {
     n->pending = listed;
@@ -82,40 +101,35 @@ Sweep::Sweep(std::span<const Tensor> roots) : id_(++last_sweep), outer_(oldest_a
     ready = n->next;
     for (const Edge& e : n->operands())
       if (e.node && --e.node->pending == 0) make_ready(e.node);
-    n->retain();
-    *end = n, end = &n->next;
-    n->next = nullptr;
+    append(n);
   }
 }
 
 Sweep::~Sweep() {
-  while (Node* n = first_) {
-    first_ = n->next;
+  for (Node* n : nodes())
     if (n->drop()) destroy(n);
-  }
+  if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
   for (Stashed& s : stash_) {
-    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep,
-    s.node->next = s.next;
+    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep;
     for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result_cotangent(k) = std::move(s.cotangents[k]);
   }
   if (oldest_active == id_) oldest_active = 0;
 }
 
-void Sweep::reverse() {
-  Node* turned = nullptr;
-  while (Node* n = first_) {
-    first_ = n->next;
-    n->next = turned;
-    turned = n;
+void Sweep::spread_need() {
+  for (std::size_t i = count_; i-- > gone_;) {
+    Node* n = nodes_[i];
+    for (const Edge& e : n->operands()) n->needed = n->needed || e.needed();
   }
-  first_ = turned;
 }
 
-void Sweep::spread_need() {
-  reverse();
-  for (Node* n = first_; n; n = n->next)
-    for (const Edge& e : n->operands()) n->needed = n->needed || e.needed();
-  reverse();
+void Sweep::drop_newest() {
+  Node* n = nodes_[gone_++];
+  if (n->drop()) destroy(n);
+  if (gone_ + 1 < count_) {
+    const auto* soon = reinterpret_cast<const char*>(nodes_[gone_ + 1]);
+    for (int line = 0; line < 5; ++line) __builtin_prefetch(soon + 64 * line);
+  }
 }
 
 namespace {
@@ -201,7 +215,8 @@ void check_not_released(const Node& n, Where where) {
 
 // A node may be released only where its rule would have to run again.
 void check_reachable(const Sweep& sweep, Where where) {
-  for (Node* n = sweep.newest(); n; n = n->next) check_not_released(*n, where);
+  if (!sweep.met_released()) return;
+  for (const Node* n : sweep.nodes()) check_not_released(*n, where);
 }
 
 void seed(std::span<const Tensor> ys, std::span<const Tensor> y_bars, bool create_graph, Where where) {
@@ -214,6 +229,8 @@ void seed(std::span<const Tensor> ys, std::span<const Tensor> y_bars, bool creat
 }
 
 bool has_cotangent(Node& n) {
+  if (n.result_count == 1) [[likely]]
+    return n.cotangent.defined();
   for (std::uint32_t k = 0; k < n.result_count; ++k)
     if (n.result_cotangent(k).defined()) return true;
   return false;
@@ -227,7 +244,8 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::backward, "backward", where, std::span<const Tensor* const>());
-  for (Node* n = sweep.newest(); n; n = n->next) {
+  for (; !sweep.nodes().empty(); sweep.drop_newest()) {
+    Node* n = sweep.nodes().front();
     arrived(*n);
     if (n->kind == Kind::leaf) {
       n->cotangent = Tensor();
@@ -306,7 +324,7 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
   check_cotangent(y, y_bar, where);
   Sweep sweep({&y, 1});
   check_reachable(sweep, where);
-  for (Node* n = sweep.newest(); n; n = n->next) n->needed = true;
+  for (Node* n : sweep.nodes()) n->needed = true;
   seed({&y, 1}, {&y_bar, 1}, options.create_graph, where);
   run(sweep, options, where, [&](Node& n) {
     if (n.kind == Kind::leaf && n.cotangent.defined()) add_to_leaf(n, std::move(n.cotangent), options.create_graph);
@@ -344,14 +362,13 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   for (std::size_t i = 0; i < xs.size(); ++i)
     if (Node* n = Access::node(xs[i]); n && sweep.met(*n)) n->needed = true;
   sweep.spread_need();
-  sweep.reverse();
   Recording recording;
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::tangents, "jvp", where, std::span<const Tensor* const>());
   // The slots that hold cotangents in reverse mode hold tangents here.
   std::vector<Tensor> x_dot, y_dot;
-  for (Node* n = sweep.newest(); n; n = n->next) {
+  for (Node* n : sweep.nodes() | std::views::reverse) {
     if (!n->needed) continue;
     for (std::size_t i = 0; i < xs.size(); ++i)
       if (Access::node(xs[i]) == n)
@@ -388,7 +405,7 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     Tensor t = n ? n->result_cotangent(Access::output(y)) : Tensor();
     result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
   }
-  for (Node* n = sweep.newest(); n; n = n->next) clear_cotangents(*n);
+  for (Node* n : sweep.nodes()) clear_cotangents(*n);
   if (frame) frame->done();
   return result;
 }

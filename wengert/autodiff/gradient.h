@@ -43,27 +43,33 @@ namespace detail {
 WENGERT_API void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars,
                            std::span<const Tensor* const> xs, std::span<Tensor> x_bars, BackwardOptions, Where);
 
-/// Every node that `roots` reach, newest first. Holds the nodes while it lives. Sweeps nest: a rule may start one of
-/// its own.
+/// Every node that `roots` reach, in an order in which each comes after all that use it. Holds the nodes while it
+/// lives. Sweeps nest: a rule may start one of its own.
 class WENGERT_API Sweep {
  public:
   explicit Sweep(std::span<const Tensor> roots);
   ~Sweep();
   Sweep(const Sweep&) = delete;
 
-  Node* newest() const { return first_; }
+  /// Newest first.
+  std::span<Node* const> nodes() const { return {nodes_ + gone_, count_ - gone_}; }
   bool met(const Node& n) const { return n.sweep == id_; }
+  /// Was any of them released by a backward()?
+  bool met_released() const { return released_; }
   /// Leaves only nodes that lead to a node marked needed.
   void spread_need();
-  /// Turns the list round: oldest first.
-  void reverse();
+  /// Lets go of the newest, and starts to load those that follow.
+  void drop_newest();
 
  private:
   struct Stashed;
   void meet(Node*, Node*& open);
+  void append(Node*);
 
-  Node* first_ = nullptr;
+  Node** nodes_ = nullptr;
+  std::size_t count_ = 0, room_ = 0, gone_ = 0;
   std::uint64_t id_ = 0, outer_ = 0;
+  bool released_ = false;
   std::vector<Stashed> stash_;
 };
 

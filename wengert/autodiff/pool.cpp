@@ -30,11 +30,13 @@ namespace {
 constexpr std::size_t unit = 64;          // alignment and smallest block
 constexpr std::size_t slab = 256 * 1024;  // small blocks are cut from slabs
 constexpr std::size_t small_limit = 16 * 1024;
-constexpr int class_count = 16 + 4 * 38;
+constexpr std::size_t small_classes = 16;  // multiples of the unit
+constexpr int class_count = small_classes + 4 * 38;
+constexpr std::int64_t portion = 65536;  // what a thread took and gave reaches the common count in portions
 
 // Multiples of 64 up to 1 KiB, then four classes for each doubling: at most a quarter is lost.
 int class_of(std::size_t bytes) {
-  if (bytes <= 1024) return bytes == 0 ? 0 : static_cast<int>((bytes - 1) / unit);
+  if (bytes <= small_classes * unit) return bytes == 0 ? 0 : static_cast<int>((bytes - 1) / unit);
   const int doubling = std::bit_width(bytes - 1) - 11;       // 0 for (1 KiB, 2 KiB]
   const auto quarter = ((bytes - 1) >> (doubling + 8)) - 4;  // 0..3
   return 16 + 4 * doubling + static_cast<int>(quarter);
@@ -122,7 +124,7 @@ struct Cache {
   }
   void account(std::int64_t bytes) {
     unreported += bytes;
-    if (unreported > 65536 || unreported < -65536) report();
+    if (unreported > portion || unreported < -portion) report();
   }
   void report() {
     store().account(unreported);
@@ -157,7 +159,9 @@ Cache* cache() { return cache_of_thread ? cache_of_thread : make_cache(); }
 
 }  // namespace
 
-void* allocate(std::size_t bytes) {
+namespace {
+
+[[gnu::noinline]] void* allocate_any(std::size_t bytes) {
   const int c = class_of(bytes);
   if (c >= class_count) throw std::bad_alloc();
   const std::size_t size = size_of_class(c);
@@ -166,15 +170,14 @@ void* allocate(std::size_t bytes) {
     store().account(static_cast<std::int64_t>(size));
     return store().from_system(size);
   }
-  if (!mine->lists[c].count) [[unlikely]]
-    mine->refill(c, size);
+  if (!mine->lists[c].count) mine->refill(c, size);
   mine->account(static_cast<std::int64_t>(size));
   void* p = mine->lists[c].pop();
   ASAN_UNPOISON_MEMORY_REGION(static_cast<std::byte*>(p) + sizeof(Free), size - sizeof(Free));
   return p;
 }
 
-void deallocate(void* block, std::size_t bytes) noexcept {
+[[gnu::noinline]] void deallocate_any(void* block, std::size_t bytes) noexcept {
   const int c = class_of(bytes);
   const std::size_t size = size_of_class(c);
   ASAN_POISON_MEMORY_REGION(static_cast<std::byte*>(block) + sizeof(Free), size - sizeof(Free));
@@ -187,8 +190,32 @@ void deallocate(void* block, std::size_t bytes) noexcept {
   }
   mine->account(-static_cast<std::int64_t>(size));
   mine->lists[c].push(block);
-  if (mine->lists[c].count > limits[c]) [[unlikely]]
-    mine->spill(c, limits[c] / 2);
+  if (mine->lists[c].count > limits[c]) mine->spill(c, limits[c] / 2);
+}
+
+}  // namespace
+
+// Nodes and small values come straight from the thread's list; all else is a call of its own, so that this needs no
+// registers saved.
+void* allocate(std::size_t bytes) {
+  const std::size_t c = (bytes - 1) / unit;
+  Cache* mine = cache_of_thread;
+  if (c >= small_classes || !mine || !mine->lists[c].head || mine->unreported > portion) [[unlikely]]
+    return allocate_any(bytes);
+  mine->unreported += static_cast<std::int64_t>((c + 1) * unit);
+  void* p = mine->lists[c].pop();
+  ASAN_UNPOISON_MEMORY_REGION(static_cast<std::byte*>(p) + sizeof(Free), (c + 1) * unit - sizeof(Free));
+  return p;
+}
+
+void deallocate(void* block, std::size_t bytes) noexcept {
+  const std::size_t c = (bytes - 1) / unit;
+  Cache* mine = cache_of_thread;
+  if (c >= small_classes || !mine || mine->lists[c].count >= limits[c] || mine->unreported < -portion) [[unlikely]]
+    return deallocate_any(block, bytes);
+  ASAN_POISON_MEMORY_REGION(static_cast<std::byte*>(block) + sizeof(Free), (c + 1) * unit - sizeof(Free));
+  mine->unreported -= static_cast<std::int64_t>((c + 1) * unit);
+  mine->lists[c].push(block);
 }
 
 }  // namespace wengert::detail

@@ -23,7 +23,12 @@ using Wants = const detail::Pullback&;
 class WENGERT_API Saved {
  public:
   Saved() = default;
-  Saved& operator=(const Tensor& t);
+  Saved& operator=(const Tensor& t) {
+    detail::Access::keep(value_, detail::Access::body(t));
+    maker_ = detail::Access::maker(t);
+    version_ = detail::Access::body(t)->holder().version;
+    return *this;
+  }
   /// GraphError when the value was changed since, or when a value that is neither operand nor result is differentiated.
   const Tensor& get() const;
   operator const Tensor&() const { return get(); }
@@ -219,10 +224,16 @@ struct FixedNode final : RuleNode<Rule, K> {
       }(std::make_index_sequence<N>());
     }
   }
+  // Who asks last may have the cotangent: a rule that takes it by && may write its result over it.
   template <int I>
-  void pull_one(Pullback& to, const auto& y_bar) {
+  void pull_one(Pullback& to, auto& y_bar) {
     if (!to.wants(I)) return;
-    if constexpr (requires { this->rule.vjp(arg<I>(), y_bar); }) to.send(I, this->rule.vjp(arg<I>(), y_bar));
+    if constexpr (requires { this->rule.vjp(arg<I>(), std::as_const(y_bar)); }) {
+      bool last = true;
+      for (std::size_t i = I + 1; i < N; ++i) last = last && !to.wants(int(i));
+      if (last) to.send(I, this->rule.vjp(arg<I>(), std::move(y_bar)));
+      else to.send(I, this->rule.vjp(arg<I>(), std::as_const(y_bar)));
+    }
     else if constexpr (requires { this->rule.jvp(arg<I>(), Tensor()); })
       to.send(I, pull_by_jvp(*this, I, this->as_span(y_bar), [](Node& n, int, const Tensor& x_dot, auto y_dot) {
                 FixedNode::accumulate(y_dot, static_cast<FixedNode&>(n).rule.jvp(arg<I>(), x_dot));

@@ -42,12 +42,13 @@ class Shape {
   explicit Shape(std::span<const std::int64_t> sizes) {
     for (auto s : sizes) push_back(s);
   }
-  Shape(const Shape& o) noexcept : rank_(o.rank_) {  // only the axes in use: a scalar copies nothing
-    for (int i = 0; i < rank_; ++i) at_[i] = o.at_[i];
-  }
+  Shape(const Shape& o) noexcept { *this = o; }
+  // Of sizes known when this is compiled: a copy of as many as there are would be a call. Not by <cstring>, which has
+  // an index() that users who write `using namespace wengert` would meet.
   Shape& operator=(const Shape& o) noexcept {
     rank_ = o.rank_;
-    for (int i = 0; i < rank_; ++i) at_[i] = o.at_[i];
+    __builtin_memcpy(at_, o.at_, sizeof at_ / 2);
+    if (rank_ > max_rank / 2) __builtin_memcpy(at_, o.at_, sizeof at_);
     return *this;
   }
 

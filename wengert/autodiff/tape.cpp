@@ -115,13 +115,6 @@ Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result
 
 }  // namespace detail
 
-Saved& Saved::operator=(const Tensor& t) {
-  value_ = t.detach();
-  maker_ = detail::Access::maker(t);
-  version_ = detail::Access::body(value_)->holder().version;
-  return *this;
-}
-
 const Tensor& Saved::get() const {
   auto& s = thread_state();
   if (!value_.defined()) [[unlikely]]

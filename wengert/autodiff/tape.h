@@ -78,12 +78,12 @@ struct WENGERT_API Node : Counted {
   std::uint16_t result_count = 1;
   std::uint32_t pending = 0;  // scratch of a sweep: cotangents still to come
   std::uint64_t sweep = 0;    // which sweep the scratch belongs to
-  Node* next = nullptr;       // scratch of a sweep, or of destruction
+  Node* next = nullptr;       // scratch of a sweep's beginning, or of destruction
   Edge* edges = nullptr;
-  Where where;                  // the user's call
   Where released{};             // the backward() that dropped the saved values
-  const void* value = nullptr;  // identity of the first result's body
   Tensor cotangent;             // scratch: what has arrived so far; the gradient of a leaf
+  Where where;                  // the user's call
+  const void* value = nullptr;  // identity of the first result's body
   Shape shape;                  // of the first result
   DType dtype = float32;
   bool emptied = false;  // its checkpoint has to run again before its rule can

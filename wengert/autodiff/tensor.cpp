@@ -49,35 +49,30 @@ bool in_order(const Shape& shape, const Shape& strides) {
   return true;
 }
 
-// Body and numbers are one block.
-Body* place(void* block, std::size_t bytes, DType dtype, const Shape& shape) {
-  auto* b = new (block) Body;
-  b->dtype = dtype, b->bytes = bytes, b->shape = shape;
-  return b;
-}
-
 }  // namespace
 
+// Body and numbers are one block.
 Body* new_body(const Shape& shape, DType dtype) {
+  constexpr std::int64_t most = std::int64_t{1} << 46;
   std::int64_t n = 1;  // an empty axis counts as one, so that strides cannot overflow either
-  for (auto s : shape)
-    if (s < 0 || __builtin_mul_overflow(n, std::max<std::int64_t>(s, 1), &n))
+  bool none = false;
+  for (auto s : shape) {
+    if (s < 0 || __builtin_mul_overflow(n, s + (s == 0), &n)) [[unlikely]]
       fail<ShapeError>(Where(), "a tensor cannot have the shape {}", shape);
-  if (shape.contains(0)) n = 0;
-  std::size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<std::size_t>(n), size_of(dtype), &bytes) || bytes > (std::size_t{1} << 46))
+    none |= s == 0;
+  }
+  if (none) n = 0;
+  if (n > most || n * static_cast<std::int64_t>(size_of(dtype)) > most) [[unlikely]]
     fail<ShapeError>(Where(), "a tensor of shape {} is larger than memory", shape);
-  bytes += header;
+  const std::size_t bytes = header + static_cast<std::size_t>(n) * size_of(dtype);
   void* block = allocate(bytes);
-  Body* b = place(block, bytes, dtype, shape);
-  b->strides = contiguous_strides(shape);
+  Body* b = new (block) Body(dtype, bytes, shape);
   b->data = static_cast<std::byte*>(block) + header;
   return b;
 }
 
 Body* new_view(const Body& of, const Shape& shape, const Shape& strides, std::int64_t offset) {
-  Body* b = place(allocate(header), header, of.dtype, shape);
-  b->strides = strides;
+  Body* b = new (allocate(header)) Body(of.dtype, header, shape, strides);
   b->contiguous = in_order(shape, strides);
   b->data = static_cast<std::byte*>(of.data) + offset * static_cast<std::int64_t>(size_of(of.dtype));
   b->owner = const_cast<Body*>(of.owner ? of.owner : &of);
@@ -94,6 +89,11 @@ void destroy(Body* b) noexcept {
 }  // namespace detail
 
 using detail::Access;
+
+void Tensor::release() noexcept {
+  if (body_->drop()) detail::destroy(body_);
+  if (node_ && node_->drop()) detail::destroy_node(node_);
+}
 
 void Tensor::no_value() {
   fail<ValueError>(Where(), "an undefined Tensor was used; it has no value (Tensor() or a moved-from handle)");

@@ -63,6 +63,11 @@ struct Body : Counted {
   Where changed{};            // of an owner: where it was last changed in place
   Shape shape, strides;
 
+  Body(DType d, std::size_t all, const Shape& sizes, const Shape& steps)
+      : dtype(d), bytes(all), shape(sizes), strides(steps) {}
+  Body(DType d, std::size_t all, const Shape& sizes)
+      : dtype(d), bytes(all), shape(sizes), strides(contiguous_strides(sizes)) {}
+
   const Body& holder() const { return owner ? *owner : *this; }
   Body& holder() { return owner ? *owner : *this; }
 };
@@ -97,8 +102,7 @@ class WENGERT_API Tensor {
     return *this;
   }
   ~Tensor() {
-    if (body_ && body_->drop()) detail::destroy(body_);
-    if (node_ && node_->drop()) detail::destroy_node(node_);
+    if (body_) release();  // without a value there is no node either
   }
 
   /// False for Tensor(): there is no value. Everything below but tracked() is a ValueError then.
@@ -149,6 +153,7 @@ class WENGERT_API Tensor {
  private:
   friend struct detail::Access;
   Tensor(detail::Body* body, detail::Counted* node, std::uint32_t output) : body_(body), node_(node), output_(output) {}
+  void release() noexcept;
   static detail::Body* retained(detail::Body* b) {
     if (b) b->retain();
     return b;
@@ -202,6 +207,13 @@ struct Access {
   /// Takes over both references.
   static Tensor make(Body* body, Counted* node = nullptr, std::uint32_t output = 0) {
     return Tensor(body, node, output);
+  }
+  /// This value and no graph, whatever the handle held before.
+  static void keep(Tensor& t, Body* body) {
+    if (t.body_) [[unlikely]]
+      t = Tensor();
+    body->retain();
+    t.body_ = body;
   }
   static void detach(Tensor& t) {
     if (auto* n = std::exchange(t.node_, nullptr); n && n->drop()) destroy_node(n);

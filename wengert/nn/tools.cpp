@@ -252,7 +252,7 @@ struct Linter::Look final : Observer {
     std::unordered_set<const Node*> all;
     if (!loss.defined() || !loss.tracked()) return all;
     const detail::Sweep sweep({&loss, 1});
-    for (const Node* n = sweep.newest(); n; n = n->next)
+    for (const Node* n : sweep.nodes())
       if (n->kind == Kind::leaf) all.insert(n);
     return all;
   }

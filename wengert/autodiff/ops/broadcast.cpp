@@ -39,25 +39,12 @@ void check_whole(Operand x, double a, double b) {
                     a != std::floor(a) ? a : b);
 }
 
-Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
-                std::initializer_list<const Tensor*> in) {
-  Tensor y = empty(shape, dtype);
-  const std::int64_t n = y.numel();
-  void* out[] = {Access::body(y)->data};
-  const void* from[kernels::max_operands];
-  bool straight = n <= kernels::grain_elements;
-  int count = 0;
-  for (const Tensor* x : in) {
-    const Body& b = *Access::body(*x);
-    straight = straight && b.contiguous && (b.shape == shape);
-    from[count++] = b.data;
-  }
-  if (straight) {  // small and in order: nothing to plan
-    if (n) loop(op, from, out, n);
-    return y;
-  }
+namespace {
+
+[[gnu::noinline]] void run_planned(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
+                                   std::initializer_list<const Tensor*> in, void* y) {
   kernels::Operand operands[kernels::max_operands];
-  count = 0;
+  int count = 0;
   for (const Tensor* x : in) {
     const Body& b = *Access::body(*x);
     kernels::Operand& o = operands[count++];
@@ -65,7 +52,34 @@ Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dt
     if (!o.contiguous) o.strides = strides_over(*x, shape);
   }
   const std::size_t size[] = {size_of(dtype)};
-  if (n) kernels::run_blocks(loop, op, shape, operands, count, out, size, 1);
+  kernels::run_blocks(loop, op, shape, operands, count, &y, size, 1);
+}
+
+bool can_be_reused(const Tensor& spare, const Shape& shape, DType dtype) {
+  const Body& b = *Access::body(spare);
+  return b.unique() && !b.owner && b.contiguous && b.dtype == dtype && b.shape == shape && !spare.tracked();
+}
+
+}  // namespace
+
+Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
+                std::initializer_list<const Tensor*> in, const Tensor* spare) {
+  Tensor y = spare && can_be_reused(*spare, shape, dtype) ? *spare : Access::make(new_body(shape, dtype));
+  const std::int64_t n = shape.numel();
+  void* out[] = {Access::body(y)->data};
+  const void* from[kernels::max_operands];
+  bool straight = n <= kernels::grain_elements;
+  int count = 0;
+  for (const Tensor* x : in) {
+    const Body& b = *Access::body(*x);
+    straight = straight && b.contiguous && (&b.shape == &shape || b.shape == shape);
+    from[count++] = b.data;
+  }
+  if (n == 0) [[unlikely]]
+    return y;
+  if (straight) [[likely]]
+    loop(op, from, out, n);  // small and in order: nothing to plan
+  else run_planned(loop, op, shape, dtype, in, out[0]);
   return y;
 }
 

@@ -111,12 +111,20 @@ const LoopTable& loops_of() {
 }
 
 namespace detail {
-/// Runs a loop over operands of equal dtype, broadcast to `shape`; the result is row-major.
-Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::initializer_list<const Tensor*> in);
+/// Runs a loop over operands of equal dtype, broadcast to `shape`; the result is row-major. `spare` is an operand that
+/// the caller does not need any more: the result takes its place when nobody else holds those numbers.
+Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::initializer_list<const Tensor*> in,
+                const Tensor* spare = nullptr);
 /// The loop for this dtype. TypeError when there is none.
 kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
 /// The common shape and dtype of two operands. ShapeError, TypeError.
 Shape broadcast(std::string_view op, Operand x, Operand y);
+/// The same without a copy where they are equal; else it is put into `room`.
+inline const Shape& broadcast(std::string_view op, Operand x, Operand y, Shape& room) {
+  if (x->dtype() == y->dtype() && x->shape() == y->shape()) [[likely]]
+    return x->shape();
+  return room = broadcast(op, x, y);
+}
 /// TypeError when x is int64 and a or b is no whole number.
 void check_whole(Operand x, double a, double b);
 /// Strides of x laid over a shape that it broadcasts to: 0 along repeated axes.
@@ -140,7 +148,12 @@ struct Pointwise1 {
   void describe(detail::Attributes& a) const {
     if constexpr (requires { op.describe(a); }) op.describe(a);
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const {
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return times_slope(y_bar, nullptr); }
+  Tensor vjp(arg<0>, Tensor&& y_bar) const { return times_slope(y_bar, &y_bar); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return times_slope(x_dot, nullptr); }
+
+ private:
+  Tensor times_slope(const Tensor& y_bar, const Tensor* spare) const {
     if constexpr (S::constant) {
       const double s = op.slope();
       return s == 1 ? y_bar : s == 0 ? Tensor() : affine(y_bar, s, 0);
@@ -148,11 +161,10 @@ struct Pointwise1 {
       const Tensor& k = kept;
       if (y_bar.tracked() || k.tracked())
         return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
-      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), k.dtype(),
-                              {&y_bar, &k});
+      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), k.dtype(), {&y_bar, &k},
+                              spare);
     }
   }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return vjp(arg<0>(), x_dot); }
 };
 
 /// A function of two tensors, broadcasting.
@@ -175,7 +187,7 @@ struct Pointwise2 {
   static double flops(const Tensor& y, const Tensor&, const Tensor&) { return static_cast<double>(y.numel()); }
   // y_bar (or x_dot) times the slope, in the shape of the result.
   template <int I>
-  Tensor times_slope(const Tensor& g) const {
+  Tensor times_slope(const Tensor& g, const Tensor* spare) const {
     using S = SlopeOf<Op, 2, I>;
     if constexpr (S::constant) {
       const double s = op.slope(arg<I>());
@@ -188,16 +200,26 @@ struct Pointwise2 {
       if (g.tracked() || a.tracked() || b.tracked())
         return scale(g, slope_at<I>(op, std::array<Term, 2>{Term(a), Term(b)}, Term(r)).as_tensor(a));
       return detail::run_loop(loops_of<Op>().pull[I][g.dtype() == float64], &op, detail::result_shape(), g.dtype(),
-                              {&g, &a, &b, &r});
+                              {&g, &a, &b, &r}, spare);
     }
   }
   template <int I>
+  Tensor x_bar(const Tensor& y_bar, const Tensor* spare) const {
+    const Shape& shape = detail::operand_shape(I);
+    Tensor g = times_slope<I>(y_bar, spare);
+    return g.shape() == shape ? g : sum_to(g, shape);
+  }
+  template <int I>
   Tensor vjp(arg<I>, const Tensor& y_bar) const {
-    return sum_to(times_slope<I>(y_bar), detail::operand_shape(I));
+    return x_bar<I>(y_bar, nullptr);
+  }
+  template <int I>
+  Tensor vjp(arg<I>, Tensor&& y_bar) const {
+    return x_bar<I>(y_bar, &y_bar);
   }
   template <int I>
   Tensor jvp(arg<I>, const Tensor& x_dot) const {
-    return expand(times_slope<I>(x_dot), detail::result_shape());
+    return expand(times_slope<I>(x_dot, nullptr), detail::result_shape());
   }
 };
 
@@ -226,7 +248,8 @@ Tensor pointwise(Operand x, Op op = {}) {
 template <class Op>
 Tensor pointwise(Operand x0, Operand x1, Op op = {}) {
   Pointwise2<Op> rule{op, {}, {}, {}};
-  const Shape shape = detail::broadcast(Op::name, x0, x1);
+  Shape room;
+  const Shape& shape = detail::broadcast(Op::name, x0, x1, room);
   const kernels::Loop loop = detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where());
   if (detail::watched()) [[unlikely]] {
     const auto run = [&] { return rule.forward(x0.tensor(), x1.tensor(), shape, loop); };
