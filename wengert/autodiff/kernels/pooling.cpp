@@ -46,9 +46,9 @@ void max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, void* ind
     const std::int64_t n = g.out[2], w = g.in[2];
     auto* kept = static_cast<std::uint8_t*>(index);
     return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
-      Scratch<typename WindowLoops<T>::Which> which(kept ? count * n : 0);
-      f.max_2x2(x + at, w, count, n, y + i, kept ? static_cast<typename WindowLoops<T>::Which*>(which) : nullptr);
-      if (kept) f.narrow(which, count * n, kept + i);
+      Scratch<std::uint8_t> which(count * n + WindowLoops<T>::which_slack);
+      f.max_2x2(x + at, w, count, n, y + i, kept ? static_cast<std::uint8_t*>(which) : nullptr);
+      if (kept) std::copy_n(static_cast<const std::uint8_t*>(which), count * n, kept + i);
     });
   }
   const std::int64_t n = g.out[2], lines = g.out[0] * g.out[1];
@@ -113,8 +113,8 @@ void gather(const Windows& g, std::int64_t planes, const void* index, const T* x
     const std::int64_t n = g.out[2], w = g.in[2];
     const auto* kept = static_cast<const std::uint8_t*>(index);
     return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
-      Scratch<typename WindowLoops<T>::Which> which(count * n);
-      f.widen(kept + i, count * n, which);
+      Scratch<std::uint8_t> which(count * n + WindowLoops<T>::which_slack);
+      std::copy_n(kept + i, count * n, static_cast<std::uint8_t*>(which));
       f.gather_2x2(x + at, w, count, n, which, y + i);
     });
   }
@@ -134,8 +134,8 @@ void scatter(const Windows& g, std::int64_t planes, const void* index, const T* 
     const std::int64_t n = g.out[2], w = g.in[2];
     const auto* kept = static_cast<const std::uint8_t*>(index);
     return for_lines_2x2(g, planes, [&](std::int64_t line, std::int64_t at, std::int64_t i, std::int64_t count) {
-      Scratch<typename WindowLoops<T>::Which> which(count * n);
-      f.widen(kept + i, count * n, which);
+      Scratch<std::uint8_t> which(count * n + WindowLoops<T>::which_slack);
+      std::copy_n(kept + i, count * n, static_cast<std::uint8_t*>(which));
       f.scatter_2x2(y + i, which, n, count, x + at, w);
       for (std::int64_t k = 0; k < count; ++k) zero_rest_2x2(g, line + k, x + at + 2 * k * w);
     });

@@ -3,166 +3,223 @@
 #include "wengert/autodiff/simd.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
-#include <type_traits>
+#include <utility>
 
 namespace wengert::kernels {
 namespace {
 
-template <class T>
-using Which = typename WindowLoops<T>::Which;
+// --- windows of two lines and two columns ---
 
-// Written without branches, so that the compiler makes registers of it.
-template <class T>
+// Every second number of two registers, from the first or from the second on.
+template <int first, class L, std::size_t... I>
+L every_second(L x, L y, std::index_sequence<I...>) {
+  const typename L::Batch::register_type v = x.v, w = y.v;
+  return typename L::Batch(__builtin_shufflevector(v, w, (2 * I + first)...));
+}
+template <int first, class L>
+L every_second(L x, L y) {
+  return every_second<first>(x, y, std::make_index_sequence<L::width>());
+}
+// The way back: numbers of x and y in turn, from the `first` on.
+template <int first, class L, std::size_t... I>
+L in_turn(L x, L y, std::index_sequence<I...>) {
+  const typename L::Batch::register_type v = x.v, w = y.v;
+  return typename L::Batch(__builtin_shufflevector(v, w, (first + I / 2 + I % 2 * L::width)...));
+}
+
+template <class L>
+struct Columns {
+  L left, right;
+};
+
+// Short lines: the upper one of a pair in the lower half of a register, the lower one in the upper half.
+template <class L>
+struct Both {
+  using T = typename L::Scalar;
+  static constexpr auto all = std::make_index_sequence<L::width>();
+  First<T> one, two;
+  std::int64_t line;
+  L left, right;  // what the entries of these columns are called
+
+  Both(std::int64_t windows, std::int64_t step) : one(windows), two(2 * windows), line(step) {
+    alignas(64) T first[L::width];
+    for (std::int64_t i = 0; i < L::width; ++i) first[i] = i < L::width / 2 ? 0 : 2;
+    left = L::load(first), right = left + L(1);
+  }
+  Columns<L> load(const T* x) const {
+    const L zero(T(0)), a(two.load(x, zero.v)), b(two.load(x + line, zero.v));
+    return {every_second<0>(a, b), every_second<1>(a, b)};
+  }
+  void store(Columns<L> c, T* x) const {
+    two.store(x, in_turn<0>(c.left, c.right, all).v);
+    two.store(x + line, in_turn<L::width / 2>(c.left, c.right, all).v);
+  }
+  template <std::size_t... I>
+  static L swapped(L x, std::index_sequence<I...>) {
+    const typename L::Batch::register_type v = x.v;
+    return typename L::Batch(__builtin_shufflevector(v, v, (I + L::width / 2) % L::width...));
+  }
+  static L upper_half(L x) { return swapped(x, all); }
+  template <std::size_t... I>
+  static L twice(L x, std::index_sequence<I...>) {
+    const typename L::Batch::register_type v = x.v;
+    return typename L::Batch(__builtin_shufflevector(v, v, I % (L::width / 2)...));
+  }
+  static L in_both_halves(L x) { return twice(x, all); }
+};
+
+// As many windows of a line as a register has numbers.
+template <class L>
+struct Whole {
+  using T = typename L::Scalar;
+
+  L get(const T* y) const { return L::load(y); }
+  void put(L y, T* to) const { y.store(to); }
+  Columns<L> load(const T* x) const {
+    const L a = L::load(x), b = L::load(x + L::width);
+    return {every_second<0>(a, b), every_second<1>(a, b)};
+  }
+  void store(Columns<L> c, T* x) const {
+    constexpr auto all = std::make_index_sequence<L::width>();
+    in_turn<0>(c.left, c.right, all).store(x);
+    in_turn<L::width / 2>(c.left, c.right, all).store(x + L::width);
+  }
+};
+
+// Fewer.
+template <class L>
+struct Rest {
+  using T = typename L::Scalar;
+  First<T> one, first, second;
+
+  explicit Rest(std::int64_t windows)
+      : one(windows),
+        first(std::min<std::int64_t>(2 * windows, L::width)),
+        second(std::max<std::int64_t>(2 * windows - L::width, 0)) {}
+  L get(const T* y) const { return L(one.load(y, L(T(0)).v)); }
+  void put(L y, T* to) const { one.store(to, y.v); }
+  Columns<L> load(const T* x) const {
+    const L zero(T(0)), a(first.load(x, zero.v)), b(second.load(x + L::width, zero.v));
+    return {every_second<0>(a, b), every_second<1>(a, b)};
+  }
+  void store(Columns<L> c, T* x) const {
+    constexpr auto all = std::make_index_sequence<L::width>();
+    first.store(x, in_turn<0>(c.left, c.right, all).v);
+    second.store(x + L::width, in_turn<L::width / 2>(c.left, c.right, all).v);
+  }
+};
+
+// Which of four entries, as a number; kept in bytes. Whole registers of bytes are read and written.
+template <class L>
+L load_which(const std::uint8_t* kept) {
+#if defined(__AVX512F__)
+  if constexpr (L::width == 16)
+    return typename L::Batch(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)kept))));
+  else return typename L::Batch(_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadu_si64(kept))));
+#elif defined(__AVX2__)
+  if constexpr (L::width == 8)
+    return typename L::Batch(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadu_si64(kept))));
+  else return typename L::Batch(_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(kept))));
+#else
+  alignas(64) typename L::Scalar place[L::width];
+  for (std::int64_t i = 0; i < L::width; ++i) place[i] = static_cast<typename L::Scalar>(kept[i]);
+  return L::load(place);
+#endif
+}
+template <class L>
+void store_which(L which, std::uint8_t* kept) {
+#if defined(__AVX512F__)
+  if constexpr (L::width == 16)
+    _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(which.v)));
+  else _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_castsi256_si512(_mm512_cvtpd_epi32(which.v))));
+#else
+  alignas(64) typename L::Scalar place[L::width];
+  which.store(place);
+  for (std::int64_t i = 0; i < L::width; ++i) kept[i] = static_cast<std::uint8_t>(place[i]);
+#endif
+}
+
+template <class L>
 struct Best {
-  T value;
-  Which<T> which;
+  L value, which;
 
-  void meet(T x, Which<T> at) {
-    const bool better = (x > value) | (x != x);
-    value = better ? x : value;
-    which = better ? at : which;
+  // The later of two, where it is larger or no number.
+  friend Best better(const Best& a, const Best& b) {
+    const auto later = b.value > a.value || b.value != b.value;
+    return {select(later, b.value, a.value), select(later, b.which, a.which)};
   }
 };
 
-// Windows are taken as many at a time as a register holds. Where lines are short, some of them are first laid one after
-// the other, so that registers are full.
-template <class T>
-constexpr std::int64_t block = Lanes<T>::width;
-
-template <class T>
-class Pairs {  // of lines, next to each other
- public:
-  static constexpr std::int64_t windows = 256;
-  alignas(64) T a[2 * (windows + block<T>)], b[2 * (windows + block<T>)];
-
-  void take(const T* x, std::int64_t line, std::int64_t pairs, std::int64_t n) {
-    for (std::int64_t k = 0; k < pairs; ++k, x += 2 * line)
-      copy(x, a + 2 * k * n, 2 * n), copy(x + line, b + 2 * k * n, 2 * n);
-  }
-  void put(T* x, std::int64_t line, std::int64_t pairs, std::int64_t n) const {
-    for (std::int64_t k = 0; k < pairs; ++k, x += 2 * line)
-      copy(a + 2 * k * n, x, 2 * n), copy(b + 2 * k * n, x + line, 2 * n);
-  }
-
- private:
-  static void copy(const T* from, T* to, std::int64_t n) {
-    using Batch = typename Lanes<T>::Batch;
+// f(part of the lines, place in the lines of x, place among the windows)
+template <class T, class F>
+[[gnu::always_inline]] inline void for_parts(std::int64_t line, std::int64_t lines, std::int64_t n, F&& f) {
+  constexpr std::int64_t width = Lanes<T>::width;
+  const Whole<Lanes<T>> whole;
+  const Rest<Lanes<T>> rest(n % width);
+  for (std::int64_t l = 0; l < lines; ++l) {
+    const std::int64_t from = 2 * l * line, first = l * n;
     std::int64_t i = 0;
-    for (; i + block<T> <= n; i += block<T>) Batch::load_unaligned(from + i).store_unaligned(to + i);
-    if (i == n) return;
-    const First<T> rest(n - i);
-    rest.store(to + i, rest.load(from + i, Batch(T(0))));
+    for (; i + width <= n; i += width) f(whole, from + 2 * i, first + i);
+    if (i < n) f(rest, from + 2 * i, first + i);
   }
-};
+}
 
-// f(a, b, first, count): windows `first` to `first + count` of `lines` pairs of lines, n in each, in whole registers.
-template <bool puts, class X, class T = std::remove_const_t<X>, class F>
-void by_pairs(X* x, std::int64_t line, std::int64_t lines, std::int64_t n, F&& f) {
-  Pairs<T> pairs;
-  const auto some = [&](X* from, std::int64_t count, std::int64_t wide, std::int64_t first) {
-    if constexpr (!puts) pairs.take(from, line, count, wide);
-    f(pairs.a, pairs.b, first, count * wide);
-    if constexpr (puts) pairs.put(from, line, count, wide);
-  };
-  if (n < 2 * block<T>) {
-    for (std::int64_t l = 0, count; l < lines; l += count)
-      count = std::min(Pairs<T>::windows / n, lines - l), some(x + 2 * l * line, count, n, l * n);
+template <class T>
+void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, std::uint8_t* which) {
+  using L = Lanes<T>;
+  if (2 * n < L::width) {
+    const Both<L> both(n, line);
+    for (std::int64_t l = 0; l < lines; ++l) {
+      const auto columns = both.load(x + 2 * l * line);
+      const auto m = better(Best<L>{columns.left, both.left}, Best<L>{columns.right, both.right});
+      const auto best = better(m, Best<L>{both.upper_half(m.value), both.upper_half(m.which)});
+      both.one.store(y + l * n, best.value.v);
+      if (which) store_which(best.which, which + l * n);
+    }
     return;
   }
-  const std::int64_t whole = n / block<T> * block<T>;
-  for (std::int64_t l = 0; l < lines; ++l, x += 2 * line) {
-    f(x, x + line, l * n, whole);
-    if (whole < n) some(x + 2 * whole, 1, n - whole, l * n + whole);
-  }
-}
-
-template <bool keeps, class T>
-void max_block(const T* __restrict a, const T* __restrict b, T* __restrict y, Which<T>* __restrict which) {
-  for (std::int64_t i = 0; i < block<T>; ++i) {
-    Best<T> m{a[2 * i], 0};
-    m.meet(a[2 * i + 1], 1), m.meet(b[2 * i], 2), m.meet(b[2 * i + 1], 3);
-    y[i] = m.value;
-    if constexpr (keeps) which[i] = m.which;
-  }
-}
-template <bool keeps, class T>
-void max_lines(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, Which<T>* which) {
-  by_pairs<false>(x, line, lines, n, [&](const T* a, const T* b, std::int64_t first, std::int64_t count) {
-    std::int64_t i = 0;
-    for (; i + block<T> <= count; i += block<T>)
-      max_block<keeps>(a + 2 * i, b + 2 * i, y + first + i, keeps ? which + first + i : nullptr);
-    if (i == count) return;
-    alignas(64) T best[block<T>];
-    Which<T> some[block<T>];
-    max_block<keeps>(a + 2 * i, b + 2 * i, best, some);
-    First<T>(count - i).store(y + first + i, Lanes<T>::Batch::load_aligned(best));
-    if constexpr (keeps) std::memcpy(which + first + i, some, static_cast<std::size_t>(count - i) * sizeof(T));
-  });
-}
-template <class T>
-void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, Which<T>* which) {
-  if (which) max_lines<true>(x, line, lines, n, y, which);
-  else max_lines<false>(x, line, lines, n, y, which);
-}
-
-template <class T>
-void gather_block(const T* __restrict a, const T* __restrict b, const Which<T>* __restrict which, T* __restrict y) {
-  for (std::int64_t i = 0; i < block<T>; ++i) {
-    const T a0 = a[2 * i], a1 = a[2 * i + 1], b0 = b[2 * i], b1 = b[2 * i + 1];
-    const Which<T> w = which[i];
-    const T in_a = w == 0 ? a0 : a1, in_b = w == 2 ? b0 : b1;
-    y[i] = w < 2 ? in_a : in_b;
-  }
-}
-template <class T>
-void gather_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, const Which<T>* which, T* y) {
-  by_pairs<false>(x, line, lines, n, [&](const T* a, const T* b, std::int64_t first, std::int64_t count) {
-    std::int64_t i = 0;
-    for (; i + block<T> <= count; i += block<T>) gather_block(a + 2 * i, b + 2 * i, which + first + i, y + first + i);
-    if (i == count) return;
-    alignas(64) T some[block<T>];
-    Which<T> places[block<T>] = {};
-    std::memcpy(places, which + first + i, static_cast<std::size_t>(count - i) * sizeof(T));
-    gather_block(a + 2 * i, b + 2 * i, places, some);
-    First<T>(count - i).store(y + first + i, Lanes<T>::Batch::load_aligned(some));
+  for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
+    const auto upper = part.load(x + at), lower = part.load(x + at + line);
+    const Best<L> best = better(better(Best<L>{upper.left, L(0)}, Best<L>{upper.right, L(1)}),
+                                better(Best<L>{lower.left, L(2)}, Best<L>{lower.right, L(3)}));
+    part.put(best.value, y + i);
+    if (which) store_which(best.which, which + i);
   });
 }
 
 template <class T>
-void scatter_block(const T* __restrict y, const Which<T>* __restrict which, T* __restrict a, T* __restrict b) {
-  for (std::int64_t i = 0; i < block<T>; ++i) {
-    const auto g = std::bit_cast<Which<T>>(y[i]), w = which[i];
-    const auto at = [&](Which<T> k) {
-      return std::bit_cast<T>(g & -Which<T>(w == k));
-    };  // a mask: `?:` would become branches
-    a[2 * i] = at(0), a[2 * i + 1] = at(1);
-    b[2 * i] = at(2), b[2 * i + 1] = at(3);
-  }
-}
-template <class T>
-void scatter_2x2(const T* y, const Which<T>* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line) {
-  by_pairs<true>(x, line, lines, n, [&](T* a, T* b, std::int64_t first, std::int64_t count) {
-    std::int64_t i = 0;
-    for (; i + block<T> <= count; i += block<T>) scatter_block(y + first + i, which + first + i, a + 2 * i, b + 2 * i);
-    if (i == count) return;
-    alignas(64) T some[block<T>];
-    Which<T> places[block<T>] = {};
-    First<T>(count - i).load(y + first + i, typename Lanes<T>::Batch(T(0))).store_aligned(some);
-    std::memcpy(places, which + first + i, static_cast<std::size_t>(count - i) * sizeof(T));
-    scatter_block(some, places, a + 2 * i, b + 2 * i);
+void gather_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, const std::uint8_t* which, T* y) {
+  using L = Lanes<T>;
+  for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
+    const auto upper = part.load(x + at), lower = part.load(x + at + line);
+    const L w = load_which<L>(which + i);
+    const L in_upper = select(w == L(0), upper.left, upper.right),
+            in_lower = select(w == L(2), lower.left, lower.right);
+    part.put(select(w < L(2), in_upper, in_lower), y + i);
   });
 }
 
 template <class T>
-void narrow(const Which<T>* __restrict which, std::int64_t n, std::uint8_t* __restrict kept) {
-  for (std::int64_t i = 0; i < n; ++i) kept[i] = static_cast<std::uint8_t>(which[i]);
+void scatter_2x2(const T* y, const std::uint8_t* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line) {
+  using L = Lanes<T>;
+  if (2 * n < L::width) {
+    const Both<L> both(n, line);
+    for (std::int64_t l = 0; l < lines; ++l) {
+      const L g = both.in_both_halves(L(both.one.load(y + l * n, L(T(0)).v)));
+      const L w = both.in_both_halves(load_which<L>(which + l * n));
+      both.store({select(w == both.left, g, L(0)), select(w == both.right, g, L(0))}, x + 2 * l * line);
+    }
+    return;
+  }
+  for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
+    const L g = part.get(y + i), w = load_which<L>(which + i);
+    const auto where = [&](int k) { return select(w == L(k), g, L(0)); };
+    part.store(Columns<L>{where(0), where(1)}, x + at);
+    part.store(Columns<L>{where(2), where(3)}, x + at + line);
+  });
 }
-template <class T>
-void widen(const std::uint8_t* __restrict kept, std::int64_t n, Which<T>* __restrict which) {
-  for (std::int64_t i = 0; i < n; ++i) which[i] = kept[i];
-}
+
+// --- windows of any kind ---
 
 // stride is passed as a constant for the usual ones.
 template <class T>
@@ -279,7 +336,7 @@ void correlate_weights(const T* x, std::int64_t x_step, const std::int64_t* at, 
 
 template <class T, class Arch>
 constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {
-    max_2x2<T>, gather_2x2<T>, scatter_2x2<T>, narrow<T>,           widen<T>, take_larger<T>, collect<T>,
+    max_2x2<T>, gather_2x2<T>, scatter_2x2<T>, take_larger<T>,       collect<T>,
     spread<T>,  correlate<T>,  scatter<T>,     correlate_weights<T>};
 
 template struct WindowLoopsOf<float, Current>;

@@ -74,7 +74,7 @@ Tensor gather_of(const Pooling& g, const Tensor& index, const Tensor& x) {
 Tensor scatter_of(const Pooling& g, const Tensor& index, const Tensor& y) {
   PoolScatter rule{g, {}};
   rule.index = index;
-  return apply(std::move(rule), Operand(y));
+  return y.tracked() ? apply(std::move(rule), Operand(y)) : rule.forward(y);
 }
 
 }  // namespace
