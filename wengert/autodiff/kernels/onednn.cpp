@@ -2,6 +2,7 @@
 
 #include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/serial.h"
 
@@ -88,30 +89,81 @@ class Plan {
 
   bool is_for(Map map, const Convolution& g, bool bias) const { return map == map_ && bias == bias_ && g == g_; }
 
-  void run(const void* a, const void* b, const void* bias, void* result) {
-    const Scratch<std::byte> scratchpad(static_cast<std::int64_t>(scratchpad_));
-    if (bias) of(DNNL_ARG_BIAS).set_data_handle(const_cast<void*>(bias));
-    of(DNNL_ARG_SCRATCHPAD).set_data_handle(scratchpad);
-    const Scratch<std::byte> ordered_a(first_.room()), ordered_b(second_.room()), ordered_result(result_.room());
-    bring(first_, a, ordered_a), bring(second_, b, ordered_b);
-    of(result_.argument).set_data_handle(result_.is_plain ? result : ordered_result);
-    primitive_.execute(stream(), arguments_);
-    if (!result_.is_plain) {
-      result_.plain.set_data_handle(result);
-      result_.reorder.execute(stream(), of(result_.argument), result_.plain);
+  /// Numbers in the order that a plan likes best, for all plans that like the same one.
+  class Ordered {
+   public:
+    Ordered(Plan& plan, const void* rows)
+        : rows_(rows), liked_(plan.second_.liked), room_(plan.second_.room()), numbers_(rows) {
+      if (!plan.second_.is_plain) plan.second_.order(rows, room_), numbers_ = room_;
     }
+
+   private:
+    friend class Plan;
+    const void* rows_;
+    Desc liked_;
+    Scratch<std::byte> room_;
+    const void* numbers_;
+  };
+
+  void run(const void* a, const Ordered& b, const void* bias, void* result) {
+    if (b.liked_ == second_.liked) return run_ordered(a, b.numbers_, bias, result);
+    run(a, b.rows_, bias, result);
+  }
+  void run(const void* a, const void* b, const void* bias, void* result) {
+    const Scratch<std::byte> room(second_.room());
+    run_ordered(a, second_.in_order(b, room), bias, result);
   }
 
  private:
+  // Plain rows and the order that the compiled loops like best. Images in blocks of channels, [n, channels / block,
+  // positions, block], are made by transposing: several times as fast as oneDNN's own way.
   struct Operand {
     Dims dims;
     int argument = 0;
     Desc liked = {};
     bool is_plain = true;
-    dnnl::memory plain = {};
-    dnnl::reorder reorder = {};
+    std::int64_t block = 0;  // 0: by oneDNN
+    dnnl::memory rows = {}, ordered = {};
+    dnnl::reorder there = {}, back = {};
 
     std::int64_t room() const { return is_plain ? 0 : static_cast<std::int64_t>(liked.get_size()); }
+    std::int64_t positions() const { return dims[2] * dims[3] * dims[4]; }
+
+    const void* in_order(const void* from, std::byte* to) {
+      if (is_plain) return from;
+      order(from, to);
+      return to;
+    }
+    void order(const void* from, std::byte* to) {
+      if (block) return turn<false>(numbers(const_cast<void*>(from)), numbers(to));
+      rows.set_data_handle(const_cast<void*>(from)), ordered.set_data_handle(to);
+      there.execute(stream(), rows, ordered);
+    }
+    void restore(std::byte* from, void* to) {
+      if (block) return turn<true>(numbers(to), numbers(from));
+      rows.set_data_handle(to), ordered.set_data_handle(from);
+      back.execute(stream(), ordered, rows);
+    }
+    // A few rows at a time; the next ones are asked for meanwhile.
+    template <bool to_rows>
+    void turn(float* x, float* y) const {
+      constexpr std::int64_t some = square<float>;
+      const std::int64_t n = positions(), whole = n / some * some;
+      for (std::int64_t blocks = dims[0] * dims[1] / block; blocks > 0; --blocks, x += block * n, y += block * n)
+        for (std::int64_t c = 0; c < block; c += some) {
+          float *from = x + c * n, *to = y + c;
+          for (std::int64_t i = 0; i < whole; i += some) {
+            for (std::int64_t k = some; k < 2 * some; ++k) __builtin_prefetch(from + k * n + i, to_rows);
+            if constexpr (to_rows) transpose_square(to + i * block, block, from + i, n);
+            else transpose_square(from + i, n, to + i * block, block);
+          }
+          for (std::int64_t i = whole; i < n; ++i)
+            for (std::int64_t k = 0; k < some; ++k) {
+              if constexpr (to_rows) from[k * n + i] = to[i * block + k];
+              else to[i * block + k] = from[k * n + i];
+            }
+        }
+    }
   };
 
   // Two spatial axes are enough for us: a volume is not given to oneDNN. One group needs no axis.
@@ -139,16 +191,30 @@ class Plan {
       const Desc rows = plain(o->dims);
       set(o->argument, o->liked);
       o->is_plain = o->liked == rows;
-      if (o->is_plain) continue;
-      o->plain = dnnl::memory(rows, engine(), DNNL_MEMORY_NONE);
-      o->reorder = o == &result_ ? dnnl::reorder(of(o->argument), o->plain) : dnnl::reorder(o->plain, of(o->argument));
+      o->block = block_of(*o);
+      if (o->is_plain || o->block) continue;
+      o->rows = dnnl::memory(rows, engine(), DNNL_MEMORY_NONE);
+      o->ordered = dnnl::memory(o->liked, engine(), DNNL_MEMORY_NONE);
+      o->there = dnnl::reorder(o->rows, o->ordered), o->back = dnnl::reorder(o->ordered, o->rows);
     }
   }
-  void bring(Operand& o, const void* from, std::byte* room) {
-    of(o.argument).set_data_handle(o.is_plain ? const_cast<void*>(from) : room);
-    if (o.is_plain) return;
-    o.plain.set_data_handle(const_cast<void*>(from));
-    o.reorder.execute(stream(), o.plain, of(o.argument));
+  static std::int64_t block_of(const Operand& o) {
+    if (o.dims.size() != 5) return 0;  // weights
+    using Tag = dnnl::memory::format_tag;
+    for (const auto& [block, tag] : {std::pair{16, Tag::aBcd16b}, std::pair{8, Tag::aBcd8b}})
+      if (o.dims[1] % block == 0 && o.liked == Desc(flat(o.dims), dnnl::memory::data_type::f32, tag)) return block;
+    return 0;
+  }
+  void run_ordered(const void* a, const void* b, const void* bias, void* result) {
+    const Scratch<std::byte> scratchpad(static_cast<std::int64_t>(scratchpad_));
+    const Scratch<std::byte> room_a(first_.room()), room_result(result_.room());
+    if (bias) of(DNNL_ARG_BIAS).set_data_handle(const_cast<void*>(bias));
+    of(DNNL_ARG_SCRATCHPAD).set_data_handle(scratchpad);
+    of(first_.argument).set_data_handle(const_cast<void*>(first_.in_order(a, room_a)));
+    of(second_.argument).set_data_handle(const_cast<void*>(b));
+    of(result_.argument).set_data_handle(result_.is_plain ? result : room_result);
+    primitive_.execute(stream(), arguments_);
+    if (!result_.is_plain) result_.restore(room_result, result);
   }
 
   Map map_;
@@ -180,18 +246,25 @@ Plan& plan_for(Map map, const Convolution& g, bool bias) {
 // Of the images, for the threads.
 Cut pieces_of(const Convolution& g) { return Cut(g.n, parts(g.n, 8)); }
 
+Plan& plan_for_piece(Map map, Convolution g, bool bias, std::int64_t piece) {
+  g.n = pieces_of(g).size(piece);
+  return plan_for(map, g, bias);
+}
+
 // run(piece, its first image, plan for so many images).
 template <class F>
 void by_images(Map map, const Convolution& g, bool bias, F&& run) {
   const Cut images = pieces_of(g);
   parallel_for(images.count, 1, [&](std::int64_t begin, std::int64_t end) {
     const SerialScope alone;  // oneDNN divides its work by the threads that OpenMP offers to the caller
-    for (std::int64_t i = begin; i < end; ++i) {
-      Convolution some = g;
-      some.n = images.size(i);
-      run(i, images.begin(i), plan_for(map, some, bias));
-    }
+    for (std::int64_t i = begin; i < end; ++i) run(i, images.begin(i), plan_for_piece(map, g, bias, i));
   });
+}
+
+// What all images are multiplied by is brought into order once.
+Plan::Ordered ordered_weights(Map map, const Convolution& g, bool bias, const void* w) {
+  const SerialScope alone;
+  return {plan_for_piece(map, g, bias, 0), w};
 }
 
 }  // namespace
@@ -209,14 +282,17 @@ bool suits_onednn(DType d, const Convolution& g) {
 }
 
 void onednn_conv(const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
+  const Plan::Ordered weights = ordered_weights(Map::forward, g, bias, w);
   by_images(Map::forward, g, bias, [&](std::int64_t, std::int64_t first, Plan& plan) {
-    plan.run(numbers(x) + first * (g.x_size() / g.n), w, bias, numbers(y) + first * (g.y_size() / g.n));
+    plan.run(numbers(x) + first * (g.x_size() / g.n), weights, bias, numbers(y) + first * (g.y_size() / g.n));
   });
 }
 
 void onednn_input_grad(const Convolution& g, const void* y_bar, const void* w, void* x_bar) {
+  const Plan::Ordered weights = ordered_weights(Map::input_grad, g, false, w);
   by_images(Map::input_grad, g, false, [&](std::int64_t, std::int64_t first, Plan& plan) {
-    plan.run(numbers(y_bar) + first * (g.y_size() / g.n), w, nullptr, numbers(x_bar) + first * (g.x_size() / g.n));
+    plan.run(numbers(y_bar) + first * (g.y_size() / g.n), weights, nullptr,
+             numbers(x_bar) + first * (g.x_size() / g.n));
   });
 }
 

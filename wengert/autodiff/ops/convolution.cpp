@@ -30,11 +30,11 @@ struct Geometry : Convolution {
 const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
 Tensor in_order(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
 
-// The cotangent of a bias, and its tangent laid over the result.
+// The cotangent of a bias, and its tangent laid over the result. In two steps, each of which reads numbers as they lie.
 Tensor bias_bar(const Tensor& y_bar) {
-  Shape axes = {0};
-  for (int i = 2; i < y_bar.rank(); ++i) axes.push_back(i);
-  return sum(y_bar, axes);
+  Shape positions;
+  for (int i = 2; i < y_bar.rank(); ++i) positions.push_back(i);
+  return sum(sum(y_bar, positions), {0});
 }
 Tensor bias_dot(const Tensor& b_dot, const Shape& y_shape) {
   Shape one = y_shape;
