@@ -7,7 +7,6 @@
 #include "wengert/autodiff/pool.h"
 
 #include <algorithm>
-#include <cstring>
 
 // Matrix products without a BLAS. Everything is chosen by shape: which way to go, the blocks that threads share, the
 // steps of k; so the bits do not depend on the number of threads. On one core of a Zen 5 server, against OpenBLAS
@@ -53,8 +52,13 @@ template <class T>
 void copy(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t row, std::int64_t column, T* to,
           std::int64_t to_row) {
   if (column == 1) {
-    for (std::int64_t i = 0; i < rows; ++i)
-      std::memcpy(to + i * to_row, from + i * row, static_cast<std::size_t>(columns) * sizeof(T));
+    using X = typename Register<T>::Type;  // for rows so short that a call would take longer
+    const std::int64_t whole = columns / square<T> * square<T>;
+    for (std::int64_t i = 0; i < rows; ++i, from += row, to += to_row) {
+      for (std::int64_t j = 0; j < whole; j += square<T>)
+        *reinterpret_cast<X*>(to + j) = *reinterpret_cast<const X*>(from + j);
+      for (std::int64_t j = whole; j < columns; ++j) to[j] = from[j];
+    }
     return;
   }
   std::int64_t j = row == 1 ? transpose(rows, columns, from, column, to, to_row) : 0;
@@ -182,9 +186,7 @@ class ByTiles {
   // Some rows of C times some slivers, for one step of k.
   void block(std::int64_t step, std::int64_t i0, std::int64_t rows, std::int64_t s0, std::int64_t s1) const {
     const std::int64_t p0 = steps.begin(step), k = steps.size(step);
-    if (step == 0 && g.bias)
-      start(g, i0, rows, first_column(s0), first_column(s1 - 1) + inside(s1 - 1) - first_column(s0));
-    const bool add = g.add || g.bias || step > 0;
+    const bool add = g.add || step > 0;
     const T* a = copies_a ? near_a + i0 * k : g.a + i0 * g.a_row + p0 * g.a_column;
     const std::int64_t a_row = copies_a ? 1 : g.a_row, a_column = copies_a ? rows : g.a_column;
     const Cut tall(rows, t.rows);
@@ -195,11 +197,14 @@ class ByTiles {
         const std::int64_t i = tall.begin(r), high = tall.size(r);
         T* c = g.c_at(i0 + i, first_column(s));
         const auto run = t.tile[high - 1][slivers.size(s) - 1];
+        typename GemmTiles<T>::Bias bias;
+        if (step == 0 && g.bias)
+          bias = {g.bias + (i0 + i) * g.bias_row + first_column(s) * g.bias_column, g.bias_row == 1};
         if (g.c_column == 1) {
-          run(k, a + i * a_row, a_row, a_column, b, b_row, pads, c, g.c_row, last, add);
+          run(k, a + i * a_row, a_row, a_column, b, b_row, pads, c, g.c_row, last, add, bias);
         } else {
           alignas(64) T some[GemmTiles<T>::max_rows * GemmTiles<T>::max_wide * 64 / sizeof(T)];
-          run(k, a + i * a_row, a_row, a_column, b, b_row, pads, some, width(s), last, false);
+          run(k, a + i * a_row, a_row, a_column, b, b_row, pads, some, width(s), last, false, bias);
           put_across(some, width(s), high, inside(s), c, g.c_row, g.c_column, add);
         }
       }
@@ -272,8 +277,8 @@ void product(const Gemm& q, const T* a, const T* b, T* c, bool here) {
                      q.row,
                      1,
                      static_cast<const T*>(q.bias),
-                     0,
-                     1,
+                     q.bias_of_rows ? 1 : 0,
+                     q.bias_of_rows ? 0 : 1,
                      q.accumulate,
                      here};
   if (g.k == 0) return start(g, 0, g.m, 0, g.n);

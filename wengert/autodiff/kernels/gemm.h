@@ -23,6 +23,7 @@ struct Gemm {
   Shape c_batch = {};          // strides, like those of a and b
   Shape batch = {};            // how many entries
   const void* bias = nullptr;  // [n], added to every row, unless null
+  bool bias_of_rows = false;   // [m], added to every column
   bool accumulate = false;     // C += A B
 };
 

@@ -13,7 +13,7 @@ namespace {
 // register of each row only `last` numbers are there, unless the rows of b are `padded`.
 template <class L, int R, int W, class T = typename L::Scalar>
 void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row,
-          bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add) {
+          bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add, typename GemmTiles<T>::Bias bias) {
   using Batch = typename L::Batch;
   const First<T> first(last);
   const bool whole = last == L::width;
@@ -41,6 +41,8 @@ void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column,
 #pragma GCC unroll 16
     for (int w = 0; w < W; ++w) {
       if (add) sum[i][w] = sum[i][w] + load(c + i * c_row, w, whole);
+      if (bias.numbers)
+        sum[i][w] = sum[i][w] + (bias.of_rows ? Batch(bias.numbers[i]) : load(bias.numbers, w, whole));
       T* to = c + i * c_row + w * L::width;
       if (w < W - 1 || whole) sum[i][w].store_unaligned(to);
       else first.store(to, sum[i][w]);

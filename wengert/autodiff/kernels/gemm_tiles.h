@@ -16,10 +16,17 @@ struct GemmTiles {
   bool masks;      // can part of a register be read as fast as all of it?
   int dot_rows;    // the largest block of dot products: dot_rows times max_dots
 
-  // c [r, n] = a [r, k] b [k, n], plus c if `add`, for the n = (w - 1) lanes + last columns that take w registers. The
-  // rows of b and c are consecutive numbers; those of b are `padded` when w lanes of each may be read.
+  // A number for each row of c or, along a row, for each column; or none.
+  struct Bias {
+    const T* numbers = nullptr;
+    bool of_rows = false;
+  };
+
+  // c [r, n] = a [r, k] b [k, n], plus c if `add`, plus the bias, for the n = (w - 1) lanes + last columns that take w
+  // registers. The rows of b and c are consecutive numbers; those of b are `padded` when w lanes of each may be read.
   using Tile = void (*)(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column, const T* b,
-                        std::int64_t b_row, bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add);
+                        std::int64_t b_row, bool padded, T* c, std::int64_t c_row, std::int64_t last, bool add,
+                        Bias bias);
   Tile tile[max_rows][max_wide];  // [r - 1][w - 1]
 
   // The same for whole registers, with the numbers of step p at a[i a_row + offsets[p]]; the rows of b and c follow

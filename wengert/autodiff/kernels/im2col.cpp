@@ -14,9 +14,10 @@ namespace {
 // c = a b (+ c, when it is kept), row-major, on this thread alone.
 template <class T>
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda, const T* b,
-          std::int64_t ldb, bool keep, T* c, std::int64_t ldc) {
+          std::int64_t ldb, bool keep, T* c, std::int64_t ldc, const T* bias_of_rows = nullptr) {
   Gemm g;
   g.dtype = dtype_of<T>, g.m = m, g.n = n, g.k = k, g.c = c, g.row = ldc, g.accumulate = keep;
+  g.bias = bias_of_rows, g.bias_of_rows = true;
   g.a = {a, ta ? 1 : lda, ta ? lda : 1}, g.b = {b, tb ? 1 : ldb, tb ? ldb : 1};
   gemm_here(g);
 }
@@ -204,11 +205,9 @@ void matrix(const Convolution& g, const T* x, const T* w, const T* bias, T* y) {
                    const std::int64_t p0 = i % tiles * tile, p1 = std::min(out, p0 + tile);
                    const T* xi = x + image * g.c * in;
                    T* yi = y + image * g.o * out + p0;
-                   if (bias)
-                     for (std::int64_t o = 0; o < g.o; ++o) fill(yi + o * out, p1 - p0, bias, group * g.o + o);
                    if (!pointwise) im2col(g, xi, 0, rows, p0, p1, static_cast<T*>(columns));
                    gemm(false, false, g.o, p1 - p0, rows, w + group * g.o * rows, rows, pointwise ? xi + p0 : columns,
-                        pointwise ? in : p1 - p0, bias != nullptr, yi, out);
+                        pointwise ? in : p1 - p0, false, yi, out, bias ? bias + group * g.o : nullptr);
                  }
                });
 }
@@ -228,13 +227,15 @@ void matrix_input_grad(const Convolution& g, const T* y_bar, const T* w, const T
                          some = (c1 - c0) * kernel;
       if (!some) continue;
       T* xi = x_bar + image * g.c * in;
-      for (std::int64_t c = c0; c < c1; ++c) fill(xi + c * in, in, bias, group * g.c + c);
+      if (!pointwise)
+        for (std::int64_t c = c0; c < c1; ++c) fill(xi + c * in, in, bias, group * g.c + c);
       const T* wi = w + group * g.o * rows + c0 * kernel;
       for (std::int64_t p0 = 0; p0 < out; p0 += tile) {
         const std::int64_t p1 = std::min(out, p0 + tile);
         const T* yi = y_bar + image * g.o * out + p0;
         if (pointwise) {
-          gemm(true, false, some, p1 - p0, g.o, wi, rows, yi, out, true, xi + c0 * in + p0, in);
+          gemm(true, false, some, p1 - p0, g.o, wi, rows, yi, out, false, xi + c0 * in + p0, in,
+               bias ? bias + group * g.c + c0 : nullptr);
         } else {
           gemm(true, false, some, p1 - p0, g.o, wi, rows, yi, out, false, static_cast<T*>(columns), p1 - p0);
           col2im(g, static_cast<T*>(columns), c0 * kernel, c1 * kernel, p0, p1, xi);

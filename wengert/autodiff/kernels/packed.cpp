@@ -40,7 +40,7 @@ void Packed<T>::multiply(std::int64_t m, const T* a, std::int64_t a_row, T* c, s
         const std::int64_t i = down.begin(r);
         t_.tile[down.size(r) - 1][slivers_.size(s) - 1](steps.size(step), a + i * a_row + p, a_row, 1,
                                                         b_ + first * k_ + p * width, width, true, c + i * c_row + first,
-                                                        c_row, last, add || step > 0);
+                                                        c_row, last, add || step > 0, {});
       }
     }
   }
