@@ -197,6 +197,8 @@ struct Sums {
     for (std::int64_t s = 0; s < slivers.count; ++s) {
       const T* weight = packed + weights(group, p, s);
       const std::int64_t wide = width(s), channels = inside(s);
+      alignas(64) T start[GemmTiles<T>::max_gathered_wide * 64 / sizeof(T)] = {};
+      if (bias) std::copy_n(bias + group * to + first_channel(s), channels, start);
       for (std::int64_t line = begin; line < end; ++line) {
         const std::int64_t u0 = line / p.axis[1].count, u1 = line % p.axis[1].count;
         const T* from_line = image + u0 * p.axis[0].advance * frame.plane() + u1 * p.axis[1].advance * frame.line();
@@ -206,11 +208,8 @@ struct Sums {
             last.first;
         for (std::int64_t i = 0; i < pieces.count; ++i) {
           const std::int64_t u = pieces.begin(i), rows = pieces.size(i);
-          if (bias)
-            for (std::int64_t r = 0; r < rows; ++r)
-              std::copy_n(bias + group * to + first_channel(s), channels, tile + r * wide);
           t.gathered[rows - 1][slivers.size(s) - 1](p.depth, from_line + u * last.advance, last.advance,
-                                                    offsets + p.begin, weight, tile, bias != nullptr);
+                                                    offsets + p.begin, weight, tile, bias ? start : nullptr, 0);
           put(tile, rows, channels, wide, to_line + u * last.step, size, last.step);
         }
       }
@@ -340,8 +339,9 @@ struct Correlation {
           for (std::int64_t p = 0; p < depth; ++p) across[p * width(s) + o] = T(0);
         T* const sliver = sums + first_channel(s) * kernel * g.c;
         const auto tile = [&](std::int64_t at, std::int64_t step, std::int64_t count, std::int64_t first) {
-          t.gathered[count - 1][slivers.size(s) - 1](depth, image + at, step, offsets + begin, across,
-                                                     sliver + first * width(s), keep || chunk > 0);
+          T* const sum = sliver + first * width(s);
+          t.gathered[count - 1][slivers.size(s) - 1](depth, image + at, step, offsets + begin, across, sum,
+                                                     keep || chunk > 0 ? sum : nullptr, width(s));
         };
         for (std::int64_t i = 0; i < g.kernel[0]; ++i)
           for (std::int64_t j = 0; j < g.kernel[1]; ++j) {

@@ -50,14 +50,16 @@ void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column,
 }
 
 template <class L, int R, int W, class T = typename L::Scalar>
-void gathered(std::int64_t k, const T* a, std::int64_t a_row, const std::int64_t* offsets, const T* b, T* c, bool add) {
+void gathered(std::int64_t k, const T* a, std::int64_t a_row, const std::int64_t* offsets, const T* b, T* c,
+              const T* start, std::int64_t start_row) {
   using Batch = typename L::Batch;
   constexpr std::int64_t width = W * L::width;
   Batch sum[R][W];
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 16
-    for (int w = 0; w < W; ++w) sum[i][w] = add ? Batch::load_unaligned(c + i * width + w * L::width) : Batch(T(0));
+    for (int w = 0; w < W; ++w)
+      sum[i][w] = start ? Batch::load_unaligned(start + i * start_row + w * L::width) : Batch(T(0));
   for (std::int64_t p = 0; p < k; ++p, b += width) {
     const T* from = a + offsets[p];
     Batch row[W];

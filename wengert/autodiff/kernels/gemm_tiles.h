@@ -30,11 +30,12 @@ struct GemmTiles {
   Tile tile[max_rows][max_wide];  // [r - 1][w - 1]
 
   // The same for whole registers, with the numbers of step p at a[i a_row + offsets[p]]; the rows of b and c follow
-  // each other. Such a tile is high rather than wide: b comes from the second cache, a from the first.
+  // each other, and sums begin with those of `start`, unless null, whose rows are start_row apart. Such a tile is high
+  // rather than wide: b comes from the second cache, a from the first.
   static constexpr int max_gathered_rows = 14, max_gathered_wide = 2;
   int gathered_rows, gathered_wide;
   using Gathered = void (*)(std::int64_t k, const T* a, std::int64_t a_row, const std::int64_t* offsets, const T* b,
-                            T* c, bool add);
+                            T* c, const T* start, std::int64_t start_row);
   Gathered gathered[max_gathered_rows][max_gathered_wide];  // [r - 1][w - 1]
 
   // c[i, j] = <row i of a, row j of b>, plus c if `add`.  The rows, of length k, are consecutive numbers.
