@@ -1,6 +1,7 @@
 #include "wengert/autodiff/kernels/depthwise.h"
 
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
 
@@ -29,7 +30,7 @@ class Padded {
   void clear() { std::fill_n(static_cast<T*>(numbers_), all_, T(0)); }
   void fill(const T* x) {
     each_line([&](std::int64_t from, std::int64_t to) {
-      if (stride_ == 1) std::copy_n(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
+      if (stride_ == 1) copy_line(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
       else
         for (std::int64_t i = first_[2]; i < last_[2]; ++i) numbers_[to + column(i + before_[2])] = x[from + i];
     });
@@ -46,6 +47,14 @@ class Padded {
  private:
   static constexpr std::int64_t slack = 64;  // registers reach beyond the last line
 
+  // Short ones, for which a call would take longer.
+  static void copy_line(const T* __restrict from, std::int64_t n, T* __restrict to) {
+    using X = typename Register<T>::Type;
+    std::int64_t i = 0;
+    for (; i + square<T> <= n; i += square<T>)
+      *reinterpret_cast<X*>(to + i) = *reinterpret_cast<const X*>(from + i);
+    for (; i < n; ++i) to[i] = from[i];
+  }
   std::int64_t column(std::int64_t i) const { return stride_ == 1 ? i : i % stride_ * pitch_ + i / stride_; }
   template <class F>
   void each_line(F&& f) const {
@@ -101,10 +110,10 @@ void depthwise(const Convolution& g, const T* x, const T* w, const T* bias, T* y
       for (std::int64_t o = 0; o < g.o; ++o) {
         const std::int64_t channel = i % g.groups * g.o + o;
         T* yi = y + (i * g.o + o) * out;
-        std::fill_n(yi, out, bias ? bias[channel] : T(0));
+        const T start = bias ? bias[channel] : T(0);
         for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
           loops.correlate(p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line(), at, w + channel * kernel,
-                          kernel, lines, n, yi + o0 * lines * n, n);
+                          kernel, lines, n, &start, yi + o0 * lines * n, n);
       }
     }
   });
@@ -128,8 +137,8 @@ void depthwise_input_grad(const Convolution& g, const T* y_bar, const T* w, cons
     set_offsets(g, p, dense, at);
     for (std::int64_t i = begin; i < end; ++i) {
       T* xi = x_bar + i * in;
-      std::fill_n(xi, in, bias ? bias[i % g.groups] : T(0));
-      if (!dense) p.clear();
+      const T start = bias ? bias[i % g.groups] : T(0);
+      if (!dense) std::fill_n(xi, in, start), p.clear();
       for (std::int64_t o = 0; o < g.o; ++o) {
         const T* wi = w + (i % g.groups * g.o + o) * kernel;
         const T* yi = y_bar + (i * g.o + o) * out;
@@ -137,7 +146,7 @@ void depthwise_input_grad(const Convolution& g, const T* y_bar, const T* w, cons
           p.fill(yi);
           for (std::int64_t i0 = 0; i0 < g.in[0]; ++i0)
             loops.correlate(p.data() + p.at(i0, 0, 0), p.line(), at, wi, kernel, g.in[1], g.in[2],
-                            xi + i0 * g.in[1] * g.in[2], g.in[2]);
+                            o == 0 ? &start : nullptr, xi + i0 * g.in[1] * g.in[2], g.in[2]);
         } else {
           for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
             loops.scatter(yi + o0 * g.out[1] * g.out[2], g.out[2], at, wi, kernel, g.out[1], g.out[2],

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/simd.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 namespace wengert::kernels {
@@ -259,29 +260,59 @@ void spread(const T* y, std::int64_t stride, std::int64_t n, T* x) {
   else loop(y, stride, x);
 }
 
-template <class T>
-void correlate(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
-               std::int64_t lines, std::int64_t n, T* y, std::int64_t y_step) {
+// R lines by W registers. Lines that overlap are next to each other in the cache, and their sums do not wait for each
+// other.
+template <int R, int W, class L, class T = typename L::Scalar, class Load, class Store>
+void correlate_block(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
+                     Load&& load, Store&& store) {
+  L sum[R][W];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int k = 0; k < W; ++k) sum[r][k] = load(r, k);
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    const L weight(w[tap]);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int k = 0; k < W; ++k)
+        sum[r][k] = xsimd::fma(weight.v, L::load(x + r * x_step + at[tap] + k * L::width).v, sum[r][k].v);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int k = 0; k < W; ++k) store(r, k, sum[r][k]);
+}
+
+template <int R, class T>
+void correlate_lines(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
+                     std::int64_t n, const T* start, T* y, std::int64_t y_step) {
   using L = Lanes<T>;
   constexpr std::int64_t width = L::width;
-  for (; lines > 0; --lines, x += x_step, y += y_step) {
-    std::int64_t i = 0;
-    for (; i + 2 * width <= n; i += 2 * width) {
-      L a = L::load(y + i), b = L::load(y + i + width);
-      for (std::int64_t k = 0; k < taps; ++k) {
-        const T* from = x + at[k] + i;
-        a = xsimd::fma(L(w[k]).v, L::load(from).v, a.v), b = xsimd::fma(L(w[k]).v, L::load(from + width).v, b.v);
-      }
-      a.store(y + i), b.store(y + i + width);
-    }
-    for (; i < n; i += width) {
-      const bool whole = i + width <= n;
-      L a = whole ? L::load(y + i) : L::load_some(y + i, n - i);
-      for (std::int64_t k = 0; k < taps; ++k) a = xsimd::fma(L(w[k]).v, L::load(x + at[k] + i).v, a.v);
-      if (whole) a.store(y + i);
-      else a.store_some(y + i, n - i);
-    }
-  }
+  const L first(start ? *start : T(0));
+  std::int64_t i = 0;
+  const auto block = [&]<int W>(std::integral_constant<int, W>) {
+    const auto place = [&](int r, int k) { return y + r * y_step + i + k * width; };
+    correlate_block<R, W, L>(
+        x + i, x_step, at, w, taps, [&](int r, int k) { return start ? first : L::load(place(r, k)); },
+        [&](int r, int k, L sum) { sum.store(place(r, k)); });
+  };
+  for (; i + 2 * width <= n; i += 2 * width) block(std::integral_constant<int, 2>());
+  for (; i + width <= n; i += width) block(std::integral_constant<int, 1>());
+  if (i == n) return;
+  const First<T> rest(n - i);
+  correlate_block<R, 1, L>(
+      x + i, x_step, at, w, taps,
+      [&](int r, int) { return start ? first : L(rest.load(y + r * y_step + i, first.v)); },
+      [&](int r, int, L sum) { rest.store(y + r * y_step + i, sum.v); });
+}
+template <class T>
+void correlate(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
+               std::int64_t lines, std::int64_t n, const T* start, T* y, std::int64_t y_step) {
+  constexpr std::int64_t some = 4;
+  for (; lines >= some; lines -= some, x += some * x_step, y += some * y_step)
+    correlate_lines<some>(x, x_step, at, w, taps, n, start, y, y_step);
+  for (; lines > 0; --lines, x += x_step, y += y_step) correlate_lines<1>(x, x_step, at, w, taps, n, start, y, y_step);
 }
 
 template <class T>

@@ -24,9 +24,10 @@ struct WindowLoops {
   void (*collect)(const T* x, std::int64_t stride, std::int64_t n, T* y);
   void (*spread)(const T* y, std::int64_t stride, std::int64_t n, T* x);
 
-  // For `lines` lines, steps apart: y[i] += sum over k of w[k] x[at[k] + i]. A register may read beyond the end of x.
+  // For `lines` lines, steps apart: y[i] = start + sum over k of w[k] x[at[k] + i]; without a start, y[i] += it. A
+  // register may read beyond the end of x.
   void (*correlate)(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
-                    std::int64_t lines, std::int64_t n, T* y, std::int64_t y_step);
+                    std::int64_t lines, std::int64_t n, const T* start, T* y, std::int64_t y_step);
   // x[at[k] + i] += w[k] y[i].
   void (*scatter)(const T* y, std::int64_t y_step, const std::int64_t* at, const T* w, std::int64_t taps,
                   std::int64_t lines, std::int64_t n, T* x, std::int64_t x_step);
