@@ -1,7 +1,6 @@
 #include "wengert/autodiff/kernels/depthwise.h"
 
 #include "wengert/autodiff/kernels/scratch.h"
-#include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
 
@@ -30,7 +29,7 @@ class Padded {
   void clear() { std::fill_n(static_cast<T*>(numbers_), all_, T(0)); }
   void fill(const T* x) {
     each_line([&](std::int64_t from, std::int64_t to) {
-      if (stride_ == 1) copy_line(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
+      if (stride_ == 1) std::copy_n(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
       else
         for (std::int64_t i = first_[2]; i < last_[2]; ++i) numbers_[to + column(i + before_[2])] = x[from + i];
     });
@@ -47,14 +46,6 @@ class Padded {
  private:
   static constexpr std::int64_t slack = 64;  // registers reach beyond the last line
 
-  // Short ones, for which a call would take longer.
-  static void copy_line(const T* __restrict from, std::int64_t n, T* __restrict to) {
-    using X = typename Register<T>::Type;
-    std::int64_t i = 0;
-    for (; i + square<T> <= n; i += square<T>)
-      *reinterpret_cast<X*>(to + i) = *reinterpret_cast<const X*>(from + i);
-    for (; i < n; ++i) to[i] = from[i];
-  }
   std::int64_t column(std::int64_t i) const { return stride_ == 1 ? i : i % stride_ * pitch_ + i / stride_; }
   template <class F>
   void each_line(F&& f) const {
@@ -87,6 +78,13 @@ void set_offsets(const Windows& g, const Padded<T>& p, bool flipped, std::int64_
   }
 }
 
+// Asks for the plane that comes next, while there is work on this one: processors do not look ahead beyond a page of
+// memory, and planes are about as large.
+template <bool write, class T>
+void ask_for(const T* plane, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; i += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(plane + i, write);
+}
+
 std::int64_t grain_of(const Convolution& g) {
   return 1 + 4 * grain_elements / (g.o * (g.kernel_size() * g.out_size() + g.in_size()));
 }
@@ -107,10 +105,12 @@ void depthwise(const Convolution& g, const T* x, const T* w, const T* bias, T* y
     set_offsets(g, p, false, at);
     for (std::int64_t i = begin; i < end; ++i) {
       p.fill(x + i * in);
+      ask_for<false>(x + (i + 1) * in, in);
       for (std::int64_t o = 0; o < g.o; ++o) {
         const std::int64_t channel = i % g.groups * g.o + o;
         T* yi = y + (i * g.o + o) * out;
         const T start = bias ? bias[channel] : T(0);
+        ask_for<true>(yi + out, out);
         for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
           loops.correlate(p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line(), at, w + channel * kernel,
                           kernel, lines, n, &start, yi + o0 * lines * n, n);
@@ -138,10 +138,12 @@ void depthwise_input_grad(const Convolution& g, const T* y_bar, const T* w, cons
     for (std::int64_t i = begin; i < end; ++i) {
       T* xi = x_bar + i * in;
       const T start = bias ? bias[i % g.groups] : T(0);
+      ask_for<true>(xi + in, in);
       if (!dense) std::fill_n(xi, in, start), p.clear();
       for (std::int64_t o = 0; o < g.o; ++o) {
         const T* wi = w + (i % g.groups * g.o + o) * kernel;
         const T* yi = y_bar + (i * g.o + o) * out;
+        ask_for<false>(yi + out, out);
         if (dense) {
           p.fill(yi);
           for (std::int64_t i0 = 0; i0 < g.in[0]; ++i0)
@@ -179,8 +181,10 @@ void depthwise_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* 
       std::fill_n(wi, g.o * kernel, T(0));
       for (std::int64_t image = part * per_part; image < std::min(g.n, (part + 1) * per_part); ++image) {
         p.fill(x + (image * g.groups + group) * in);
+        ask_for<false>(x + ((image + 1) * g.groups + group) * in, in);
         for (std::int64_t o = 0; o < g.o; ++o) {
           const T* plane = y_bar + ((image * g.groups + group) * g.o + o) * out;
+          ask_for<false>(plane + (o + 1 < g.o ? 1 : (g.groups - 1) * g.o + 1) * out, out);
           if (!whole_lines) q.fill(plane), plane = q.data();
           for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
             loops.correlate_weights(p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line(), at, kernel,
