@@ -31,6 +31,12 @@ struct Smallest {
 // one order, by halves, so that sums have the same bits on all of them.
 constexpr std::int64_t running = 32;
 
+// Processors do not look ahead beyond a page of memory, which long sums cross every 4 KiB.
+template <std::int64_t count, class T>
+void ask_ahead(const T* x) {
+  for (std::int64_t i = 0; i < count; i += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(x + i + 8192 / sizeof(T));
+}
+
 template <class R, class T> requires std::is_floating_point_v<T> T fold_row(const T* x, std::int64_t n) {
   using L = Lanes<T>;
   constexpr int registers = running / L::width;
@@ -38,8 +44,10 @@ template <class R, class T> requires std::is_floating_point_v<T> T fold_row(cons
   L lane[registers];
   for (L& l : lane) l = start;
   std::int64_t i = 0;
-  for (; i + running <= n; i += running)
+  for (; i + running <= n; i += running) {
+    ask_ahead<running>(x + i);
     for (int k = 0; k < registers; ++k) lane[k] = R::join(lane[k], L::load(x + i + k * L::width));
+  }
   for (int k = 0; i < n; ++k, i += L::width) {
     const L rest = n - i < L::width ? L(First<T>(n - i).load(x + i, start.v)) : L::load(x + i);
     lane[k] = R::join(lane[k], rest);
@@ -72,8 +80,23 @@ void fold(std::int64_t rows, std::int64_t n, const T* x, T* y) {
 
 template <class R, class T>
 void join(std::int64_t rows, std::int64_t n, const T* __restrict x, T* __restrict y) {
-  for (; rows > 0; --rows, x += n)
-    for (std::int64_t i = 0; i < n; ++i) y[i] = R::join(y[i], x[i]);
+  std::int64_t from = 0;
+  if constexpr (std::is_floating_point_v<T>) {  // some columns stay in registers for all rows
+    using L = Lanes<T>;
+    constexpr std::int64_t registers = 8, some = registers * L::width;
+    for (; from + some <= n; from += some) {
+      L all[registers];
+      for (int k = 0; k < registers; ++k) all[k] = L::load(y + from + k * L::width);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const T* row = x + r * n + from;
+        ask_ahead<some>(row);
+        for (int k = 0; k < registers; ++k) all[k] = R::join(all[k], L::load(row + k * L::width));
+      }
+      for (int k = 0; k < registers; ++k) all[k].store(y + from + k * L::width);
+    }
+  }
+  for (; rows > 0 && from < n; --rows, x += n)
+    for (std::int64_t i = from; i < n; ++i) y[i] = R::join(y[i], x[i]);
 }
 
 template <class T>
