@@ -22,4 +22,11 @@ L across(L x, Join&& join) {
   return across_from<L::width / 2>(x, join, std::make_index_sequence<L::width>());
 }
 
+/// The first number of a register.
+template <class L>
+typename L::Scalar first_of(L x) {
+  const typename L::Batch::register_type all = x.v;
+  return all[0];
+}
+
 }  // namespace wengert::kernels

@@ -29,13 +29,7 @@ struct Smallest {
 
 // Running values hide the latency of the additions. There are as many for every instruction set, and they are joined in
 // one order, by halves, so that sums have the same bits on all of them.
-constexpr std::int64_t running = 32;
-
-// Processors do not look ahead beyond a page of memory, which long sums cross every 4 KiB.
-template <std::int64_t count, class T>
-void ask_ahead(const T* x) {
-  for (std::int64_t i = 0; i < count; i += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(x + i + 8192 / sizeof(T));
-}
+constexpr std::int64_t running = 64;
 
 template <class R, class T> requires std::is_floating_point_v<T> T fold_row(const T* x, std::int64_t n) {
   using L = Lanes<T>;
@@ -44,19 +38,15 @@ template <class R, class T> requires std::is_floating_point_v<T> T fold_row(cons
   L lane[registers];
   for (L& l : lane) l = start;
   std::int64_t i = 0;
-  for (; i + running <= n; i += running) {
-    ask_ahead<running>(x + i);
+  for (; i + running <= n; i += running)
     for (int k = 0; k < registers; ++k) lane[k] = R::join(lane[k], L::load(x + i + k * L::width));
-  }
   for (int k = 0; i < n; ++k, i += L::width) {
     const L rest = n - i < L::width ? L(First<T>(n - i).load(x + i, start.v)) : L::load(x + i);
     lane[k] = R::join(lane[k], rest);
   }
   for (int half = registers / 2; half; half /= 2)
     for (int k = 0; k < half; ++k) lane[k] = R::join(lane[k], lane[k + half]);
-  T first;
-  across(lane[0], [](L a, L b) { return R::join(a, b); }).store_some(&first, 1);
-  return first;
+  return first_of(across(lane[0], [](L a, L b) { return R::join(a, b); }));
 }
 template <class R>
 std::int64_t fold_row(const std::int64_t* x, std::int64_t n) {
@@ -89,7 +79,6 @@ void join(std::int64_t rows, std::int64_t n, const T* __restrict x, T* __restric
       for (int k = 0; k < registers; ++k) all[k] = L::load(y + from + k * L::width);
       for (std::int64_t r = 0; r < rows; ++r) {
         const T* row = x + r * n + from;
-        ask_ahead<some>(row);
         for (int k = 0; k < registers; ++k) all[k] = R::join(all[k], L::load(row + k * L::width));
       }
       for (int k = 0; k < registers; ++k) all[k].store(y + from + k * L::width);

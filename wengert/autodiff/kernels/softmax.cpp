@@ -73,14 +73,16 @@ struct Rows {
   static const T* row(const void* p, std::int64_t i, std::int64_t n) { return static_cast<const T*>(p) + i * n; }
   static T* row(void* p, std::int64_t i, std::int64_t n) { return static_cast<T*>(p) + i * n; }
 
+  // The shift of a row and the sum of its exponentials.
+  static void sum_up(const T* x, std::int64_t n, T& shift, T& sum) {
+    const L m = shift_of<L>(x, n);
+    shift = first_of(m);
+    sum = first_of(sum_of_exp<L>(x, n, m));
+  }
   static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
                          void* const* out) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const T* x = row(in[0], i, n);
-      const L shift = shift_of<L>(x, n);
-      shift.store_some(row(out[0], i, 1), 1);
-      sum_of_exp<L>(x, n, shift).store_some(row(out[1], i, 1), 1);
-    }
+    for (std::int64_t i = begin; i < end; ++i)
+      sum_up(row(in[0], i, n), n, *row(out[0], i, 1), *row(out[1], i, 1));
     map<L>(row(out[1], begin, 1), row(out[1], begin, 1), end - begin, [](L sum) { return log(sum); });
   }
   static void softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
@@ -99,10 +101,16 @@ struct Rows {
   }
   static void log_softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
                           void* const* out) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const T* x = row(in[0], i, n);
-      const L shift = shift_of<L>(x, n), log_sum = log(sum_of_exp<L>(x, n, shift));
-      map<L>(x, row(out[0], i, n), n, [=](L v) { return v - shift - log_sum; });
+    constexpr std::int64_t some = L::width;  // rows, whose logarithms are taken together
+    for (std::int64_t i = begin; i < end; i += some) {
+      alignas(64) T shift[some], log_sum[some];
+      const std::int64_t count = end - i < some ? end - i : some;
+      for (std::int64_t k = 0; k < some; ++k) log_sum[k] = 1;
+      for (std::int64_t k = 0; k < count; ++k) sum_up(row(in[0], i + k, n), n, shift[k], log_sum[k]);
+      log(L::load(log_sum)).store(log_sum);
+      for (std::int64_t k = 0; k < count; ++k)
+        map<L>(row(in[0], i + k, n), row(out[0], i + k, n), n,
+               [s = L(shift[k]), l = L(log_sum[k])](L v) { return v - s - l; });
     }
   }
   // sum(f(x0, x1)) over a row; f(0, 0) must be 0.
