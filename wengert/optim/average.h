@@ -57,7 +57,8 @@ class Ema : public EmaOptions {
     detail::Check{"ema", where}.fraction("decay", decay);
     updates = updates + 1;
     const double n = static_cast<double>(updates);
-    detail::average_in(average, model, 1 - (warm_up ? std::min(decay, n / (n + 9)) : decay), where);
+    const double early = n / (n + 9);
+    detail::average_in(average, model, 1 - (warm_up && early < decay ? early : decay), where);
   }
 
   Model average;

@@ -8,8 +8,6 @@
 #include "wengert/autodiff/pattern.h"
 #include "wengert/optim/kept.h"
 
-#include <algorithm>
-
 namespace wengert::optim::detail {
 
 using wengert::detail::Path;
@@ -213,7 +211,9 @@ class FirstOrder : public Options {
   /// Does it hold for the options of any parameter?
   template <class F>
   bool any(F&& holds) const {
-    return holds(options()) || std::ranges::any_of(groups, [&](const Group& g) { return holds(g.options); });
+    bool any = holds(options());
+    for (const Group& g : groups) any = any || holds(g.options);
+    return any;
   }
   /// What save() and load() see.
   template <class S, class... Own>
