@@ -148,6 +148,35 @@ TEST_CASE("a cotangent is overwritten when nobody else holds it, and only then")
   (void)grad({&deep, 1}, {&x, 1}, {&y_bar, 1}, {.keep_graph = true});
   CHECK(memory_stats().peak - before < 1300000);  // one cotangent of 800 kB for all of the chain
 }
+TEST_CASE("slices of one tensor add their cotangents to one sum") {
+  constexpr std::int64_t rows = 200, columns = 50;
+  const Tensor x = random({rows, columns}, 1).track();
+  // Windows that overlap, along both axes, with a step now and then: entry (i, j) counts for every window it is in.
+  Tensor loss = scalar(0, float64);
+  std::vector<double> weight(rows * columns);
+  const auto window = [&](int axis, std::int64_t begin, std::int64_t end, std::int64_t step, double factor) {
+    loss = loss + sum(square(slice(x, axis, begin, end, step))) * factor;
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const std::int64_t at = axis == 0 ? i : j;
+        if (at >= begin && at < end && (at - begin) % step == 0) weight[std::size_t(i * columns + j)] += factor;
+      }
+  };
+  for (std::int64_t i = 0; i + 3 <= rows; ++i) window(0, i, i + 3, 1, 0.5 + 0.01 * double(i));
+  for (std::int64_t j = 0; j + 7 <= columns; ++j) window(1, j, j + 7, 1, 0.25);
+  window(0, 1, 150, 3, 2), window(1, 0, 50, 7, 3), window(0, 5, 5, 1, 1);
+
+  reset_peak_memory();
+  const auto before = memory_stats().in_use;
+  const auto gradient = grad(loss, x, {.keep_graph = true}).to_vector<double>();
+  CHECK(memory_stats().peak - before < 6 * rows * columns * 8);
+  const auto value = x.to_vector<double>();
+  for (std::size_t k = 0; k < weight.size(); ++k) CHECK(gradient[k] == doctest::Approx(2 * weight[k] * value[k]));
+
+  // By operators, where each cotangent is as large as the tensor.
+  const auto recorded = grad(loss, x, {.create_graph = true}).to_vector<double>();
+  for (std::size_t k = 0; k < weight.size(); ++k) CHECK(recorded[k] == doctest::Approx(gradient[k]));
+}
 TEST_CASE("backward: a tensor used twice receives both cotangents") {
   const Tensor x = scalar(3, float64).track();
   backward(add(mul(x, x), x));

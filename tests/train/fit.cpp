@@ -8,6 +8,7 @@
 #include "wengert/nn.h"
 #include "wengert/optim/optim.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace wengert;

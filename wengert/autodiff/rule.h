@@ -228,6 +228,8 @@ struct FixedNode final : RuleNode<Rule, K> {
   template <int I>
   void pull_one(Pullback& to, auto& y_bar) {
     if (!to.wants(I)) return;
+    if constexpr (requires(Tensor& sum) { this->rule.add_vjp(arg<I>(), std::as_const(y_bar), sum); })
+      if (Tensor* sum = to.held(I); sum && this->rule.add_vjp(arg<I>(), std::as_const(y_bar), *sum)) return;
     if constexpr (requires { this->rule.vjp(arg<I>(), std::as_const(y_bar)); }) {
       bool last = true;
       for (std::size_t i = I + 1; i < N; ++i) last = last && !to.wants(int(i));
@@ -353,7 +355,9 @@ template <class Rule, class Run>
 
 /// Runs a rule and records it when an operand is on the tape: rule.forward(x...) gives the result (a Tensor, or an
 /// array of them), rule.vjp(arg<i>, y_bar) and rule.jvp(arg<i>, x_dot) its derivatives. Operators called inside forward
-/// are not recorded. One of vjp and jvp may be left out: the other is transposed, if it is made of operators.
+/// are not recorded. One of vjp and jvp may be left out: the other is transposed, if it is made of operators. A rule
+/// whose cotangent is mostly zero may have add_vjp(arg<i>, y_bar, sum) as well, which adds it to what has arrived from
+/// elsewhere, or returns false.
 template <class Rule, std::same_as<Operand>... X>
 auto apply(Rule rule, X... x) {
   using Y = decltype(rule.forward(x.tensor()...));

@@ -136,6 +136,9 @@ class WENGERT_API Pullback {
   Pullback(Node& node, bool create_graph) : node_(node), create_graph_(create_graph) {}
   bool wants(int operand) const { return node_.edges[operand].needed(); }
   void send(int operand, Tensor x_bar) const;
+  /// What has arrived for this operand so far, if more may be added to it in place: nobody else holds it and nobody
+  /// looks on. Null otherwise.
+  Tensor* held(int operand) const;
   Node& node() const { return node_; }
 
  private:

@@ -74,7 +74,9 @@ void gather(const Operand& o, const Walk& w, std::int64_t begin, std::int64_t le
 template <class T>
 void scatter_as(const T* from, T* to, const Walk& w, std::int64_t n) {
   pieces(w, 0, n, [&](std::int64_t offset, std::int64_t stride, std::int64_t length) {
-    for (std::int64_t i = 0; i < length; ++i) to[offset + i * stride] = from[i];
+    if (stride == 1) std::copy_n(from, length, to + offset);
+    else
+      for (std::int64_t i = 0; i < length; ++i) to[offset + i * stride] = from[i];
     from += length;
   });
 }

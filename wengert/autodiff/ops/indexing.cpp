@@ -18,10 +18,16 @@ void check_index(std::string_view op, Operand index, std::int64_t size, Where wh
     fail<TypeError>(where, "{}: the index must be int64, got {}; convert with to(index, int64)", op, index->dtype());
   if (index->rank() != 1) [[unlikely]]
     fail<ShapeError>(where, "{}: the index must have one axis, got {}", op, index->shape());
-  const std::int64_t* at = detail::data<std::int64_t>(index);
-  for (std::int64_t i = 0; i < index->shape()[0]; ++i)
-    if (const std::int64_t k = at[i * index->strides()[0]]; k < 0 || k >= size) [[unlikely]]
-      fail<ValueError>(where, "{}: index {} at position {} is outside of an axis of size {}", op, k, i, size);
+  const std::int64_t *at = detail::data<std::int64_t>(index), n = index->shape()[0], step = index->strides()[0];
+  const auto outside = [&](std::int64_t i) {
+    return static_cast<std::uint64_t>(at[i * step]) >= static_cast<std::uint64_t>(size);
+  };
+  bool any = false;  // which one is asked later: this loop has no branches
+  for (std::int64_t i = 0; i < n; ++i) any |= outside(i);
+  for (std::int64_t i = 0; any && i < n; ++i)
+    if (outside(i))
+      fail<ValueError>(where, "{}: index {} at position {} is outside of an axis of size {}", op, at[i * step], i,
+                       size);
 }
 
 }  // namespace
@@ -44,7 +50,7 @@ struct IndexSelect {
                             detail::data<std::int64_t>(order), Access::body(from)->data, Access::body(y)->data);
     return y;
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return index_add(operand_shape(0), axis, index, y_bar); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const;
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return index_select(x_dot, axis, index); }
 };
 Tensor index_select(Operand x, int axis, Operand index) {
@@ -72,6 +78,9 @@ struct IndexAdd {
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return index_select(y_bar, axis, index); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return index_add(result_shape(), axis, index, x_dot); }
 };
+Tensor IndexSelect::vjp(arg<0>, const Tensor& y_bar) const {
+  return apply(IndexAdd{axis, operand_shape(0), {}}, Operand(y_bar), Operand(index));
+}
 Tensor index_add(const Shape& shape, int axis, Operand index, Operand x) {
   axis = axis_of("index_add", x, axis);
   if (x->dtype() == boolean) [[unlikely]]

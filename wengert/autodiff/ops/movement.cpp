@@ -1,4 +1,5 @@
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/accumulate.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/pointwise.h"
@@ -180,6 +181,19 @@ struct Slice {
     return view(x, shape, strides, offset);
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return unslice(y_bar, operand_shape(0), axis, start, step); }
+  // Of many slices of one tensor each costs what it holds, not what the tensor does.
+  bool add_vjp(arg<0>, const Tensor& y_bar, Tensor& sum) const {
+    if (step != 1 || !y_bar.is_contiguous() || y_bar.dtype() != sum.dtype()) return false;
+    const Around a(sum.shape(), axis);
+    const std::int64_t n = count * a.inner, whole = sum.shape()[axis] * a.inner;
+    const std::size_t size = size_of(sum.dtype());
+    auto* to = static_cast<std::byte*>(Access::body(sum)->data) + static_cast<std::size_t>(start * a.inner) * size;
+    const auto* from = static_cast<const std::byte*>(Access::body(y_bar)->data);
+    for (std::int64_t i = 0; n && i < a.outer; ++i, to += static_cast<std::size_t>(whole) * size,
+                      from += static_cast<std::size_t>(n) * size)
+      kernels::accumulate(sum.dtype(), n, to, from);
+    return true;
+  }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return slice(x_dot, axis, start, start + count * step, step); }
 };
 Tensor slice(Operand x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
