@@ -73,9 +73,7 @@ struct Transformer {
   nn::Linear qkv{width, 3 * width}, project{width, width}, widen{width, 4 * width}, narrow{4 * width, width};
   Tensor mask = triu(full({length, length}, -1e9), 1);
 
-  Tensor attend(const Tensor& x) const {
-    return project(self_attend(qkv(x), heads, mask));
-  }
+  Tensor attend(const Tensor& x) const { return project(self_attend(qkv(x), heads, mask)); }
   Tensor operator()(const Tensor& x) const {
     const Tensor h = x + attend(layer_norm(x, gain1, bias1));
     return h + narrow(gelu(widen(layer_norm(h, gain2, bias2))));

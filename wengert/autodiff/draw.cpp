@@ -126,8 +126,7 @@ void assign_layers(Picture& p) {
     if (is_operator(p.boxes[i]) && of_parameters[i] && !wanted[i]) p.boxes[i].layer.clear();
 }
 
-Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& options,
-                   const detail::Sweep& sweep) {
+Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& options, const detail::Sweep& sweep) {
   Picture p;
   p.colour_by = options.colour_by;
   std::unordered_map<const Node*, int> box_of_node;

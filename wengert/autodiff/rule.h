@@ -235,8 +235,7 @@ struct FixedNode final : RuleNode<Rule, K> {
       for (std::size_t i = I + 1; i < N; ++i) last = last && !to.wants(int(i));
       if (last) to.send(I, this->rule.vjp(arg<I>(), std::move(y_bar)));
       else to.send(I, this->rule.vjp(arg<I>(), std::as_const(y_bar)));
-    }
-    else if constexpr (requires { this->rule.jvp(arg<I>(), Tensor()); })
+    } else if constexpr (requires { this->rule.jvp(arg<I>(), Tensor()); })
       to.send(I, pull_by_jvp(*this, I, this->as_span(y_bar), [](Node& n, int, const Tensor& x_dot, auto y_dot) {
                 FixedNode::accumulate(y_dot, static_cast<FixedNode&>(n).rule.jvp(arg<I>(), x_dot));
               }));

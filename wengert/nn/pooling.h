@@ -81,7 +81,7 @@ struct WENGERT_API PixelUnshuffle {
   Tensor operator()(Operand x) const;
 };
 
-#define WENGERT_RANKS(Layer)                   \
+#define WENGERT_RANKS(Layer)       \
   extern template struct Layer<1>; \
   extern template struct Layer<2>; \
   extern template struct Layer<3>;

@@ -20,7 +20,8 @@ using Current = Baseline;
 #endif
 
 enum class Level { baseline, avx2, avx512 };
-/// What this machine and the library have; the environment variable WENGERT_SIMD (baseline, avx2, avx512) may ask for less.
+/// What this machine and the library have; the environment variable WENGERT_SIMD (baseline, avx2, avx512) may ask for
+/// less.
 Level level();
 
 /// f<Arch>() for the best set.

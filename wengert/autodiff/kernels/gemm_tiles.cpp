@@ -41,8 +41,7 @@ void tile(std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_column,
 #pragma GCC unroll 16
     for (int w = 0; w < W; ++w) {
       if (add) sum[i][w] = sum[i][w] + load(c + i * c_row, w, whole);
-      if (bias.numbers)
-        sum[i][w] = sum[i][w] + (bias.of_rows ? Batch(bias.numbers[i]) : load(bias.numbers, w, whole));
+      if (bias.numbers) sum[i][w] = sum[i][w] + (bias.of_rows ? Batch(bias.numbers[i]) : load(bias.numbers, w, whole));
       T* to = c + i * c_row + w * L::width;
       if (w < W - 1 || whole) sum[i][w].store_unaligned(to);
       else first.store(to, sum[i][w]);

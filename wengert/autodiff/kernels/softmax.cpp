@@ -81,8 +81,7 @@ struct Rows {
   }
   static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
                          void* const* out) {
-    for (std::int64_t i = begin; i < end; ++i)
-      sum_up(row(in[0], i, n), n, *row(out[0], i, 1), *row(out[1], i, 1));
+    for (std::int64_t i = begin; i < end; ++i) sum_up(row(in[0], i, n), n, *row(out[0], i, 1), *row(out[1], i, 1));
     map<L>(row(out[1], begin, 1), row(out[1], begin, 1), end - begin, [](L sum) { return log(sum); });
   }
   static void softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {

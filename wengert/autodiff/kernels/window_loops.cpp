@@ -118,8 +118,7 @@ L load_which(const std::uint8_t* kept) {
     return typename L::Batch(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)kept))));
   else return typename L::Batch(_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadu_si64(kept))));
 #elif defined(__AVX2__)
-  if constexpr (L::width == 8)
-    return typename L::Batch(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadu_si64(kept))));
+  if constexpr (L::width == 8) return typename L::Batch(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadu_si64(kept))));
   else return typename L::Batch(_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(kept))));
 #else
   alignas(64) typename L::Scalar place[L::width];
@@ -130,8 +129,7 @@ L load_which(const std::uint8_t* kept) {
 template <class L>
 void store_which(L which, std::uint8_t* kept) {
 #if defined(__AVX512F__)
-  if constexpr (L::width == 16)
-    _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(which.v)));
+  if constexpr (L::width == 16) _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(which.v)));
   else _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_castsi256_si512(_mm512_cvtpd_epi32(which.v))));
 #else
   alignas(64) typename L::Scalar place[L::width];
@@ -302,8 +300,7 @@ void correlate_lines(const T* x, std::int64_t x_step, const std::int64_t* at, co
   if (i == n) return;
   const First<T> rest(n - i);
   correlate_block<R, 1, L>(
-      x + i, x_step, at, w, taps,
-      [&](int r, int) { return start ? first : L(rest.load(y + r * y_step + i, first.v)); },
+      x + i, x_step, at, w, taps, [&](int r, int) { return start ? first : L(rest.load(y + r * y_step + i, first.v)); },
       [&](int r, int, L sum) { rest.store(y + r * y_step + i, sum.v); });
 }
 template <class T>
@@ -366,9 +363,9 @@ void correlate_weights(const T* x, std::int64_t x_step, const std::int64_t* at, 
 }  // namespace
 
 template <class T, class Arch>
-constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {
-    max_2x2<T>, gather_2x2<T>, scatter_2x2<T>, take_larger<T>,       collect<T>,
-    spread<T>,  correlate<T>,  scatter<T>,     correlate_weights<T>};
+constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {max_2x2<T>,     gather_2x2<T>, scatter_2x2<T>,
+                                                                take_larger<T>, collect<T>,    spread<T>,
+                                                                correlate<T>,   scatter<T>,    correlate_weights<T>};
 
 template struct WindowLoopsOf<float, Current>;
 template struct WindowLoopsOf<double, Current>;

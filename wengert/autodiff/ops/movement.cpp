@@ -189,8 +189,8 @@ struct Slice {
     const std::size_t size = size_of(sum.dtype());
     auto* to = static_cast<std::byte*>(Access::body(sum)->data) + static_cast<std::size_t>(start * a.inner) * size;
     const auto* from = static_cast<const std::byte*>(Access::body(y_bar)->data);
-    for (std::int64_t i = 0; n && i < a.outer; ++i, to += static_cast<std::size_t>(whole) * size,
-                      from += static_cast<std::size_t>(n) * size)
+    for (std::int64_t i = 0; n && i < a.outer;
+         ++i, to += static_cast<std::size_t>(whole) * size, from += static_cast<std::size_t>(n) * size)
       kernels::accumulate(sum.dtype(), n, to, from);
     return true;
   }
