@@ -7,6 +7,7 @@
 #include "wengert/autodiff/pool.h"
 
 #include <algorithm>
+#include <cstring>
 
 // Matrix products without a BLAS. Everything is chosen by shape: which way to go, the blocks that threads share, the
 // steps of k; so the bits do not depend on the number of threads. On one core of a Zen 5 server, against OpenBLAS
@@ -52,13 +53,8 @@ template <class T>
 void copy(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t row, std::int64_t column, T* to,
           std::int64_t to_row) {
   if (column == 1) {
-    using X = typename Register<T>::Type;  // for rows so short that a call would take longer
-    const std::int64_t whole = columns / square<T> * square<T>;
-    for (std::int64_t i = 0; i < rows; ++i, from += row, to += to_row) {
-      for (std::int64_t j = 0; j < whole; j += square<T>)
-        *reinterpret_cast<X*>(to + j) = *reinterpret_cast<const X*>(from + j);
-      for (std::int64_t j = whole; j < columns; ++j) to[j] = from[j];
-    }
+    for (std::int64_t i = 0; i < rows; ++i)
+      std::memcpy(to + i * to_row, from + i * row, static_cast<std::size_t>(columns) * sizeof(T));
     return;
   }
   std::int64_t j = row == 1 ? transpose(rows, columns, from, column, to, to_row) : 0;
