@@ -276,6 +276,7 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     if (n->seat && keep) [[unlikely]]
       drop_saved(*n);
     if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
+    if (n->unique()) continue;      // nobody will come this way again, and it dies in a moment
     n->forget();
     n->released = where;
     if (n->seat) [[unlikely]]
