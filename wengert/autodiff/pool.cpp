@@ -157,10 +157,6 @@ struct Owner {
 }
 Cache* cache() { return cache_of_thread ? cache_of_thread : make_cache(); }
 
-}  // namespace
-
-namespace {
-
 [[gnu::noinline]] void* allocate_any(std::size_t bytes) {
   const int c = class_of(bytes);
   if (c >= class_count) throw std::bad_alloc();
