@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/blocks.h"
 
+#include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
 
@@ -121,7 +122,9 @@ void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in
                 const std::size_t* out_element, int out_count) {
   const std::int64_t n = shape.numel();
   const int strided = strided_count(in, in_count);
-  parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
+  // Pieces of nearly equal size, in whole blocks, so that threads finish together.
+  const std::int64_t pieces = std::max<std::int64_t>(1, parts(n, grain_elements));
+  parallel_for(n, parts(parts(n, pieces), block) * block, [&](std::int64_t begin, std::int64_t end) {
     void* to[max_pointers];
     const Scratch<std::byte> buffers(strided * block * 8);
     const std::int64_t step = strided ? block : end - begin;
