@@ -1,6 +1,7 @@
 #include "../support.h"
 #include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/random.h"
 
 #include <cmath>
 
@@ -245,4 +246,23 @@ TEST_CASE("errors name the operator, both shapes and the line of the call") {
   CHECK(
       test::contains(test::message<TypeError>([&] { (void)tanh(zeros({3}, int64)); }), "tanh: not defined for int64"));
   CHECK(test::contains(test::message<TypeError>([&] { (void)where(a, a, a); }), "condition must be bool"));
+}
+
+// Results from 32 MiB on take another way to memory, in short turns.
+TEST_CASE("large results have the bits of their slices") {
+  Rng rng(3);
+  constexpr std::int64_t columns = 257, rows = 33001;  // 33.9 MB of float32, not in whole lines
+  const Tensor x = randn({rows, columns}, rng), w = randn({columns}, rng);
+  const auto same = [&](const Tensor& whole, auto&& of_rows) {
+    for (std::int64_t from = 0; from < rows; from += 11000) {
+      const std::int64_t to = std::min(rows, from + 11000);
+      if (sum(abs(slice(whole, 0, from, to) - of_rows(slice(x, 0, from, to)))).item() != 0) return false;
+    }
+    return true;
+  };
+  CHECK(same(x * x, [](const Tensor& part) { return part * part; }));
+  CHECK(same(x * w, [&](const Tensor& part) { return part * w; }));
+  CHECK(same(where(x > 0, x, 0.5 * x), [](const Tensor& part) { return where(part > 0, part, 0.5 * part); }));
+  const Tensor leaf = x.track();
+  CHECK(same(grad(sum(square(leaf)), leaf), [](const Tensor& part) { return 2.0 * part; }));  // in place
 }
