@@ -42,10 +42,40 @@ struct Over {
 
 WENGERT_BEGIN_LANES
 
+/// A derivative in one direction. What is known to be zero or one costs nothing: where a lambda runs straight on, the
+/// compiler knows as well and leaves out the products.
+template <class L>
+struct Slope {
+  enum Kind : char { zero, one, some };
+  L v;  // of a zero and a one, too
+  Kind kind = some;
+
+  Slope() = default;
+  Slope(const L& value, Kind k = some) : v(value), kind(k) {}
+  // Member by member: GCC copies a trivial one through memory, and forgets what it knew.
+  Slope(const Slope& other) : v(other.v), kind(other.kind) {}
+  Slope& operator=(const Slope& other) {
+    v = other.v, kind = other.kind;
+    return *this;
+  }
+  static Slope constant(Kind k) { return {L(k == one ? 1 : 0), k}; }
+  friend Slope operator+(const Slope& a, const Slope& b) {
+    if (a.kind == zero) return b;
+    if (b.kind == zero) return a;
+    return {a.v + b.v};
+  }
+  friend Slope operator*(const Slope& a, const L& s) {
+    if (a.kind == zero) return a;
+    if (a.kind == one) return {s};
+    return {a.v * s};
+  }
+};
+
 /// A number and its derivatives in K directions: what a lambda sees when its slopes are wanted.
 template <class L, int K>
 struct Dual {
   using Scalar = typename L::Scalar;
+  using D = Slope<L>;
 
   struct Mask {
     typename L::Mask m;
@@ -56,45 +86,44 @@ struct Dual {
   };
 
   L v;
-  std::array<L, K> d;
+  std::array<D, K> d;
 
   Dual() = default;
   template <class N> requires std::is_arithmetic_v<N> Dual(N n) : Dual(L(n)) {}
-  explicit Dual(const L& value) : Dual(value, [](std::size_t) { return L(0); }) {}
+  explicit Dual(const L& value) : Dual(value, [](std::size_t) { return D::constant(D::zero); }) {}
   /// The variable of direction k.
-  Dual(const L& value, int k) : Dual(value, [k](std::size_t j) { return L(int(j) == k ? 1 : 0); }) {}
+  Dual(const L& value, int k)
+      : Dual(value, [k](std::size_t j) { return D::constant(int(j) == k ? D::one : D::zero); }) {}
   /// y = value, dy[k] = slope(k). Written out for each k, since in a loop they would live in memory.
-  template <class Slope>
-  Dual(const L& value, Slope&& slope) : Dual(value, slope, std::make_index_sequence<K>()) {}
+  template <class F>
+  Dual(const L& value, F&& slope) : Dual(value, slope, std::make_index_sequence<K>()) {}
 
   template <class Rule, class F>
   static Dual unary(const Dual& x, const Rule& rule, F&&) {
     const L y = rule.value(x.v), s = slope_at<0>(rule, std::array<L, 1>{x.v}, y);
-    return Dual(y, [&](std::size_t k) { return s * x.d[k]; });
+    return Dual(y, [&](std::size_t k) { return x.d[k] * s; });
   }
   template <class Rule, class F>
   static Dual binary(const Dual& a, const Dual& b, const Rule& rule, F&&) {
     const L y = rule.value(a.v, b.v);
     const std::array<L, 2> x{a.v, b.v};
     const L s = slope_at<0>(rule, x, y), t = slope_at<1>(rule, x, y);
-    return Dual(y, [&](std::size_t k) { return s * a.d[k] + t * b.d[k]; });
+    return Dual(y, [&](std::size_t k) { return a.d[k] * s + b.d[k] * t; });
   }
 
   friend Dual operator+(const Dual& a, const Dual& b) {
     return Dual(a.v + b.v, [&](std::size_t k) { return a.d[k] + b.d[k]; });
   }
-  friend Dual operator-(const Dual& a, const Dual& b) {
-    return Dual(a.v - b.v, [&](std::size_t k) { return a.d[k] - b.d[k]; });
-  }
+  friend Dual operator-(const Dual& a, const Dual& b) { return a + -b; }
   friend Dual operator*(const Dual& a, const Dual& b) {
-    return Dual(a.v * b.v, [&](std::size_t k) { return a.d[k] * b.v + a.v * b.d[k]; });
+    return Dual(a.v * b.v, [&](std::size_t k) { return a.d[k] * b.v + b.d[k] * a.v; });
   }
   friend Dual operator/(const Dual& a, const Dual& b) {
-    const L y = a.v / b.v, inverse = L(1) / b.v;
-    return Dual(y, [&](std::size_t k) { return (a.d[k] - y * b.d[k]) * inverse; });
+    const L inverse = L(1) / b.v, y = a.v / b.v, t = -y * inverse;
+    return Dual(y, [&](std::size_t k) { return a.d[k] * inverse + b.d[k] * t; });
   }
   friend Dual operator-(const Dual& a) {
-    return Dual(-a.v, [&](std::size_t k) { return -a.d[k]; });
+    return Dual(-a.v, [&](std::size_t k) { return a.d[k] * L(-1); });
   }
   // Numbers have no derivative to multiply by.
   template <class N> requires std::is_arithmetic_v<N> friend Dual operator+(const Dual& a, N n) {
@@ -104,9 +133,7 @@ struct Dual {
   template <class N> requires std::is_arithmetic_v<N> friend Dual operator-(const Dual& a, N n) {
     return Dual(a.v - L(n), [&](std::size_t k) { return a.d[k]; });
   }
-  template <class N> requires std::is_arithmetic_v<N> friend Dual operator-(N n, const Dual& a) {
-    return Dual(L(n) - a.v, [&](std::size_t k) { return -a.d[k]; });
-  }
+  template <class N> requires std::is_arithmetic_v<N> friend Dual operator-(N n, const Dual& a) { return -a + n; }
   template <class N> requires std::is_arithmetic_v<N> friend Dual operator*(const Dual& a, N n) {
     const L c(n);
     return Dual(a.v * c, [&](std::size_t k) { return a.d[k] * c; });
@@ -117,7 +144,7 @@ struct Dual {
   }
   template <class N> requires std::is_arithmetic_v<N> friend Dual operator/(N n, const Dual& a) {
     const L inverse = L(1) / a.v, y = L(n) * inverse, s = -y * inverse;
-    return Dual(y, [&](std::size_t k) { return s * a.d[k]; });
+    return Dual(y, [&](std::size_t k) { return a.d[k] * s; });
   }
   friend Mask operator<(const Dual& a, const Dual& b) { return {a.v < b.v}; }
   friend Mask operator<=(const Dual& a, const Dual& b) { return {a.v <= b.v}; }
@@ -126,12 +153,15 @@ struct Dual {
   friend Mask operator==(const Dual& a, const Dual& b) { return {a.v == b.v}; }
   friend Mask operator!=(const Dual& a, const Dual& b) { return {a.v != b.v}; }
   friend Dual select(const Mask& c, const Dual& a, const Dual& b) {
-    return Dual(select(c.m, a.v, b.v), [&](std::size_t k) { return select(c.m, a.d[k], b.d[k]); });
+    return Dual(select(c.m, a.v, b.v), [&](std::size_t k) -> D {
+      if (a.d[k].kind == D::zero && b.d[k].kind == D::zero) return a.d[k];
+      return {select(c.m, a.d[k].v, b.d[k].v)};
+    });
   }
 
  private:
-  template <class Slope, std::size_t... I>
-  Dual(const L& value, Slope& slope, std::index_sequence<I...>) : v(value), d{slope(I)...} {}
+  template <class F, std::size_t... I>
+  Dual(const L& value, F& slope, std::index_sequence<I...>) : v(value), d{slope(I)...} {}
 };
 
 namespace detail {
@@ -183,83 +213,89 @@ auto results_of(const Y& y) {
 
 // ---------------------------------------------------------------- loops
 
-template <class L>
-L read(const void* from, std::int64_t at, std::int64_t n) {
-  const auto* p = static_cast<const typename L::Scalar*>(from) + at;
-  return n == L::width ? L::load(p) : L::load_some(p, n);
-}
-template <class L>
-void write(const L& value, void* to, std::int64_t at, std::int64_t n) {
-  auto* p = static_cast<typename L::Scalar*>(to) + at;
-  if (n == L::width) value.store(p);
-  else value.store_some(p, n);
-}
-
-// The sum stays zero for as long as every derivative is finite.
+// The sum of what was written, times zero, stays zero for as long as every derivative is finite. (Where the sum
+// overflows it does not, and operators come to the same numbers.)
 template <class L>
 void note_odd(const void* call, const L& zero) {
   if (!all(zero == L(0))) static_cast<const FusedCall*>(call)->odd.store(true, std::memory_order_relaxed);
 }
 
 template <class L>
-Dual<L, 1> read_dual(const void* x, const void* x_dot, std::int64_t at, std::int64_t n) {
-  const L dot = x_dot ? read<L>(x_dot, at, n) : L(0);
-  return Dual<L, 1>(read<L>(x, at, n), [&](std::size_t) { return dot; });
+Dual<L, 1> load_dual(const typename L::Scalar* x, const typename L::Scalar* x_dot) {
+  const L dot = x_dot ? L::load(x_dot) : L(0);
+  return Dual<L, 1>(L::load(x), [&](std::size_t) { return Slope<L>{dot}; });
 }
 
 // The cotangent of operand j: y_bar[k] dy[k] / dx[j], summed.
-template <std::size_t j, class D, std::size_t K, class L>
-void write_cotangent(const std::array<D, K>& y, const void* const* y_bar, void* x_bar, std::int64_t at, std::int64_t n,
-                     L& zero) {
+template <std::size_t j, class D, std::size_t K, class L, class T>
+void store_cotangent(const std::array<D, K>& y, const std::array<L, K>& y_bar, T* x_bar, L& written) {
   if (!x_bar) return;
   const L sum = [&]<std::size_t... k>(std::index_sequence<k...>) {
-    return ((read<L>(y_bar[k], at, n) * y[k].d[j]) + ...);
+    return ((y[k].d[j] * y_bar[k]) + ...).v;
   }(std::make_index_sequence<K>());
-  zero = zero + sum * L(0);
-  write(sum, x_bar, at, n);
+  written = written + sum;
+  sum.store(x_bar);
 }
 
-// Of a lambda on as many numbers as I... counts. Clang inlines by force what a loop calls itself, and no deeper: so f
-// is called here.
+template <class P, std::size_t count>
+std::array<P, count> pointers(auto* const* from) {
+  std::array<P, count> p;
+  for (std::size_t k = 0; k < count; ++k) p[k] = static_cast<P>(from[k]);
+  return p;
+}
+
+// Of a lambda on as many numbers as I... counts; n is a multiple of the width. Clang inlines by force what a loop calls
+// itself, and no deeper: so f is called here.
 template <class F, class L, class I> struct FusedLoops;
 template <class F, class L, std::size_t... I>
 struct FusedLoops<F, L, std::index_sequence<I...>> {
   static constexpr std::size_t N = sizeof...(I), K = result_count<F, N> ? result_count<F, N> : 1;
+  using T = typename L::Scalar;
 
   static const F& lambda(const void* call) { return *static_cast<const F*>(static_cast<const FusedCall*>(call)->f); }
 
   // in: x...; out: y...
-  WENGERT_LANE static void value(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  [[gnu::flatten]] WENGERT_LANE static void value(const void* call, const void* const* in, void* const* out, std::int64_t n) {
     const F& f = lambda(call);
+    const auto x = pointers<const T*, N>(in);
+    const auto y = pointers<T*, K>(out);
     for (std::int64_t i = 0; i < n; i += L::width) {
-      const std::int64_t count = std::min(L::width, n - i);
-      const auto y = results_of<L>(f(read<L>(in[I], i, count)...));
-      for (std::size_t k = 0; k < K; ++k) write(y[k], out[k], i, count);
+      const auto v = results_of<L>(f(L::load(x[I] + i)...));
+      for (std::size_t k = 0; k < K; ++k) v[k].store(y[k] + i);
     }
   }
   // in: y_bar..., x...; out: x_bar..., null where it is not wanted.
-  WENGERT_LANE static void pull(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  [[gnu::flatten]] WENGERT_LANE static void pull(const void* call, const void* const* in, void* const* out, std::int64_t n) {
     using D = Dual<L, int(N)>;
     const F& f = lambda(call);
+    const auto y_bar = pointers<const T*, K>(in);
+    const auto x = pointers<const T*, N>(in + K);
+    const auto x_bar = pointers<T*, N>(out);
     L zero(0);
     for (std::int64_t i = 0; i < n; i += L::width) {
-      const std::int64_t count = std::min(L::width, n - i);
-      const auto y = results_of<D>(f(D(read<L>(in[K + I], i, count), int(I))...));
-      (write_cotangent<I>(y, in, out[I], i, count, zero), ...);
+      const auto y = results_of<D>(f(D(L::load(x[I] + i), int(I))...));
+      std::array<L, K> g;
+      for (std::size_t k = 0; k < K; ++k) g[k] = L::load(y_bar[k] + i);
+      L written(0);
+      (store_cotangent<I>(y, g, x_bar[I] ? x_bar[I] + i : nullptr, written), ...);
+      zero = zero + written * L(0);
     }
     note_odd(call, zero);
   }
   // in: x..., x_dot..., null where it is zero; out: y_dot...
-  WENGERT_LANE static void push(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  [[gnu::flatten]] WENGERT_LANE static void push(const void* call, const void* const* in, void* const* out, std::int64_t n) {
     const F& f = lambda(call);
+    const auto x = pointers<const T*, N>(in), x_dot = pointers<const T*, N>(in + N);
+    const auto y_dot = pointers<T*, K>(out);
     L zero(0);
     for (std::int64_t i = 0; i < n; i += L::width) {
-      const std::int64_t count = std::min(L::width, n - i);
-      const auto y = results_of<Dual<L, 1>>(f(read_dual<L>(in[I], in[N + I], i, count)...));
+      const auto y = results_of<Dual<L, 1>>(f(load_dual<L>(x[I] + i, x_dot[I] ? x_dot[I] + i : nullptr)...));
+      L written(0);
       for (std::size_t k = 0; k < K; ++k) {
-        zero = zero + y[k].d[0] * L(0);
-        write(y[k].d[0], out[k], i, count);
+        written = written + y[k].d[0].v;
+        y[k].d[0].v.store(y_dot[k] + i);
       }
+      zero = zero + written * L(0);
     }
     note_odd(call, zero);
   }
@@ -270,6 +306,27 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
 WENGERT_END_LANES
 
 namespace detail {
+
+// A loop over whole registers as one over any n: what is left at the end runs through it once more, from copies that
+// fill a register.
+template <kernels::Loop loop, class T, std::int64_t width, std::size_t ins, std::size_t outs>
+void to_the_end(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  const std::int64_t rest = n % width, whole = n - rest;
+  if (whole) loop(call, in, out, whole);
+  if (!rest) return;
+  T x[ins][width], y[outs][width];
+  const void* from[ins];
+  void* to[outs];
+  for (std::size_t k = 0; k < ins; ++k) {
+    from[k] = in[k] ? x[k] : nullptr;
+    for (std::int64_t i = 0; in[k] && i < width; ++i)
+      x[k][i] = static_cast<const T*>(in[k])[whole + std::min(i, rest - 1)];
+  }
+  for (std::size_t k = 0; k < outs; ++k) to[k] = out[k] ? y[k] : nullptr;
+  loop(call, from, to, width);
+  for (std::size_t k = 0; k < outs; ++k)
+    for (std::int64_t i = 0; out[k] && i < rest; ++i) static_cast<T*>(out[k])[whole + i] = y[k][i];
+}
 
 // ---------------------------------------------------------------- the rule
 
@@ -287,11 +344,15 @@ inline constexpr FusedCode fused_code = [] {
   constexpr std::size_t K = result_count<F, N> ? result_count<F, N> : 1;
   FusedCode code{int(N), int(K), {}, {}, {}, call_on_tensors<F, N>};
 #if defined(WENGERT_AVX2_REGION) || defined(__AVX2__) || !defined(__x86_64__)
-  using L = FusedLoops<F, Lanes<float>, std::make_index_sequence<N>>;
-  using D = FusedLoops<F, Lanes<double>, std::make_index_sequence<N>>;
-  code.value[0] = L::value, code.value[1] = D::value;
-  code.pull[0] = L::pull, code.pull[1] = D::pull;
-  code.push[0] = L::push, code.push[1] = D::push;
+  const auto compiled = [&]<class T>(int dtype, T) {
+    using L = FusedLoops<F, Lanes<T>, std::make_index_sequence<N>>;
+    constexpr std::int64_t width = Lanes<T>::width;
+    code.value[dtype] = to_the_end<L::value, T, width, N, K>;
+    code.pull[dtype] = to_the_end<L::pull, T, width, K + N, N>;
+    code.push[dtype] = to_the_end<L::push, T, width, 2 * N, K>;
+  };
+  compiled(0, float());
+  compiled(1, double());
 #endif
   return code;
 }();

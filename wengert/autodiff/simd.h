@@ -292,8 +292,8 @@ struct Lanes {
   static constexpr T exp2_first = sizeof(T) == 4 ? 126 : 1022, exp2_last = sizeof(T) == 4 ? 150 : 1075;
   /// Coefficients from the highest power down.
   template <class... C>
-  WENGERT_LANE static Batch polynomial(Batch z, C... c) {
-    Batch sum(T(0));
+  WENGERT_LANE static Batch polynomial(Batch z, double highest, C... c) {
+    Batch sum = Batch(T(highest));
     ((sum = xsimd::fma(sum, z, Batch(T(c)))), ...);
     return sum;
   }
