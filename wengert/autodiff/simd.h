@@ -301,9 +301,22 @@ struct Lanes {
   // product of two powers, for at both ends of the range it is no float.
   WENGERT_LANE friend Lanes exp(Lanes x) {
     if constexpr (sizeof(T) == 4) {
-      const Batch a = xsimd::max(Batch(-104), xsimd::min(Batch(89), x.v));
+      return exp_below(Lanes(xsimd::min(Batch(89), x.v)));
+    } else {
+      const Batch size = xsimd::abs(x.v);
+      return except(size > exp_first && size < exp_last, xsimd::exp(x.v), x, [](T t) { return std::exp(t); });
+    }
+  }
+  /// For numbers up to 89, where e^x is infinite in float32, and NaN.
+  WENGERT_LANE friend Lanes exp_below(Lanes x) {
+    if constexpr (sizeof(T) == 4) {
+      const Batch a = xsimd::max(Batch(-104), x.v);
+#if defined(__AVX512F__)
+      const Batch k = xsimd::nearbyint(a * Batch(T(1.44269504)));
+#else
       const auto n = xsimd::nearbyint_as_int(a * Batch(T(1.44269504)));
       const Batch k = xsimd::to_float(n);
+#endif
       const Batch r = xsimd::fnma(k, Batch(T(-2.12194440e-4)), xsimd::fnma(k, Batch(T(0.693359375)), a));
       const Batch p = polynomial(r, 0.00138143159, 0.00836885162, 0.0416684002, 0.166665196, 0.49999994, 1, 1);
 #if defined(__AVX512F__)
@@ -313,8 +326,7 @@ struct Lanes {
       return p * xsimd::bitwise_cast<Batch>((half + 127) << 23) * xsimd::bitwise_cast<Batch>((n - half + 127) << 23);
 #endif
     } else {
-      const Batch size = xsimd::abs(x.v);
-      return except(size > exp_first && size < exp_last, xsimd::exp(x.v), x, [](T t) { return std::exp(t); });
+      return exp(x);
     }
   }
   WENGERT_LANE friend Lanes exp2(Lanes x) {

@@ -47,7 +47,7 @@ struct Group {
   // end is filled up with numbers for which that is zero. Pieces are added in double, so that the error does not grow
   // with the length.
   template <int K, int S, class Term>
-  void sum(const T* const (&from)[K], const T (&fill)[K], double (&total)[S], Term&& term) const {
+  void sum(const T* const (&from)[K], const T (&fill)[K], double* total, Term&& term) const {
     constexpr std::int64_t piece = 4096, width = L::width;
     constexpr int ways = 4 / S;  // that do not wait for each other
     L sums[ways][S];
@@ -68,23 +68,29 @@ struct Group {
       }
       clear();
     };
-    for (double& t : total) t = 0;
+    const auto stretch = [&](std::int64_t i, std::int64_t end) __attribute__((always_inline)) {
+      for (; i + ways * width <= end; i += ways * width)
+        for (int w = 0; w < ways; ++w) add(i + w * width, sums[w]);
+      for (; i + width <= end; i += width) add(i, sums[0]);
+      if (i < end) {
+        const First<T> first(end - i);
+        L in[K];
+        for (int k = 0; k < K; ++k) in[k] = first.load(from[k] + i, Batch(fill[k]));
+        term(in, sums[0]);
+      }
+    };
+    for (int s = 0; s < S; ++s) total[s] = 0;
     clear();
+    if (g.segments == 1 && g.size <= piece) {  // short rows: nothing else to look after
+      stretch(0, g.size);
+      return flush();
+    }
     std::int64_t since = 0;
     for (std::int64_t segment = 0; segment < g.segments; ++segment)
       for (std::int64_t begin = 0; begin < g.size; begin += piece) {
-        const std::int64_t start = segment * g.segment_step, n = begin + piece < g.size ? begin + piece : g.size;
-        std::int64_t i = begin;
-        for (; i + ways * width <= n; i += ways * width)
-          for (int w = 0; w < ways; ++w) add(start + i + w * width, sums[w]);
-        for (; i + width <= n; i += width) add(start + i, sums[0]);
-        if (i < n) {
-          const First<T> first(n - i);
-          L in[K];
-          for (int k = 0; k < K; ++k) in[k] = first.load(from[k] + start + i, Batch(fill[k]));
-          term(in, sums[0]);
-        }
-        since += n - begin;
+        const std::int64_t start = segment * g.segment_step, end = begin + piece < g.size ? begin + piece : g.size;
+        stretch(start + begin, start + end);
+        since += end - begin;
         if (since >= piece) flush(), since = 0;
       }
     flush();
@@ -114,26 +120,25 @@ struct Group {
   static L get(const T* from, std::int64_t n) { return n == L::width ? L::load(from) : L::load_some(from, n); }
 };
 
+// A few groups go through each step together, for the steps of one group wait for each other: f(first, last). They stay
+// in the first cache.
+constexpr std::int64_t few = 8;
+template <class F>
+void each_few(std::int64_t begin, std::int64_t end, const Groups& g, F&& f) {
+  const std::int64_t n = g.entries(), some = n * few <= 1024 ? few : n < 1024 ? 1024 / n : 1;
+  for (std::int64_t i = begin; i < end; i += some) f(i, i + some < end ? i + some : end);
+}
+
 template <class L, class T = typename L::Scalar>
 void normalize_loop(std::int64_t begin, std::int64_t end, const Groups& g, double eps, const void* x0,
                     const void* gain0, const void* bias0, void* y0, void* mean0, void* scale0) {
   const auto *all = static_cast<const T*>(x0), *gain = static_cast<const T*>(gain0),
              *bias = static_cast<const T*>(bias0);
   const Group<L> group{g};
-  const double n = static_cast<double>(g.entries());
-  for (std::int64_t i = begin; i < end; ++i) {
+  const auto write = [&](std::int64_t i) {
     const T* x = all + i * g.group_step;
     T* y = static_cast<T*>(y0) + i * g.group_step;
-    double total[1];
-    group.template sum<1, 1>({x}, {T(0)}, total, [](L(&in)[1], L(&to)[1]) { to[0] = to[0] + in[0]; });
-    const T m = static_cast<T>(total[0] / n);
-    group.template sum<1, 1>({x}, {m}, total, [mean = L(m)](L(&in)[1], L(&to)[1]) {
-      const L d = in[0] - mean;
-      to[0] = xsimd::fma(d.v, d.v, to[0].v);
-    });
-    const T r = static_cast<T>(1 / std::sqrt(total[0] / n + eps));
-    static_cast<T*>(mean0)[i] = m, static_cast<T*>(scale0)[i] = r;
-    const L mean(m), scale(r);
+    const L mean(static_cast<const T*>(mean0)[i]), scale(static_cast<const T*>(scale0)[i]);
     if (g.along && gain && bias)
       group.template visit<1>({x}, [&](L(&in)[1], std::int64_t at, std::int64_t some) {
         const L d = (in[0] - mean) * scale;
@@ -150,7 +155,27 @@ void normalize_loop(std::int64_t begin, std::int64_t end, const Groups& g, doubl
         const L d = (in[0] - mean) * scale;
         group.put(y + at, xsimd::fma(d.v, w.v, b.v), some);
       });
-  }
+  };
+  auto *mean_of = static_cast<T*>(mean0), *scale_of = static_cast<T*>(scale0);
+  const double n = static_cast<double>(g.entries());
+  each_few(begin, end, g, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      double total;
+      group.template sum<1, 1>({all + i * g.group_step}, {T(0)}, &total,
+                               [](L(&in)[1], L(&to)[1]) { to[0] = to[0] + in[0]; });
+      mean_of[i] = static_cast<T>(total / n);
+    }
+    for (std::int64_t i = first; i < last; ++i) {
+      double total;
+      group.template sum<1, 1>({all + i * g.group_step}, {mean_of[i]}, &total,
+                               [mean = L(mean_of[i])](L(&in)[1], L(&to)[1]) {
+                                 const L d = in[0] - mean;
+                                 to[0] = xsimd::fma(d.v, d.v, to[0].v);
+                               });
+      scale_of[i] = static_cast<T>(1 / std::sqrt(total / n + eps));
+    }
+    for (std::int64_t i = first; i < last; ++i) write(i);
+  });
 }
 
 // With d = (x - mean) scale and g = y_bar gain: x_bar = scale (g - mean(g) - d mean(g d)), gain_bar = sum(y_bar d),
@@ -162,30 +187,38 @@ void normalize_vjp_loop(std::int64_t begin, std::int64_t end, const Groups& g, c
   const auto* gain = static_cast<const T*>(gain0);
   auto *gain_bar = static_cast<T*>(gain_bar0), *bias_bar = static_cast<T*>(bias_bar0);
   const Group<L> group{g};
-  const double n = static_cast<double>(g.entries());
-  for (std::int64_t i = begin; i < end; ++i) {
-    const T *x = static_cast<const T*>(x0) + i * g.group_step,
-            *y_bar = static_cast<const T*>(y_bar0) + i * g.group_step;
-    T* x_bar = x_bar0 ? static_cast<T*>(x_bar0) + i * g.group_step : nullptr;
-    const T m = static_cast<const T*>(mean0)[i], r = static_cast<const T*>(scale0)[i];
-    const L mean(m), scale(r);
-    double total[2] = {0, 0};
-    const auto both = [mean](L y, L v, L(&to)[2]) {
+  const double inverse = 1 / static_cast<double>(g.entries());
+  struct Totals {
+    double of[2];
+  };
+  const auto row = [&](const void* p, std::int64_t i) { return static_cast<const T*>(p) + i * g.group_step; };
+  const auto totals = [&](std::int64_t i) {
+    const T m = static_cast<const T*>(mean0)[i];
+    const auto both = [mean = L(m)](L y, L v, L(&to)[2]) {
       to[0] = to[0] + y;
       to[1] = xsimd::fma(y.v, (v - mean).v, to[1].v);
     };
+    Totals total{};
     if (g.along && gain) {
-      if (x_bar)
-        group.template sum<3, 2>({x, y_bar, gain}, {m, T(0), T(0)}, total,
+      if (x_bar0)
+        group.template sum<3, 2>({row(x0, i), row(y_bar0, i), gain}, {m, T(0), T(0)}, total.of,
                                  [&](L(&in)[3], L(&to)[2]) { both(in[1] * in[2], in[0], to); });
-    } else if (x_bar || !g.along) {
-      group.template sum<2, 2>({x, y_bar}, {m, T(0)}, total, [&](L(&in)[2], L(&to)[2]) { both(in[1], in[0], to); });
+    } else if (x_bar0 || !g.along) {
+      group.template sum<2, 2>({row(x0, i), row(y_bar0, i)}, {m, T(0)}, total.of,
+                               [&](L(&in)[2], L(&to)[2]) { both(in[1], in[0], to); });
     }
+    return total;
+  };
+  const auto write = [&](std::int64_t i, const double (&total)[2]) {
+    const T *x = row(x0, i), *y_bar = row(y_bar0, i);
+    T* x_bar = x_bar0 ? static_cast<T*>(x_bar0) + i * g.group_step : nullptr;
+    const T r = static_cast<const T*>(scale0)[i];
+    const L mean(static_cast<const T*>(mean0)[i]), scale(r);
     const double w = !g.along && gain ? static_cast<double>(gain[i]) : 1, s = static_cast<double>(r);
     if (!g.along && bias_bar) bias_bar[i] = static_cast<T>(total[0]);
     if (!g.along && gain_bar) gain_bar[i] = static_cast<T>(total[1] * s);
-    const L c0(static_cast<T>(w * s)), c1(static_cast<T>(w * s * total[0] / n)),
-        c2(static_cast<T>(w * s * s * s * total[1] / n));
+    const L c0(static_cast<T>(w * s)), c1(static_cast<T>(w * s * (total[0] * inverse))),
+        c2(static_cast<T>(w * s * s * s * (total[1] * inverse)));
     const auto back = [&](L y, L v, std::int64_t at, std::int64_t some) {
       group.put(x_bar + at, xsimd::fma(c0.v, y.v, (-c1 - (v - mean) * c2).v), some);
     };
@@ -204,7 +237,12 @@ void normalize_vjp_loop(std::int64_t begin, std::int64_t end, const Groups& g, c
         if (x_bar) back(in[1], in[0], at, some);
         if (sums) along(in[1], in[0], at, some);
       });
-  }
+  };
+  each_few(begin, end, g, [&](std::int64_t first, std::int64_t last) {
+    Totals total[few];
+    for (std::int64_t i = first; i < last; ++i) total[i - first] = totals(i);
+    for (std::int64_t i = first; i < last; ++i) write(i, total[i - first].of);
+  });
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ L shift_of(const T* x, std::int64_t n) {
 // its length. A register that reaches beyond the end of the row is filled up with `fill`, of which the term must be 0.
 constexpr std::int64_t piece = 4096;
 template <class L, class T, class Term>
-L sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
+[[gnu::always_inline]] inline L sum_over(const T* x, std::int64_t n, T fill, Term&& term) {
   L total = T(0);
   for (std::int64_t begin = 0; begin < n; begin += piece) {
     const std::int64_t end = begin + piece < n ? begin + piece : n;
@@ -65,7 +65,7 @@ void map(const T* x0, const T* x1, T* y, std::int64_t n, F&& f) {
 
 template <class L, class T>
 L sum_of_exp(const T* x, std::int64_t n, L shift) {
-  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp(v - shift); });
+  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp_below(v - shift); });
 }
 
 template <class L, class T = typename L::Scalar>
@@ -73,44 +73,60 @@ struct Rows {
   static const T* row(const void* p, std::int64_t i, std::int64_t n) { return static_cast<const T*>(p) + i * n; }
   static T* row(void* p, std::int64_t i, std::int64_t n) { return static_cast<T*>(p) + i * n; }
 
-  // The shift of a row and the sum of its exponentials.
-  static void sum_up(const T* x, std::int64_t n, T& shift, T& sum) {
-    const L m = shift_of<L>(x, n);
-    shift = first_of(m);
-    sum = first_of(sum_of_exp<L>(x, n, m));
+  // A few rows go through each step together, for the steps of one row wait for each other: f(first, how many). They
+  // stay in the first cache.
+  static constexpr std::int64_t few = L::width;
+  template <class F>
+  static void each_few(std::int64_t begin, std::int64_t end, std::int64_t n, F&& f) {
+    const std::int64_t some = n * few <= 1024 ? few : n < 1024 ? 1024 / n : 1;
+    for (std::int64_t i = begin; i < end; i += some) f(i, end - i < some ? end - i : some);
   }
+  // The shifts of such rows, and what `sum_of(row, its shift)` gives.
+  struct Sums {
+    alignas(64) T shift[few], sum[few];
+    template <class F>
+    Sums(const T* x, std::int64_t n, std::int64_t count, F&& sum_of) {
+      for (T& s : sum) s = 1;
+      for (std::int64_t k = 0; k < count; ++k) shift[k] = first_of(shift_of<L>(x + k * n, n));
+      for (std::int64_t k = 0; k < count; ++k) sum[k] = first_of(sum_of(k, L(shift[k])));
+    }
+  };
   static void statistics(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
                          void* const* out) {
-    for (std::int64_t i = begin; i < end; ++i) sum_up(row(in[0], i, n), n, *row(out[0], i, 1), *row(out[1], i, 1));
-    map<L>(row(out[1], begin, 1), row(out[1], begin, 1), end - begin, [](L sum) { return log(sum); });
+    each_few(begin, end, n, [=](std::int64_t i, std::int64_t count) {
+      const T* x = row(in[0], i, n);
+      const Sums s(x, n, count, [=](std::int64_t k, L shift) { return sum_of_exp<L>(x + k * n, n, shift); });
+      L::load_some(s.shift, count).store_some(row(out[0], i, 1), count);
+      log(L::load(s.sum)).store_some(row(out[1], i, 1), count);
+    });
   }
   static void softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in, void* const* out) {
-    for (std::int64_t i = begin; i < end; ++i) {
+    each_few(begin, end, n, [=](std::int64_t i, std::int64_t count) {
       const T* x = row(in[0], i, n);
       T* y = row(out[0], i, n);
-      const L shift = shift_of<L>(x, n);
-      const L sum = sum_over<L>(x, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t some) {
-        const L e = exp(v - shift);
-        if (some == L::width) e.store(y + j);
-        else e.store_some(y + j, some);
-        return e;
+      Sums s(x, n, count, [=](std::int64_t k, L shift) {
+        return sum_over<L>(x + k * n, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t numbers) {
+          const L e = exp_below(v - shift);
+          if (numbers == L::width) e.store(y + k * n + j);
+          else e.store_some(y + k * n + j, numbers);
+          return e;
+        });
       });
-      map<L>(y, y, n, [r = L(T(1)) / sum](L e) { return e * r; });
-    }
+      (L(T(1)) / L::load(s.sum)).store(s.sum);
+      for (std::int64_t k = 0; k < count; ++k)
+        map<L>(y + k * n, y + k * n, n, [r = L(s.sum[k])](L e) { return e * r; });
+    });
   }
   static void log_softmax(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
                           void* const* out) {
-    constexpr std::int64_t some = L::width;  // rows, whose logarithms are taken together
-    for (std::int64_t i = begin; i < end; i += some) {
-      alignas(64) T shift[some], log_sum[some];
-      const std::int64_t count = end - i < some ? end - i : some;
-      for (std::int64_t k = 0; k < some; ++k) log_sum[k] = 1;
-      for (std::int64_t k = 0; k < count; ++k) sum_up(row(in[0], i + k, n), n, shift[k], log_sum[k]);
-      log(L::load(log_sum)).store(log_sum);
+    each_few(begin, end, n, [=](std::int64_t i, std::int64_t count) {
+      const T* x = row(in[0], i, n);
+      Sums s(x, n, count, [=](std::int64_t k, L shift) { return sum_of_exp<L>(x + k * n, n, shift); });
+      log(L::load(s.sum)).store(s.sum);
       for (std::int64_t k = 0; k < count; ++k)
-        map<L>(row(in[0], i + k, n), row(out[0], i + k, n), n,
-               [s = L(shift[k]), l = L(log_sum[k])](L v) { return v - s - l; });
-    }
+        map<L>(x + k * n, row(out[0], i + k, n), n,
+               [shift = L(s.shift[k]), l = L(s.sum[k])](L v) { return v - shift - l; });
+    });
   }
   // sum(f(x0, x1)) over a row; f(0, 0) must be 0.
   template <class F>
@@ -132,7 +148,7 @@ struct Rows {
     for (std::int64_t i = begin; i < end; ++i) {
       const T *y = row(in[0], i, n), *y_bar = row(in[1], i, n);
       const L s = sum_over<L>(y_bar, n, T(0), [](std::int64_t, L g, std::int64_t) { return g; });
-      map<L>(y, y_bar, row(out[0], i, n), n, [s](L l, L g) { return g - exp(l) * s; });
+      map<L>(y, y_bar, row(out[0], i, n), n, [s](L l, L g) { return g - exp_below(l) * s; });
     }
   }
   static void log_softmax_jvp(std::int64_t begin, std::int64_t end, std::int64_t n, const void* const* in,
@@ -157,7 +173,7 @@ struct Rows {
     for (std::int64_t i = begin; i < end; ++i) {
       T* x_bar = row(out[0], i, n);
       map<L>(row(in[0], i, n), x_bar, n,
-             [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) { return f * exp(x - s - l); });
+             [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) { return f * exp_below(x - s - l); });
       x_bar[static_cast<const std::int64_t*>(in[3])[i]] -= factor;
     }
   }
