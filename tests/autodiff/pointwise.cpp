@@ -266,3 +266,23 @@ TEST_CASE("large results have the bits of their slices") {
   const Tensor leaf = x.track();
   CHECK(same(grad(sum(square(leaf)), leaf), [](const Tensor& part) { return 2.0 * part; }));  // in place
 }
+
+// From 32,768 entries on both cotangents of a product are computed by turns, the second over y_bar where that is free.
+TEST_CASE("large cotangents of two operands are those of one at a time") {
+  Rng rng(4);
+  const Tensor x = randn({411, 97}, rng), w = randn({411, 97}, rng), row = randn({97}, rng);
+  const Tensor y_bar = randn({411, 97}, rng), kept = y_bar * 1.0;
+  const auto check = [&](auto&& f, const Tensor& b, const Tensor& x_bar, const Tensor& b_bar) {
+    const Tensor leaves[] = {x.track(), b.track()}, y = f(leaves[0], leaves[1]);
+    const std::vector<Tensor> bars = grad({&y, 1}, leaves, {&y_bar, 1});
+    CHECK(sum(abs(bars[0] - x_bar)).item() == 0);
+    CHECK(sum(abs(bars[1] - b_bar)).item() == 0);
+    CHECK(sum(abs(y_bar - kept)).item() == 0);
+  };
+  const auto product = [](const Tensor& a, const Tensor& b) { return a * b; };
+  check(product, w, y_bar * w, y_bar * x);
+  check(product, row, y_bar * row, sum(y_bar * x, {0}));
+  // Over a cotangent that nobody else holds.
+  check([](const Tensor& a, const Tensor& b) { return 2 * (a * b); }, w, 2 * y_bar * w, 2 * y_bar * x);
+  check([](const Tensor& a, const Tensor& b) { return a / b; }, w, y_bar * (1 / w), y_bar * (-x / (w * w)));
+}

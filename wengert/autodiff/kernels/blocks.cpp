@@ -122,11 +122,11 @@ int strided_count(const Operand* in, int in_count) {
 
 namespace {
 
-// How the only result is written past the caches; null where it is better written through them, as one is that
-// overwrites an operand.
-const Stream* stream_for(std::size_t bytes, const Operand* in, int in_count, void* const* out, int out_count) {
-  if (bytes < beyond_caches || out_count > 1) return nullptr;
-  if (std::any_of(in, in + in_count, [out](const Operand& o) { return o.data == out[0]; })) return nullptr;
+// How a result is written past the caches; null where it is better written through them, as one is that overwrites an
+// operand.
+const Stream* stream_for(void* out, std::size_t bytes, const Operand* in, int in_count) {
+  if (bytes < beyond_caches || !out) return nullptr;
+  if (std::any_of(in, in + in_count, [out](const Operand& o) { return o.data == out; })) return nullptr;
   return dispatch([]<class Arch>() { return stream_loops<Arch>(); });
 }
 
@@ -136,24 +136,35 @@ void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in
                 const std::size_t* out_element, int out_count) {
   const std::int64_t n = shape.numel();
   const int strided = strided_count(in, in_count);
-  const Stream* stream = stream_for(static_cast<std::size_t>(n) * out_element[0], in, in_count, out, out_count);
+  const Stream* streams[max_pointers];
+  int streamed = 0;
+  for (int k = 0; k < out_count; ++k) {
+    streams[k] = stream_for(out[k], static_cast<std::size_t>(n) * out_element[k], in, in_count);
+    streamed += streams[k] != nullptr;
+  }
   // Pieces of nearly equal size, in whole blocks, so that threads finish together.
   const std::int64_t pieces = std::max<std::int64_t>(1, parts(n, grain_elements));
   parallel_for(n, parts(parts(n, pieces), block) * block, [&](std::int64_t begin, std::int64_t end) {
     void* to[max_pointers];
-    const Scratch<std::byte> buffers((strided + (stream ? 1 : 0)) * block * 8);
+    const Scratch<std::byte> buffers((strided + streamed) * block * 8);
     // Memory is read and written by turns that are short beside what the processor looks ahead.
-    const std::int64_t step = strided ? block : stream ? block / 4 : end - begin;
+    const std::int64_t step = strided ? block : streamed ? block / 4 : end - begin;
     for (std::int64_t at = begin; at < end; at += step) {
       const std::int64_t length = std::min(step, end - at);
+      const auto place = [&](int k) {
+        return static_cast<std::byte*>(out[k]) + static_cast<std::size_t>(at) * out_element[k];
+      };
+      std::byte* held = buffers;
+      for (int k = 0; k < out_count; ++k) {
+        to[k] = out[k] ? place(k) : nullptr;
+        if (streams[k]) to[k] = held, held += block * 8;
+      }
+      run_block(loop, op, shape, in, in_count, at, length, held, block, to);
       for (int k = 0; k < out_count; ++k)
-        to[k] = out[k] ? static_cast<std::byte*>(out[k]) + static_cast<std::size_t>(at) * out_element[k] : nullptr;
-      void* const place = to[0];
-      if (stream) to[0] = buffers + strided * block * 8;
-      run_block(loop, op, shape, in, in_count, at, length, buffers, block, to);
-      if (stream) stream->copy(place, to[0], static_cast<std::size_t>(length) * out_element[0]);
+        if (streams[k]) streams[k]->copy(place(k), to[k], static_cast<std::size_t>(length) * out_element[k]);
     }
-    if (stream) stream->finish();
+    for (int k = 0; k < out_count; ++k)
+      if (streams[k]) streams[k]->finish();
   });
 }
 

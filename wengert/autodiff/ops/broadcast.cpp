@@ -41,19 +41,42 @@ void check_whole(Operand x, double a, double b) {
 
 namespace {
 
+kernels::Operand laid_over(const Tensor& x, const Shape& shape) {
+  const Body& b = *Access::body(x);
+  kernels::Operand o{b.data, size_of(b.dtype), b.contiguous && b.shape == shape, {}};
+  if (!o.contiguous) o.strides = strides_over(x, shape);
+  return o;
+}
+
 [[gnu::noinline]] void run_planned(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
                                    std::initializer_list<const Tensor*> in, void* y) {
   kernels::Operand operands[kernels::max_operands];
   int count = 0;
-  for (const Tensor* x : in) {
-    const Body& b = *Access::body(*x);
-    kernels::Operand& o = operands[count++];
-    o = {b.data, size_of(b.dtype), b.contiguous && b.shape == shape, {}};
-    if (!o.contiguous) o.strides = strides_over(*x, shape);
-  }
+  for (const Tensor* x : in) operands[count++] = laid_over(*x, shape);
   const std::size_t size[] = {size_of(dtype)};
   kernels::run_blocks(loop, op, shape, operands, count, &y, size, 1);
 }
+
+// Two loops as one with two results: by turns, so short that what one has read is near for the other.
+struct Both {
+  std::array<kernels::Loop, 2> loops;
+  const void* op;
+  std::size_t element;
+
+  static void run(const void* self, const void* const* in, void* const* out, std::int64_t n) {
+    const auto& [loops, op, element] = *static_cast<const Both*>(self);
+    constexpr std::int64_t turn = 2048;
+    for (std::int64_t at = 0; at < n; at += turn) {
+      const std::size_t offset = static_cast<std::size_t>(at) * element;
+      const void* from[3];
+      for (std::size_t k = 0; k < 3; ++k) from[k] = static_cast<const std::byte*>(in[k]) + offset;
+      for (std::size_t k = 0; k < 2; ++k) {
+        void* to[] = {static_cast<std::byte*>(out[k]) + offset};
+        loops[k](op, from, to, std::min(turn, n - at));
+      }
+    }
+  }
+};
 
 bool can_be_reused(const Tensor& spare, const Shape& shape, DType dtype) {
   const Body& b = *Access::body(spare);
@@ -81,6 +104,22 @@ Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dt
     loop(op, from, out, n);  // small and in order: nothing to plan
   else run_planned(loop, op, shape, dtype, in, out[0]);
   return y;
+}
+
+std::array<Tensor, 2> pull_both(const LoopTable& table, const void* op, const Tensor& y_bar, const Tensor& x0,
+                                const Tensor& x1, Wants w) {
+  const Shape& shape = y_bar.shape();
+  if (shape.numel() <= kernels::grain_elements || !w.wants(0) || !w.wants(1)) return {};
+  if (y_bar.tracked() || x0.tracked() || x1.tracked()) return {};
+  const DType dtype = y_bar.dtype();
+  std::array<Tensor, 2> x_bar = {empty(shape, dtype), can_be_reused(y_bar, shape, dtype) ? y_bar : empty(shape, dtype)};
+  const Both both{{table.pull[0][dtype == float64], table.pull[1][dtype == float64]}, op, size_of(dtype)};
+  const kernels::Operand operands[] = {laid_over(y_bar, shape), laid_over(x0, shape), laid_over(x1, shape)};
+  void* out[] = {Access::body(x_bar[0])->data, Access::body(x_bar[1])->data};
+  const std::size_t size[] = {both.element, both.element};
+  kernels::run_blocks(Both::run, &both, shape, operands, 3, out, size, 2);
+  for (int i = 0; i < 2; ++i) x_bar[std::size_t(i)] = sum_to(x_bar[std::size_t(i)], operand_shape(i));
+  return x_bar;
 }
 
 Shape strides_over(const Tensor& x, const Shape& shape) {

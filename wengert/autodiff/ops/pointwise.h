@@ -115,6 +115,10 @@ namespace detail {
 /// the caller does not need any more: the result takes its place when nobody else holds those numbers.
 Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::initializer_list<const Tensor*> in,
                 const Tensor* spare = nullptr);
+/// The cotangents of two operands in one pass over large tensors, which come from memory once; undefined where that wins
+/// nothing. The second takes the place of y_bar when nobody else holds it.
+std::array<Tensor, 2> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
+                                const Tensor& x1, Wants);
 /// The loop for this dtype. TypeError when there is none.
 kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
 /// The common shape and dtype of two operands. ShapeError, TypeError.
@@ -208,6 +212,10 @@ struct Pointwise2 {
     const Shape& shape = detail::operand_shape(I);
     Tensor g = times_slope<I>(y_bar, spare);
     return g.shape() == shape ? g : sum_to(g, shape);
+  }
+  std::array<Tensor, 2> vjp_together(const Tensor& y_bar, Wants w) const
+      requires(!SlopeOf<Op, 2, 0>::constant && !SlopeOf<Op, 2, 1>::constant && !keeps_result) {
+    return detail::pull_both(loops_of<Op>(), &op, y_bar, x0, x1, w);
   }
   template <int I>
   Tensor vjp(arg<I>, const Tensor& y_bar) const {
