@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/depthwise.h"
 
+#include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
@@ -76,13 +77,6 @@ void set_offsets(const Windows& g, const Padded<T>& p, bool flipped, std::int64_
     at[k] = p.at(i / g.kernel[2] / g.kernel[1] * g.dilation[0], i / g.kernel[2] % g.kernel[1] * g.dilation[1],
                  i % g.kernel[2] * g.dilation[2]);
   }
-}
-
-// Asks for the plane that comes next, while there is work on this one: processors do not look ahead beyond a page of
-// memory, and planes are about as large.
-template <bool write, class T>
-void ask_for(const T* plane, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; i += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(plane + i, write);
 }
 
 std::int64_t grain_of(const Convolution& g) {

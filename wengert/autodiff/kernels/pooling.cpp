@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/pooling.h"
 
+#include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/window_loops.h"
@@ -47,8 +48,10 @@ void max_pool(const Windows& g, std::int64_t planes, const T* x, T* y, void* ind
   if (is_2x2(g)) {
     const std::int64_t n = g.out[2], w = g.in[2];
     auto* kept = static_cast<std::uint8_t*>(index);
+    const bool far = is_far(planes * g.in_size() * std::int64_t(sizeof(T)));
     return for_lines_2x2(g, planes, [&](std::int64_t, std::int64_t at, std::int64_t i, std::int64_t count) {
       Scratch<std::uint8_t> which(count * n + WindowLoops<T>::which_slack);
+      if (far) ask_for(x + at + 2 * count * w, 2 * count * w);
       f.max_2x2(x + at, w, count, n, y + i, kept ? static_cast<std::uint8_t*>(which) : nullptr);
       if (kept) std::copy_n(static_cast<const std::uint8_t*>(which), count * n, kept + i);
     });

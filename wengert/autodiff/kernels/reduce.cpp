@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/reduce.h"
 
+#include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
 
@@ -28,16 +29,14 @@ struct Fold {
 
 constexpr std::int64_t leaf = 1024;
 
-// Where the numbers come from: an array, of which those to come are asked for early when it lies beyond the caches (for
-// processors do not look ahead across a page of memory) ...
+// Where the numbers come from: an array, of which those to come are asked for early when it is far ...
 template <class T>
 struct Stored {
   using Number = T;
   const T* x;
   bool far = false;
   const T* operator()(std::int64_t at, std::int64_t n) const {
-    if (far)
-      for (std::int64_t i = 0; i < n; i += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(x + at + 2 * leaf + i);
+    if (far) ask_for(x + at + 2 * leaf, n);
     return x + at;
   }
   Stored reader(std::int64_t, std::int64_t) const { return *this; }
@@ -151,7 +150,7 @@ void columns_as(Reduction what, std::int64_t rows, std::int64_t columns, const S
 
 template <class T>
 void run_as(Reduction what, bool by_rows, std::int64_t rows, std::int64_t columns, const void* x, void* y) {
-  const Stored<T> from{static_cast<const T*>(x), rows * columns * std::int64_t(sizeof(T)) > 1 << 20};
+  const Stored<T> from{static_cast<const T*>(x), is_far(rows * columns * std::int64_t(sizeof(T)))};
   if (by_rows) rows_as(what, rows, columns, from, static_cast<T*>(y));
   else columns_as(what, rows, columns, from, static_cast<T*>(y));
 }
