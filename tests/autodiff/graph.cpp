@@ -149,6 +149,44 @@ TEST_CASE("a cotangent is overwritten when nobody else holds it, and only then")
   CHECK(memory_stats().peak - before < 1300000);  // one cotangent of 800 kB for all of the chain
 }
 
+TEST_CASE("an operand that dies is overwritten when nobody else holds its numbers, and only then") {
+  const Tensor x = random({50}, 1), leaf = x.track(), plain = tanh(x * 2), squares = square(x * 2);
+  const auto at = [](const Tensor& t) { return t.read<double>().data(); };
+  const auto same = [](const Tensor& a, const Tensor& b) { CHECK(a.to_vector<double>() == b.to_vector<double>()); };
+
+  for (const Tensor& start : {x, leaf}) {
+    Tensor dies = start * 2;
+    const double* place = at(dies);
+    const Tensor y = tanh(std::move(dies));  // the result is kept for the derivative, the operand is not
+    CHECK(at(y) == place);
+    CHECK(!dies.defined());
+    same(y, plain);
+  }
+  Tensor both = x + 1;
+  const double* place = at(both);
+  CHECK(at(x + std::move(both)) == place);
+
+  Tensor held = x * 2;
+  const Tensor holder = held, view = slice(holder, 0, 0, 10);
+  same(tanh(std::move(held)), plain);
+  same(holder, x * 2);
+  CHECK(held.defined());
+  Tensor part = slice(x * 2, 0, 0, 10);  // numbers of its own nobody has
+  same(tanh(std::move(part)), slice(plain, 0, 0, 10));
+  same(view, slice(x * 2, 0, 0, 10));
+
+  Tensor kept = leaf * 2;
+  const Tensor y = square(std::move(kept));  // the operand is kept
+  same(y, squares);
+  same(kept, x * 2);
+  same(grad(sum(y), leaf), 8 * x);
+
+  Tensor again = leaf * 2;  // derivatives of the derivative, through a result where its operand was
+  const Tensor first = grad(sum(tanh(std::move(again))), leaf, {.create_graph = true});
+  const Tensor second = grad(sum(first), leaf);
+  CHECK(amax(abs(second + 8 * plain * (1 - square(plain))), {0}).item() < 1e-14);
+}
+
 namespace {
 struct AddsUp {
   static constexpr std::string_view name = "adds_up";

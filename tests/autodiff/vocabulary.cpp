@@ -4,6 +4,7 @@
 
 #include "../remember.h"
 #include "../support.h"
+#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/sequences.h"
 #include "wengert/nn/nn.h"
@@ -21,9 +22,10 @@ using Tensors = std::vector<Tensor>;
 struct Elementwise {
   const char* name;
   Tensor (*f)(const Tensor&);
+  Tensor (*of_dying)(Tensor&&);
 };
 const Elementwise elementwise[] = {
-#define OPERATOR(name) {#name, [](const Tensor& x) { return name(x); }},
+#define OPERATOR(name) {#name, [](const Tensor& x) { return name(x); }, [](Tensor&& x) { return name(std::move(x)); }},
 #include "elementwise.inc"
 #undef OPERATOR
 };
@@ -41,14 +43,24 @@ Tensor domain(const Elementwise& op, const Shape& shape) {
   return {};
 }
 
+// Operands that die with the call, which an operator may overwrite.
+struct Dying {
+  Tensors x;
+  Tensor operator[](std::size_t i) const { return clone(x[i]); }
+};
+
 struct Row {
   const char* name;
   Tensors (*f)(const Tensors&);
+  Tensors (*of_dying)(const Dying&);
   std::vector<Shape> operands;
+  template <class F>
+  Row(const char* n, F function, std::vector<Shape> shapes)
+      : name(n), f(function), of_dying(function), operands(std::move(shapes)) {}
 };
 // clang-format off
-#define ROW(name, result, ...) {#name, [](const Tensors& x) -> Tensors { return {result}; }, {__VA_ARGS__}},
-#define ROWS(name, results, ...) {#name, [](const Tensors& x) -> Tensors { return results; }, {__VA_ARGS__}},
+#define ROW(name, result, ...) {#name, [](const auto& x) -> Tensors { return {result}; }, {__VA_ARGS__}},
+#define ROWS(name, results, ...) {#name, [](const auto& x) -> Tensors { return results; }, {__VA_ARGS__}},
 using S = Shape;
 Tensor index(std::vector<std::int64_t> i) { return from(i, {std::int64_t(i.size())}); }
 Tensor index(std::vector<std::int64_t> i, const Shape& s) { return from(i, s); }
@@ -264,4 +276,39 @@ TEST_CASE("vocabulary: elementwise operators keep shapes and dtypes, and say wha
     }
     CHECK(test::contains(test::message<TypeError>([&] { (void)op.f(zeros({2}, boolean)); }), "bool"));
   }
+}
+
+TEST_CASE("vocabulary: operands that die give the same values and cotangents") {
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    REQUIRE(a.shape() == b.shape());
+    REQUIRE(a.dtype() == b.dtype());
+    const auto v = to(a, float64).to_vector<double>(), w = to(b, float64).to_vector<double>();
+    for (std::size_t i = 0; i < v.size(); ++i) CHECK((v[i] == w[i] || (v[i] != v[i] && w[i] != w[i])));
+  };
+  const auto compare = [&](const char* name, auto&& of_living, auto&& of_dying, const Tensors& x) {
+    INFO(std::string(name));
+    const Tensors plain = of_living(x), over = of_dying(Dying{x});
+    REQUIRE(plain.size() == over.size());
+    for (std::size_t k = 0; k < plain.size(); ++k) same(over[k], plain[k]);
+    Tensors leaves;
+    for (const Tensor& t : x) leaves.push_back(is_float(t.dtype()) ? t.track() : t);
+    const auto cotangents = [&](const Tensors& y) {
+      Tensor total = scalar(0, float64);
+      for (const Tensor& t : y)
+        if (is_float(t.dtype())) total = total + sum(to(sin(t) * t, float64));
+      return total.tracked() ? grad({&total, 1}, leaves, {}) : Tensors();
+    };
+    const Tensors bars = cotangents(of_living(leaves)), bars_over = cotangents(of_dying(Dying{leaves}));
+    REQUIRE(bars.size() == bars_over.size());
+    for (std::size_t k = 0; k < bars.size(); ++k) same(bars_over[k], bars[k]);
+  };
+  for (const Row& row : rows) {
+    Tensors x;
+    for (const Shape& s : row.operands) x.push_back(random(s, 0.3, 1.7, x.size() + 3));
+    compare(row.name, row.f, row.of_dying, x);
+  }
+  for (const Elementwise& op : elementwise)
+    compare(
+        op.name, [&](const Tensors& x) { return Tensors{op.f(x[0])}; },
+        [&](const Dying& x) { return Tensors{op.of_dying(x[0])}; }, {domain(op, {2, 3})});
 }

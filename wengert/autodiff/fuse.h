@@ -255,7 +255,8 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
   static const F& lambda(const void* call) { return *static_cast<const F*>(static_cast<const FusedCall*>(call)->f); }
 
   // in: x...; out: y...
-  [[gnu::flatten]] WENGERT_LANE static void value(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  [[gnu::flatten]] WENGERT_LANE static void value(const void* call, const void* const* in, void* const* out,
+                                                  std::int64_t n) {
     const F& f = lambda(call);
     const auto x = pointers<const T*, N>(in);
     const auto y = pointers<T*, K>(out);
@@ -265,7 +266,8 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
     }
   }
   // in: y_bar..., x...; out: x_bar..., null where it is not wanted.
-  [[gnu::flatten]] WENGERT_LANE static void pull(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  [[gnu::flatten]] WENGERT_LANE static void pull(const void* call, const void* const* in, void* const* out,
+                                                 std::int64_t n) {
     using D = Dual<L, int(N)>;
     const F& f = lambda(call);
     const auto y_bar = pointers<const T*, K>(in);
@@ -283,7 +285,8 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
     note_odd(call, zero);
   }
   // in: x..., x_dot..., null where it is zero; out: y_dot...
-  [[gnu::flatten]] WENGERT_LANE static void push(const void* call, const void* const* in, void* const* out, std::int64_t n) {
+  [[gnu::flatten]] WENGERT_LANE static void push(const void* call, const void* const* in, void* const* out,
+                                                 std::int64_t n) {
     const F& f = lambda(call);
     const auto x = pointers<const T*, N>(in), x_dot = pointers<const T*, N>(in + N);
     const auto y_dot = pointers<T*, K>(out);

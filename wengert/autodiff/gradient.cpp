@@ -134,13 +134,8 @@ void Sweep::drop_newest() {
 
 namespace {
 
-bool is_ours(const Tensor& sum) {
-  const Body& b = *Access::body(sum);
-  return b.unique() && !b.owner && b.contiguous;
-}
-
 void add_to(Tensor& into, const Tensor& more, bool create_graph) {
-  if (!create_graph && is_ours(into) && more.is_contiguous() && into.dtype() == more.dtype())
+  if (!create_graph && Access::body(into)->overwritable() && more.is_contiguous() && into.dtype() == more.dtype())
     kernels::accumulate(into.dtype(), into.numel(), Access::body(into)->data, Access::body(more)->data);
   else into = add(into, more);
 }
@@ -193,7 +188,7 @@ void Pullback::send(int operand, Tensor x_bar) const {
 Tensor* Pullback::held(int operand) const {
   const Edge& e = node_.edges[operand];
   Tensor& sum = e.node->result_cotangent(e.output);
-  return !create_graph_ && sum.defined() && is_ours(sum) && !watched() ? &sum : nullptr;
+  return !create_graph_ && sum.defined() && Access::body(sum)->overwritable() && !watched() ? &sum : nullptr;
 }
 
 namespace {

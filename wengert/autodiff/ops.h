@@ -50,18 +50,18 @@ WENGERT_API Tensor scale(Operand x, Operand y);
 /// a x + b.
 WENGERT_API Tensor affine(Operand x, double a, double b);
 
-inline Tensor operator+(Operand x, Operand y) { return add(x, y); }
-inline Tensor operator-(Operand x, Operand y) { return sub(x, y); }
-inline Tensor operator*(Operand x, Operand y) { return mul(x, y); }
-inline Tensor operator/(Operand x, Operand y) { return div(x, y); }
-inline Tensor operator-(Operand x) { return neg(x); }
-inline Tensor operator+(Operand x, double y) { return affine(x, 1, y); }
-inline Tensor operator-(Operand x, double y) { return affine(x, 1, -y); }
-inline Tensor operator*(Operand x, double y) { return affine(x, y, 0); }
+inline Tensor operator+(Operand x, Operand y) { return add(std::move(x), std::move(y)); }
+inline Tensor operator-(Operand x, Operand y) { return sub(std::move(x), std::move(y)); }
+inline Tensor operator*(Operand x, Operand y) { return mul(std::move(x), std::move(y)); }
+inline Tensor operator/(Operand x, Operand y) { return div(std::move(x), std::move(y)); }
+inline Tensor operator-(Operand x) { return neg(std::move(x)); }
+inline Tensor operator+(Operand x, double y) { return affine(std::move(x), 1, y); }
+inline Tensor operator-(Operand x, double y) { return affine(std::move(x), 1, -y); }
+inline Tensor operator*(Operand x, double y) { return affine(std::move(x), y, 0); }
 WENGERT_API Tensor operator/(Operand x, double y);
-inline Tensor operator+(double x, Operand y) { return affine(y, 1, x); }
-inline Tensor operator-(double x, Operand y) { return affine(y, -1, x); }
-inline Tensor operator*(double x, Operand y) { return affine(y, x, 0); }
+inline Tensor operator+(double x, Operand y) { return affine(std::move(y), 1, x); }
+inline Tensor operator-(double x, Operand y) { return affine(std::move(y), -1, x); }
+inline Tensor operator*(double x, Operand y) { return affine(std::move(y), x, 0); }
 WENGERT_API Tensor operator/(double x, Operand y);
 /// h += x means h = h + x: the handle gets a new value, the old one stays as it is for whoever else holds it.
 inline Tensor& operator+=(Tensor& x, Operand y) { return x = add({x, y.where()}, y); }

@@ -13,7 +13,7 @@ namespace {
 // Numbers of its own: taken over when no other handle can see them.
 Tensor owned(Tensor t) {
   const detail::Body& b = *Access::body(t);
-  if (b.unique() && !b.owner && b.contiguous) return t;
+  if (b.overwritable()) return t;
   no_grad values;
   return clone(t);
 }

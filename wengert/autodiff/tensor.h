@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -68,6 +69,8 @@ struct Body : Counted {
   Body(DType d, std::size_t all, const Shape& sizes)
       : dtype(d), bytes(all), shape(sizes), strides(contiguous_strides(sizes)) {}
 
+  /// Has numbers of its own, in order, that nobody else holds: who has the only handle may write over them.
+  bool overwritable() const { return unique() && !owner && contiguous; }
   const Body& holder() const { return owner ? *owner : *this; }
   Body& holder() { return owner ? *owner : *this; }
 };
@@ -177,19 +180,29 @@ class WENGERT_API Tensor {
 /// errors, drawings and profiles can name the user's line. Lives as long as the call.
 class Operand {
  public:
-  Operand(const Tensor& t, Where where = Where::current()) : tensor_(&t), where_(where) {}
+  Operand(const Tensor& t, Where where = Where::current())
+      : bits_(reinterpret_cast<std::uintptr_t>(&t)), where_(where) {}
+  /// A value that nobody names after the call: an elementwise operator that does not keep it may write its result over
+  /// the numbers, and then takes the handle's value away.
+  Operand(Tensor&& t, Where where = Where::current())
+      : bits_(reinterpret_cast<std::uintptr_t>(&t) | 1), where_(where) {}
   /// What a rule keeps (Saved, Constant) is an operand like any other.
   template <class S>
   requires requires(const S& s) {
     { s.get() } -> std::same_as<const Tensor&>;
   } Operand(const S& s, Where where = Where::current()) : Operand(s.get(), where) {}
-  const Tensor& tensor() const { return *tensor_; }
-  operator const Tensor&() const { return *tensor_; }
-  const Tensor* operator->() const { return tensor_; }
+  /// Who is handed a copy may not count on the value to die: the operand is used again.
+  Operand(const Operand& o) : bits_(o.bits_ & ~std::uintptr_t{1}), where_(o.where_) {}
+  Operand(Operand&&) = default;
+
+  const Tensor& tensor() const { return *reinterpret_cast<const Tensor*>(bits_ & ~std::uintptr_t{1}); }
+  operator const Tensor&() const { return tensor(); }
+  const Tensor* operator->() const { return &tensor(); }
   Where where() const { return where_; }
+  bool dies() const { return bits_ & 1; }
 
  private:
-  const Tensor* tensor_;
+  std::uintptr_t bits_;  // where the tensor is, and in the last bit whether it dies
   Where where_;
 };
 

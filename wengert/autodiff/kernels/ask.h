@@ -4,7 +4,8 @@
 
 namespace wengert::kernels {
 
-/// Asks for numbers that come next, while there is work on others: processors do not look ahead beyond a page of memory.
+/// Asks for numbers that come next, while there is work on others: processors do not look ahead beyond a page of
+/// memory.
 template <bool write = false, class T>
 void ask_for(const T* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(x + i, write);

@@ -209,7 +209,7 @@ void normalize_vjp_loop(std::int64_t begin, std::int64_t end, const Groups& g, c
     }
     return total;
   };
-  const auto write = [&](std::int64_t i, const double (&total)[2]) {
+  const auto write = [&](std::int64_t i, const double(&total)[2]) {
     const T *x = row(x0, i), *y_bar = row(y_bar0, i);
     T* x_bar = x_bar0 ? static_cast<T*>(x_bar0) + i * g.group_step : nullptr;
     const T r = static_cast<const T*>(scale0)[i];

@@ -172,8 +172,9 @@ struct Rows {
     const T factor = *static_cast<const T*>(in[4]);
     for (std::int64_t i = begin; i < end; ++i) {
       T* x_bar = row(out[0], i, n);
-      map<L>(row(in[0], i, n), x_bar, n,
-             [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) { return f * exp_below(x - s - l); });
+      map<L>(row(in[0], i, n), x_bar, n, [s = L(*row(in[1], i, 1)), l = L(*row(in[2], i, 1)), f = L(factor)](L x) {
+        return f * exp_below(x - s - l);
+      });
       x_bar[static_cast<const std::int64_t*>(in[3])[i]] -= factor;
     }
   }

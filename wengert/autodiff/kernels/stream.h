@@ -4,8 +4,8 @@
 
 namespace wengert::kernels {
 
-/// A result of so many bytes is written past the caches: they would throw its beginning out before anybody reads it, and
-/// a store through them reads the line from memory first.
+/// A result of so many bytes is written past the caches: they would throw its beginning out before anybody reads it,
+/// and a store through them reads the line from memory first.
 inline constexpr std::size_t beyond_caches = std::size_t{32} << 20;
 
 /// How to do so.

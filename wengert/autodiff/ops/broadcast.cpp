@@ -80,14 +80,14 @@ struct Both {
 
 bool can_be_reused(const Tensor& spare, const Shape& shape, DType dtype) {
   const Body& b = *Access::body(spare);
-  return b.unique() && !b.owner && b.contiguous && b.dtype == dtype && b.shape == shape && !spare.tracked();
+  return b.overwritable() && b.dtype == dtype && b.shape == shape;
 }
 
 }  // namespace
 
 Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
                 std::initializer_list<const Tensor*> in, const Tensor* spare) {
-  Tensor y = spare && can_be_reused(*spare, shape, dtype) ? *spare : Access::make(new_body(shape, dtype));
+  Tensor y = spare && can_be_reused(*spare, shape, dtype) ? spare->detach() : Access::make(new_body(shape, dtype));
   const std::int64_t n = shape.numel();
   void* out[] = {Access::body(y)->data};
   const void* from[kernels::max_operands];
@@ -106,10 +106,21 @@ Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dt
   return y;
 }
 
+const Tensor* spare_of(bool keeps, const Shape& shape, const Operand& x0, const Operand& x1) {
+  if (keeps && (x0->tracked() || x1->tracked()) && recording()) return nullptr;
+  for (const Operand* x : {&x0, &x1})
+    if (x->dies() && (*x)->shape() == shape) return &x->tensor();
+  return nullptr;
+}
+
+void take_value(const Tensor& spare, const Tensor& y) noexcept {
+  if (Access::body(spare) == Access::body(y)) const_cast<Tensor&>(spare) = Tensor();
+}
+
 std::array<Tensor, 2> pull_both(const LoopTable& table, const void* op, const Tensor& y_bar, const Tensor& x0,
                                 const Tensor& x1, Wants w) {
   const Shape& shape = y_bar.shape();
-  if (shape.numel() <= kernels::grain_elements || !w.wants(0) || !w.wants(1)) return {};
+  if (!w.wants(0) || !w.wants(1)) return {};
   if (y_bar.tracked() || x0.tracked() || x1.tracked()) return {};
   const DType dtype = y_bar.dtype();
   std::array<Tensor, 2> x_bar = {empty(shape, dtype), can_be_reused(y_bar, shape, dtype) ? y_bar : empty(shape, dtype)};
@@ -132,8 +143,10 @@ Shape strides_over(const Tensor& x, const Shape& shape) {
 
 }  // namespace detail
 
-Tensor operator/(Operand x, double y) { return affine(x, 1 / y, 0); }
-Tensor operator/(double x, Operand y) { return x == 1 ? reciprocal(y) : affine(reciprocal(y), x, 0); }
+Tensor operator/(Operand x, double y) { return affine(std::move(x), 1 / y, 0); }
+Tensor operator/(double x, Operand y) {
+  return x == 1 ? reciprocal(std::move(y)) : affine(reciprocal(std::move(y)), x, 0);
+}
 Tensor max(Operand x, double y) { return maximum(x, scalar(y, x->dtype())); }
 Tensor min(Operand x, double y) { return minimum(x, scalar(y, x->dtype())); }
 

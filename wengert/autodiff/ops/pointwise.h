@@ -6,6 +6,7 @@
 #include "wengert/autodiff/kernels/arch.h"
 #include "wengert/autodiff/kernels/blocks.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/rule.h"
 #include "wengert/autodiff/simd.h"
 #include "wengert/autodiff/term.h"
@@ -115,12 +116,17 @@ namespace detail {
 /// the caller does not need any more: the result takes its place when nobody else holds those numbers.
 Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::initializer_list<const Tensor*> in,
                 const Tensor* spare = nullptr);
-/// The cotangents of two operands in one pass over large tensors, which come from memory once; undefined where that wins
-/// nothing. The second takes the place of y_bar when nobody else holds it.
+/// The cotangents of two operands in one pass over large tensors, which come from memory once; undefined where that
+/// cannot be. The second takes the place of y_bar when nobody else holds it.
 std::array<Tensor, 2> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
                                 const Tensor& x1, Wants);
 /// The loop for this dtype. TypeError when there is none.
 kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
+/// The operand that dies and in whose place a result of this shape may be written, if its numbers are nobody else's;
+/// none where the rule keeps it on the tape.
+const Tensor* spare_of(bool keeps, const Shape&, const Operand& x0, const Operand& x1);
+/// Takes the value from the handle whose place `y` has taken.
+void take_value(const Tensor& spare, const Tensor& y) noexcept;
 /// The common shape and dtype of two operands. ShapeError, TypeError.
 Shape broadcast(std::string_view op, Operand x, Operand y);
 /// The same without a copy where they are equal; else it is put into `room`.
@@ -143,8 +149,9 @@ struct Pointwise1 {
   Op op;
   Saved kept;  // operand or result, as the slope asks
 
-  Tensor forward(const Tensor& x, kernels::Loop loop) {
-    Tensor y = detail::run_loop(loop, &op, x.shape(), x.dtype(), {&x});
+  static constexpr bool keeps_operand = !S::constant && !S::from_result;
+  Tensor forward(const Tensor& x, kernels::Loop loop, const Tensor* spare = nullptr) {
+    Tensor y = detail::run_loop(loop, &op, x.shape(), x.dtype(), {&x}, spare);
     if constexpr (!S::constant) kept = S::from_result ? y : x;
     return y;
   }
@@ -182,8 +189,9 @@ struct Pointwise2 {
   Saved x0, x1;
   [[no_unique_address]] std::conditional_t<keeps_result, Saved, Nothing> y;
 
-  Tensor forward(const Tensor& a, const Tensor& b, const Shape& shape, kernels::Loop loop) {
-    Tensor result = detail::run_loop(loop, &op, shape, a.dtype(), {&a, &b});
+  Tensor forward(const Tensor& a, const Tensor& b, const Shape& shape, kernels::Loop loop,
+                 const Tensor* spare = nullptr) {
+    Tensor result = detail::run_loop(loop, &op, shape, a.dtype(), {&a, &b}, spare);
     if constexpr (keeps_operands) x0 = a, x1 = b;
     if constexpr (keeps_result) y = result;
     return result;
@@ -215,6 +223,8 @@ struct Pointwise2 {
   }
   std::array<Tensor, 2> vjp_together(const Tensor& y_bar, Wants w) const
       requires(!SlopeOf<Op, 2, 0>::constant && !SlopeOf<Op, 2, 1>::constant && !keeps_result) {
+    if (y_bar.numel() <= kernels::grain_elements) [[likely]]
+      return {};
     return detail::pull_both(loops_of<Op>(), &op, y_bar, x0, x1, w);
   }
   template <int I>
@@ -232,29 +242,33 @@ struct Pointwise2 {
 };
 
 template <class Rule, class... X>
-Tensor record_pointwise(Rule&& rule, Tensor&& y, const X&... x) {
-  if (!(x.tensor().tracked() || ...) || !recording() || !is_float(y.dtype())) return std::move(y);
+void record_pointwise(Rule&& rule, Tensor& y, const X&... x) {
+  if (!(x.tensor().tracked() || ...) || !recording() || !is_float(y.dtype())) return;
   const Operand& first = std::get<0>(std::tie(x...));
   auto* node = new detail::FixedNode<std::remove_cvref_t<Rule>, sizeof...(X), 1>(detail::place_of(first.where()),
                                                                                  std::move(rule), {&x.tensor()...});
   node->attach(y);
-  return std::move(y);
 }
 
 template <class Op>
-Tensor pointwise(Operand x, Op op = {}) {
+Tensor pointwise(Operand& x, Op op = {}) {
   Pointwise1<Op> rule{op, {}};
   const kernels::Loop loop = detail::value_of(loops_of<Op>(), x->dtype(), Op::name, x.where());
   if (detail::watched()) [[unlikely]] {
     Tensor y = detail::run_watched(rule, [&] { return rule.forward(x.tensor(), loop); }, x.where(), x.tensor());
-    return record_pointwise(std::move(rule), std::move(y), x);
+    record_pointwise(std::move(rule), y, x);
+    return y;
   }
-  Tensor y = rule.forward(x.tensor(), loop);
-  return record_pointwise(std::move(rule), std::move(y), x);
+  const Tensor* spare = nullptr;
+  if (x.dies()) spare = detail::spare_of(Pointwise1<Op>::keeps_operand, x->shape(), x, x);
+  Tensor y = rule.forward(x.tensor(), loop, spare);
+  record_pointwise(std::move(rule), y, x);
+  if (spare) detail::take_value(*spare, y);
+  return y;
 }
 
 template <class Op>
-Tensor pointwise(Operand x0, Operand x1, Op op = {}) {
+Tensor pointwise(Operand& x0, Operand& x1, Op op = {}) {
   Pointwise2<Op> rule{op, {}, {}, {}};
   Shape room;
   const Shape& shape = detail::broadcast(Op::name, x0, x1, room);
@@ -262,10 +276,15 @@ Tensor pointwise(Operand x0, Operand x1, Op op = {}) {
   if (detail::watched()) [[unlikely]] {
     const auto run = [&] { return rule.forward(x0.tensor(), x1.tensor(), shape, loop); };
     Tensor y = detail::run_watched(rule, run, x0.where(), x0.tensor(), x1.tensor());
-    return record_pointwise(std::move(rule), std::move(y), x0, x1);
+    record_pointwise(std::move(rule), y, x0, x1);
+    return y;
   }
-  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape, loop);
-  return record_pointwise(std::move(rule), std::move(y), x0, x1);
+  const Tensor* spare = nullptr;
+  if (x0.dies() || x1.dies()) spare = detail::spare_of(Pointwise2<Op>::keeps_operands, shape, x0, x1);
+  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape, loop, spare);
+  record_pointwise(std::move(rule), y, x0, x1);
+  if (spare) detail::take_value(*spare, y);
+  return y;
 }
 
 }  // namespace wengert
