@@ -32,22 +32,32 @@ struct Walk {
   }
 };
 
-// Calls run(offset, stride, length) for each straight piece of [begin, begin + length).
+// Calls run(offset, step, rows, stride, n) for pieces of [begin, begin + length): rows of n numbers.
 template <class F>
 void pieces(const Walk& w, std::int64_t begin, std::int64_t length, F&& run) {
-  std::int64_t index[max_rank], offset = 0, rest = begin;
+  std::int64_t index[max_rank], offset = 0, at = begin;
   const int last = w.shape.rank() - 1;
   for (int i = last; i >= 0; --i) {
-    index[i] = rest % w.shape[i];
-    rest /= w.shape[i];
+    index[i] = at % w.shape[i];
+    at /= w.shape[i];
     offset += index[i] * w.strides[i];
   }
+  const std::int64_t row = w.shape[last], stride = w.strides[last];
   while (length > 0) {
-    const std::int64_t n = std::min(length, w.shape[last] - index[last]);
-    run(offset, w.strides[last], n);
-    length -= n;
-    index[last] += n, offset += n * w.strides[last];
-    for (int i = last; i > 0 && index[i] == w.shape[i]; --i) {
+    int i = last;
+    if (last > 0 && index[last] == 0 && length >= row) {
+      i = last - 1;
+      const std::int64_t rows = std::min(length / row, w.shape[i] - index[i]);
+      run(offset, w.strides[i], rows, stride, row);
+      length -= rows * row;
+      index[i] += rows, offset += rows * w.strides[i];
+    } else {
+      const std::int64_t n = std::min(length, row - index[last]);
+      run(offset, 0, 1, stride, n);
+      length -= n;
+      index[last] += n, offset += n * stride;
+    }
+    for (; i > 0 && index[i] == w.shape[i]; --i) {
       offset += w.strides[i - 1] - index[i] * w.strides[i];
       index[i] = 0, ++index[i - 1];
     }
@@ -56,14 +66,16 @@ void pieces(const Walk& w, std::int64_t begin, std::int64_t length, F&& run) {
 
 template <class T>
 void gather_as(const T* from, const Walk& w, std::int64_t begin, std::int64_t length, T* to) {
-  pieces(w, begin, length, [&](std::int64_t offset, std::int64_t stride, std::int64_t n) {
-    const T* p = from + offset;
-    if (stride == 1) std::memcpy(to, p, static_cast<std::size_t>(n) * sizeof(T));
-    else if (stride == 0) std::fill_n(to, n, *p);
-    else
-      for (std::int64_t i = 0; i < n; ++i) to[i] = p[i * stride];
-    to += n;
-  });
+  constexpr std::int64_t many = 16;  // from where on calls are worth it
+  pieces(w, begin, length,
+         [&](std::int64_t offset, std::int64_t step, std::int64_t rows, std::int64_t stride, std::int64_t n) {
+           for (const T* p = from + offset; rows > 0; --rows, p += step, to += n) {
+             if (stride == 1 && n >= many) std::memcpy(to, p, static_cast<std::size_t>(n) * sizeof(T));
+             else if (stride == 0 && n >= many) std::fill_n(to, n, *p);
+             else
+               for (std::int64_t i = 0; i < n; ++i) to[i] = p[i * stride];
+           }
+         });
 }
 
 void gather(const Operand& o, const Walk& w, std::int64_t begin, std::int64_t length, void* to) {
@@ -75,13 +87,15 @@ void gather(const Operand& o, const Walk& w, std::int64_t begin, std::int64_t le
 }
 
 template <class T>
-void scatter_as(const T* from, T* to, const Walk& w, std::int64_t n) {
-  pieces(w, 0, n, [&](std::int64_t offset, std::int64_t stride, std::int64_t length) {
-    if (stride == 1) std::copy_n(from, length, to + offset);
-    else
-      for (std::int64_t i = 0; i < length; ++i) to[offset + i * stride] = from[i];
-    from += length;
-  });
+void scatter_as(const T* from, T* to, const Walk& w, std::int64_t count) {
+  pieces(w, 0, count,
+         [&](std::int64_t offset, std::int64_t step, std::int64_t rows, std::int64_t stride, std::int64_t n) {
+           for (T* p = to + offset; rows > 0; --rows, p += step, from += n) {
+             if (stride == 1) std::copy_n(from, n, p);
+             else
+               for (std::int64_t i = 0; i < n; ++i) p[i * stride] = from[i];
+           }
+         });
 }
 
 }  // namespace

@@ -39,6 +39,11 @@ void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inn
             const void* x, void* y) {
   const std::int64_t grain = std::max<std::int64_t>(64, grain_elements / m);
   parallel_for(outer * inner, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (; inner == 1 && begin < end; ++begin) {
+      const T* from = static_cast<const T*>(x) + begin * m;
+      T* to = static_cast<T*>(y) + begin * n;
+      for (std::int64_t i = 0; i < m; ++i) to[index[i]] += from[i];
+    }
     while (begin < end) {
       const std::int64_t o = begin / inner, first = begin % inner, count = std::min(end - begin, inner - first);
       for (std::int64_t i = 0; i < m; ++i) {

@@ -22,8 +22,11 @@ void check_index(std::string_view op, Operand index, std::int64_t size, Where wh
   const auto outside = [&](std::int64_t i) {
     return static_cast<std::uint64_t>(at[i * step]) >= static_cast<std::uint64_t>(size);
   };
-  bool any = false;  // which one is asked later: this loop has no branches
-  for (std::int64_t i = 0; i < n; ++i) any |= outside(i);
+  bool any = false;  // which one is asked later: these loops have no branches
+  if (step == 1)
+    for (std::int64_t i = 0; i < n; ++i) any |= static_cast<std::uint64_t>(at[i]) >= static_cast<std::uint64_t>(size);
+  else
+    for (std::int64_t i = 0; i < n; ++i) any |= outside(i);
   for (std::int64_t i = 0; any && i < n; ++i)
     if (outside(i))
       fail<ValueError>(where, "{}: index {} at position {} is outside of an axis of size {}", op, at[i * step], i,
