@@ -149,6 +149,62 @@ struct Best {
   }
 };
 
+#if defined(__AVX512F__)
+// Lines so short that a register holds several pairs of them, with nothing between: 2 registers of them make half a
+// register of windows. In between, entry i belongs to column i % n of line i / n.
+template <class L>
+class Short {
+ public:
+  using T = typename L::Scalar;
+  static constexpr std::int64_t windows = L::width / 2;  // at a time
+
+  static bool fits(std::int64_t line, std::int64_t n) { return line == 2 * n && windows % n == 0; }
+
+  explicit Short(std::int64_t n) : some_(windows) {
+    alignas(64) Int other[L::width], window[L::width];
+    alignas(64) T left[L::width];
+    for (std::int64_t i = 0; i < L::width; ++i) {
+      other[i] = static_cast<Int>(i ^ n);
+      window[i] = static_cast<Int>(i / (2 * n) * n + i % n);
+      left[i] = static_cast<T>(i / n % 2 * 2);
+      upper_ = static_cast<decltype(upper_)>(upper_ | (i / n % 2 == 0) << i);
+    }
+    other_ = _mm512_load_si512(other), window_ = _mm512_load_si512(window), left_ = L::load(left);
+  }
+  void max(const T* x, T* y, std::uint8_t* which) const {
+    const L a = L::load(x), b = L::load(x + L::width);
+    const auto m = better(Best<L>{every_second<0>(a, b), left_}, Best<L>{every_second<1>(a, b), left_ + L(1)});
+    const auto best = better(m, Best<L>{taken(m.value, other_), taken(m.which, other_)});
+    some_.store(y, squeezed(best.value).v);
+    if (which) store_which(squeezed(best.which), which);
+  }
+  void scatter(const T* y, const std::uint8_t* which, T* x) const {
+    constexpr auto all = std::make_index_sequence<L::width>();
+    const L g = taken(L(some_.load(y, L(T(0)).v)), window_), w = taken(load_which<L>(which), window_);
+    const L left = select(w == left_, g, L(T(0))), right = select(w == left_ + L(1), g, L(T(0)));
+    in_turn<0>(left, right, all).store(x);
+    in_turn<L::width / 2>(left, right, all).store(x + L::width);
+  }
+
+ private:
+  using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  First<T> some_;
+  __m512i other_, window_;  // of an entry: the one above or below, and its window
+  L left_;                  // what an entry of the left column is called
+  std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8> upper_ = 0;
+
+  static L taken(L x, __m512i from) {
+    if constexpr (sizeof(T) == 4) return typename L::Batch(_mm512_permutexvar_ps(from, x.v));
+    else return typename L::Batch(_mm512_permutexvar_pd(from, x.v));
+  }
+  // Upper lines without the lower ones.
+  L squeezed(L x) const {
+    if constexpr (sizeof(T) == 4) return typename L::Batch(_mm512_maskz_compress_ps(upper_, x.v));
+    else return typename L::Batch(_mm512_maskz_compress_pd(upper_, x.v));
+  }
+};
+#endif
+
 // f(part of the lines, place in the lines of x, place among the windows)
 template <class T, class F>
 [[gnu::always_inline]] inline void for_parts(std::int64_t line, std::int64_t lines, std::int64_t n, F&& f) {
@@ -167,8 +223,16 @@ template <class T>
 void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, std::uint8_t* which) {
   using L = Lanes<T>;
   if (2 * n < L::width) {
+    std::int64_t l = 0;
+#if defined(__AVX512F__)
+    if (Short<L>::fits(line, n)) {
+      const Short<L> pairs(n);
+      for (const std::int64_t some = Short<L>::windows / n; l + some <= lines; l += some)
+        pairs.max(x + 2 * l * line, y + l * n, which ? which + l * n : nullptr);
+    }
+#endif
     const Both<L> both(n, line);
-    for (std::int64_t l = 0; l < lines; ++l) {
+    for (; l < lines; ++l) {
       const auto columns = both.load(x + 2 * l * line);
       const auto m = better(Best<L>{columns.left, both.left}, Best<L>{columns.right, both.right});
       const auto best = better(m, Best<L>{both.upper_half(m.value), both.upper_half(m.which)});
@@ -202,8 +266,16 @@ template <class T>
 void scatter_2x2(const T* y, const std::uint8_t* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line) {
   using L = Lanes<T>;
   if (2 * n < L::width) {
+    std::int64_t l = 0;
+#if defined(__AVX512F__)
+    if (Short<L>::fits(line, n)) {
+      const Short<L> pairs(n);
+      for (const std::int64_t some = Short<L>::windows / n; l + some <= lines; l += some)
+        pairs.scatter(y + l * n, which + l * n, x + 2 * l * line);
+    }
+#endif
     const Both<L> both(n, line);
-    for (std::int64_t l = 0; l < lines; ++l) {
+    for (; l < lines; ++l) {
       const L g = both.in_both_halves(L(both.one.load(y + l * n, L(T(0)).v)));
       const L w = both.in_both_halves(load_which<L>(which + l * n));
       both.store({select(w == both.left, g, L(0)), select(w == both.right, g, L(0))}, x + 2 * l * line);

@@ -19,16 +19,16 @@ void check_index(std::string_view op, Operand index, std::int64_t size, Where wh
   if (index->rank() != 1) [[unlikely]]
     fail<ShapeError>(where, "{}: the index must have one axis, got {}", op, index->shape());
   const std::int64_t *at = detail::data<std::int64_t>(index), n = index->shape()[0], step = index->strides()[0];
-  const auto outside = [&](std::int64_t i) {
-    return static_cast<std::uint64_t>(at[i * step]) >= static_cast<std::uint64_t>(size);
+  const auto outside = [&](std::int64_t place) {
+    return static_cast<std::uint64_t>(at[place]) >= static_cast<std::uint64_t>(size);
   };
   bool any = false;  // which one is asked later: these loops have no branches
   if (step == 1)
-    for (std::int64_t i = 0; i < n; ++i) any |= static_cast<std::uint64_t>(at[i]) >= static_cast<std::uint64_t>(size);
-  else
     for (std::int64_t i = 0; i < n; ++i) any |= outside(i);
+  else
+    for (std::int64_t i = 0; i < n; ++i) any |= outside(i * step);
   for (std::int64_t i = 0; any && i < n; ++i)
-    if (outside(i))
+    if (outside(i * step))
       fail<ValueError>(where, "{}: index {} at position {} is outside of an axis of size {}", op, at[i * step], i,
                        size);
 }
