@@ -2,6 +2,7 @@
 #include "derivatives.h"
 #include "wengert/autodiff/parallel.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace wengert;
@@ -94,6 +95,10 @@ TEST_CASE("logsumexp: a row of -inf is -inf with gradient zero, and +inf is +inf
   const Tensor x = tensor({{-inf, -inf}, {0, -inf}, {inf, 0}}, float64).track();
   const Tensor y = logsumexp(x);
   CHECK(y.to_vector<double>() == std::vector<double>{-inf, 0, inf});
+  // Beside infinity nothing is subtracted, and float32's exponential ends at 89.
+  const Tensor mixed = to(tensor({{inf, 1, 200}}, float64), float32);
+  CHECK(logsumexp(mixed).item() == inf);
+  CHECK(std::isnan(softmax(mixed).to_vector<float>()[2]));
   for (bool create_graph : {false, true}) {
     const auto g =
         grad(sum(slice(y, 0, 0, 2)), x, {.create_graph = create_graph, .keep_graph = true}).to_vector<double>();

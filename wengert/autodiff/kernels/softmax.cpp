@@ -65,7 +65,7 @@ void map(const T* x0, const T* x1, T* y, std::int64_t n, F&& f) {
 
 template <class L, class T>
 L sum_of_exp(const T* x, std::int64_t n, L shift) {
-  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp_below(v - shift); });
+  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp(v - shift); });
 }
 
 template <class L, class T = typename L::Scalar>
@@ -106,7 +106,7 @@ struct Rows {
       T* y = row(out[0], i, n);
       Sums s(x, n, count, [=](std::int64_t k, L shift) {
         return sum_over<L>(x + k * n, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t numbers) {
-          const L e = exp_below(v - shift);
+          const L e = exp(v - shift);
           if (numbers == L::width) e.store(y + k * n + j);
           else e.store_some(y + k * n + j, numbers);
           return e;
