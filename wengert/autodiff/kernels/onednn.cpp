@@ -40,51 +40,35 @@ std::int64_t padding_behind(const Windows& g, int d) {
 
 enum class Map { forward, input_grad, weight_grad };
 
+// WENGERT_ONEDNN in the environment: "0" for our own loops, "direct" for oneDNN without Winograd's.
+bool wished(std::string_view mode) {
+  static const char* const wish = std::getenv("WENGERT_ONEDNN");
+  return wish && wish == mode;
+}
+
+// Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray 2016) multiplies a quarter as often, but brings 6 by 6
+// numbers of every channel there and back for each tile of 4 by 4 results. So there must be channels to spread that
+// over, results that fill the tiles, and tiles enough to pay for the weights. The bounds were found by measuring.
+struct Winograd {
+  static std::int64_t tiles(const Convolution& g) { return parts(g.out[1], 4) * parts(g.out[2], 4); }  // of an image
+  static bool suits_images(Map map, const Convolution& g) {
+    for (int d = 1; d < 3; ++d)
+      if (g.kernel[d] != 3 || g.stride[d] != 1 || g.dilation[d] != 1 || g.padding[d] > 1) return false;
+    if (g.groups != 1 || std::min(g.c, g.o) < 32 || wished("direct")) return false;
+    const double filled = static_cast<double>(g.out_size()) / static_cast<double>(16 * tiles(g));
+    const double channels = static_cast<double>(g.c * g.o) / static_cast<double>(g.c + g.o);
+    return filled >= 0.75 && channels * (filled - 0.25) >= (map == Map::forward ? 10 : 12);
+  }
+  static bool suits(Map map, const Convolution& g) { return suits_images(map, g) && g.n * tiles(g) >= 64; }
+};
+
 // One of the three maps for one shape, from plain rows to plain rows: the compiled loops, and what brings operands into
 // the order that they like best and the result back.
 class Plan {
  public:
   Plan(Map map, const Convolution& g, bool bias) : map_(map), g_(g), bias_(bias) {
-    const Dims x{g.n, g.groups * g.c, g.in[0], g.in[1], g.in[2]}, y{g.n, g.groups * g.o, g.out[0], g.out[1], g.out[2]},
-        w{g.groups, g.o, g.c, g.kernel[0], g.kernel[1], g.kernel[2]};
-    using Tag = dnnl::memory::format_tag;
-    const auto any = [](const Dims& d) { return Desc(flat(d), dnnl::memory::data_type::f32, Tag::any); };
-    const Desc some_x = any(x), some_w = any(w), some_y = any(y),
-               b({g.groups * g.o}, dnnl::memory::data_type::f32, Tag::a);
-    Dims stride, gap, before, after;
-    for (int d = 1; d < 3; ++d) {
-      stride.push_back(g.stride[d]), gap.push_back(g.dilation[d] - 1), before.push_back(g.padding[d]);
-      after.push_back(padding_behind(g, d));
-    }
-    constexpr auto direct = dnnl::algorithm::convolution_direct;
-    constexpr auto training = dnnl::prop_kind::forward_training;
-    using dnnl::convolution_forward;
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const convolution_forward::primitive_desc forward(
-        bias ? convolution_forward::desc(training, direct, some_x, some_w, b, some_y, stride, gap, before, after)
-             : convolution_forward::desc(training, direct, some_x, some_w, some_y, stride, gap, before, after),
-        attributes, engine());
-    if (map == Map::forward) {
-      take(forward, dnnl::convolution_forward(forward));
-      operands({x, DNNL_ARG_SRC, forward.src_desc()}, {w, DNNL_ARG_WEIGHTS, forward.weights_desc()},
-               {y, DNNL_ARG_DST, forward.dst_desc()});
-      if (bias) set(DNNL_ARG_BIAS, b);
-    } else if (map == Map::input_grad) {
-      using Backward = dnnl::convolution_backward_data;
-      const Backward::primitive_desc d(Backward::desc(direct, some_x, some_w, some_y, stride, gap, before, after),
-                                       attributes, engine(), forward);
-      take(d, Backward(d));
-      operands({y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()}, {w, DNNL_ARG_WEIGHTS, d.weights_desc()},
-               {x, DNNL_ARG_DIFF_SRC, d.diff_src_desc()});
-    } else {
-      using Backward = dnnl::convolution_backward_weights;
-      const Backward::primitive_desc d(Backward::desc(direct, some_x, some_w, some_y, stride, gap, before, after),
-                                       attributes, engine(), forward);
-      take(d, Backward(d));
-      operands({x, DNNL_ARG_SRC, d.src_desc()}, {y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()},
-               {w, DNNL_ARG_DIFF_WEIGHTS, d.diff_weights_desc()});
-    }
+    if (!(Winograd::suits(map, g) && compile(dnnl::algorithm::convolution_winograd)))
+      compile(dnnl::algorithm::convolution_direct);
   }
 
   bool is_for(Map map, const Convolution& g, bool bias) const { return map == map_ && bias == bias_ && g == g_; }
@@ -115,6 +99,55 @@ class Plan {
   }
 
  private:
+  // False if oneDNN has no such loops for this machine.
+  bool compile(dnnl::algorithm how) {
+    const Convolution& g = g_;
+    const Dims x{g.n, g.groups * g.c, g.in[0], g.in[1], g.in[2]}, y{g.n, g.groups * g.o, g.out[0], g.out[1], g.out[2]},
+        w{g.groups, g.o, g.c, g.kernel[0], g.kernel[1], g.kernel[2]};
+    using Tag = dnnl::memory::format_tag;
+    const auto any = [](const Dims& d) { return Desc(flat(d), dnnl::memory::data_type::f32, Tag::any); };
+    const Desc some_x = any(x), some_w = any(w), some_y = any(y),
+               b({g.groups * g.o}, dnnl::memory::data_type::f32, Tag::a);
+    Dims stride, gap, before, after;
+    for (int d = 1; d < 3; ++d) {
+      stride.push_back(g.stride[d]), gap.push_back(g.dilation[d] - 1), before.push_back(g.padding[d]);
+      after.push_back(padding_behind(g, d));
+    }
+    constexpr auto training = dnnl::prop_kind::forward_training;
+    using dnnl::convolution_forward;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const bool may_fail = how != dnnl::algorithm::convolution_direct;
+    const convolution_forward::primitive_desc forward(
+        bias_ ? convolution_forward::desc(training, how, some_x, some_w, b, some_y, stride, gap, before, after)
+              : convolution_forward::desc(training, how, some_x, some_w, some_y, stride, gap, before, after),
+        attributes, engine(), may_fail);
+    if (!forward) return false;
+    if (map_ == Map::forward) {
+      take(forward, dnnl::convolution_forward(forward));
+      operands({x, DNNL_ARG_SRC, forward.src_desc()}, {w, DNNL_ARG_WEIGHTS, forward.weights_desc()},
+               {y, DNNL_ARG_DST, forward.dst_desc()});
+      if (bias_) set(DNNL_ARG_BIAS, b);
+    } else if (map_ == Map::input_grad) {
+      using Backward = dnnl::convolution_backward_data;
+      const Backward::primitive_desc d(Backward::desc(how, some_x, some_w, some_y, stride, gap, before, after),
+                                       attributes, engine(), forward, may_fail);
+      if (!d) return false;
+      take(d, Backward(d));
+      operands({y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()}, {w, DNNL_ARG_WEIGHTS, d.weights_desc()},
+               {x, DNNL_ARG_DIFF_SRC, d.diff_src_desc()});
+    } else {
+      using Backward = dnnl::convolution_backward_weights;
+      const Backward::primitive_desc d(Backward::desc(how, some_x, some_w, some_y, stride, gap, before, after),
+                                       attributes, engine(), forward, may_fail);
+      if (!d) return false;
+      take(d, Backward(d));
+      operands({x, DNNL_ARG_SRC, d.src_desc()}, {y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()},
+               {w, DNNL_ARG_DIFF_WEIGHTS, d.diff_weights_desc()});
+    }
+    return true;
+  }
+
   // Plain rows and the order that the compiled loops like best. Images in blocks of channels, [n, channels / block,
   // positions, block], are made by transposing: several times as fast as oneDNN's own way.
   struct Operand {
@@ -243,18 +276,21 @@ Plan& plan_for(Map map, const Convolution& g, bool bias) {
   return *plans[0];
 }
 
-// Of the images, for the threads.
-Cut pieces_of(const Convolution& g) { return Cut(g.n, parts(g.n, 8)); }
+// Of the images, for the threads. Each piece brings the weights into Winograd's form, so it should have some tiles.
+Cut pieces_of(Map map, const Convolution& g) {
+  const std::int64_t some = Winograd::suits_images(map, g) ? parts(128, Winograd::tiles(g)) : 1;
+  return Cut(g.n, std::max(some, parts(g.n, 8)));
+}
 
 Plan& plan_for_piece(Map map, Convolution g, bool bias, std::int64_t piece) {
-  g.n = pieces_of(g).size(piece);
+  g.n = pieces_of(map, g).size(piece);
   return plan_for(map, g, bias);
 }
 
 // run(piece, its first image, plan for so many images).
 template <class F>
 void by_images(Map map, const Convolution& g, bool bias, F&& run) {
-  const Cut images = pieces_of(g);
+  const Cut images = pieces_of(map, g);
   parallel_for(images.count, 1, [&](std::int64_t begin, std::int64_t end) {
     const SerialScope alone;  // oneDNN divides its work by the threads that OpenMP offers to the caller
     for (std::int64_t i = begin; i < end; ++i) run(i, images.begin(i), plan_for_piece(map, g, bias, i));
@@ -270,15 +306,11 @@ Plan::Ordered ordered_weights(Map map, const Convolution& g, bool bias, const vo
 }  // namespace
 
 bool suits_onednn(DType d, const Convolution& g) {
-  static const bool wanted = [] {
-    const char* wish = std::getenv("WENGERT_ONEDNN");
-    return !wish || std::string_view(wish) != "0";
-  }();
   const bool image = g.in[0] == 1 && g.kernel[0] == 1 && g.out[0] == 1 && g.padding[0] == 0;
   // What a transposed convolution adds to its result may be longer than the stride, and then oneDNN refuses.
   const bool fits = padding_behind(g, 1) + g.stride[1] >= 0 && padding_behind(g, 2) + g.stride[2] >= 0;
   const bool wide = g.c >= 16 && g.o >= 16;
-  return wanted && d == float32 && image && fits && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
+  return !wished("0") && d == float32 && image && fits && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
 }
 
 void onednn_conv(const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
@@ -298,7 +330,7 @@ void onednn_input_grad(const Convolution& g, const void* y_bar, const void* w, v
 
 // Each piece of the images has a sum of its own; they are added in order.
 void onednn_weight_grad(const Convolution& g, const void* x, const void* y_bar, void* w_bar) {
-  const std::int64_t size = g.w_size(), sums = pieces_of(g).count;
+  const std::int64_t size = g.w_size(), sums = pieces_of(Map::weight_grad, g).count;
   const Scratch<float> others((sums - 1) * size);
   float* const sum = numbers(w_bar);
   by_images(Map::weight_grad, g, false, [&](std::int64_t piece, std::int64_t first, Plan& plan) {
