@@ -12,7 +12,7 @@ import statistics
 import subprocess
 
 groups = {
-    "Training steps": r"(mlp|lenet|lstm|transformer)_",
+    "Training steps": r"(mlp|lenet|lstm|transformer|embedding)_",
     "Optimizers alone": r"opt_",
     "Convolutions": r"conv_",
     "What one operator costs": r"(chain|deep)_",

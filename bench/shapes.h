@@ -24,6 +24,11 @@ inline const std::vector<Mlp> mlps{
 };
 inline const Sizes growing_mlp{784, 256, 128, 10};
 
+// Lookups in a large table, which are given a cotangent, and plain descent: the gradient is zero but for a few rows.
+struct Table {
+  static constexpr std::int64_t entries = 50000, width = 256, batch = 2048;
+};
+
 struct Convolution {
   const char* name;
   std::int64_t batch, in, out, size, kernel, padding, groups;

@@ -66,6 +66,18 @@ void lstm_case(const Options& o, const std::string& name) {
   });
 }
 
+void table_case(const Options& o, const std::string& name) {
+  using shapes::Table;
+  nn::Embedding model(Table::entries, Table::width);
+  optim::Sgd sgd(model, {.lr = 1e-2});
+  const Tensor index = rng.integers({Table::batch}, 0, Table::entries),
+               y_bar = randn({Table::batch, Table::width}, rng);
+  report(o, name, [&] {
+    backward(model(index), y_bar);
+    sgd.step(model);
+  });
+}
+
 // A pre-norm block with causal attention of four heads; the targets are regressed, so that there is nothing else.
 struct Transformer {
   static constexpr std::int64_t batch = 16, length = 64, width = 128, heads = 4;
@@ -168,6 +180,7 @@ std::vector<Case> all_cases() {
   }
   add("lstm_h128_t64_b32", [](const Options& o) { lstm_case(o, "lstm_h128_t64_b32"); });
   add("transformer_d128_h4_t64_b16", [](const Options& o) { transformer_case(o, "transformer_d128_h4_t64_b16"); });
+  add("embedding_v50000_d256_b2048", [](const Options& o) { table_case(o, "embedding_v50000_d256_b2048"); });
   for (const auto& [n, tensors] : shapes::optimizers) {
     add(fmt::format("opt_adam_{}_t{}", n, tensors), [=](const Options& o) {
       optimizer_case<optim::Adam<Params>>(o, "adam", n, tensors, shapes::adam_bytes, optim::AdamOptions{.lr = 1e-3});

@@ -93,6 +93,19 @@ void lstm_case(const Options& o) {
   });
 }
 
+void table_case(const Options& o) {
+  using shapes::Table;
+  nn::Embedding model(nn::EmbeddingOptions(Table::entries, Table::width).sparse(true));
+  const Tensor index = torch::randint(Table::entries, {Table::batch}),
+               y_bar = torch::randn({Table::batch, Table::width});
+  auto sgd = torch::optim::SGD(model->parameters(), torch::optim::SGDOptions(1e-2));
+  report(o, "embedding_v50000_d256_b2048", [&] {
+    drop_gradients(sgd);
+    model->forward(index).backward(y_bar);
+    sgd.step();
+  });
+}
+
 struct Transformer : nn::Module {
   static constexpr std::int64_t batch = 16, length = 64, width = 128, heads = 4, each = width / heads;
   nn::LayerNorm norm1{nn::LayerNormOptions({width})}, norm2{nn::LayerNormOptions({width})};
@@ -335,6 +348,7 @@ std::vector<Case> all_cases() {
   }
   add("lstm_h128_t64_b32", lstm_case);
   add("transformer_d128_h4_t64_b16", transformer_case);
+  add("embedding_v50000_d256_b2048", table_case);
   for (const auto& [n, tensors] : shapes::optimizers)
     for (const std::string kind : {"adam", "sgdm"})
       add(fmt::format("opt_{}_{}_t{}", kind, n, tensors),

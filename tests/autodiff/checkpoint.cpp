@@ -53,7 +53,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   if (!a.defined() || !b.defined()) return a.defined() == b.defined();
   const Tensor x = contiguous(a.detach()), y = contiguous(b.detach());
   return x.shape() == y.shape() && x.dtype() == y.dtype() &&
-         std::memcmp(detail::Access::body(x)->data, detail::Access::body(y)->data,
+         std::memcmp(detail::Access::body(x)->data(), detail::Access::body(y)->data(),
                      std::size_t(x.numel()) * size_of(x.dtype())) == 0;
 }
 template <class M>

@@ -49,7 +49,7 @@ double size(const Tensors& a) { return std::sqrt(dot(a, a)); }
 bool same_bits(const Tensor& a, const Tensor& b) {
   const Tensor x = contiguous(a.detach()), y = contiguous(b.detach());
   return x.shape() == y.shape() && x.dtype() == y.dtype() &&
-         (!x.numel() || !std::memcmp(Access::body(x)->data, Access::body(y)->data,
+         (!x.numel() || !std::memcmp(Access::body(x)->data(), Access::body(y)->data(),
                                      static_cast<std::size_t>(x.numel()) * size_of(x.dtype())));
 }
 

@@ -21,7 +21,7 @@ bool hold_if_alive(Counted& c) {
 // Four sums of products side by side: the bits of a result are compared, not kept.
 std::uint64_t bits_of(const Tensor& t) {
   const Tensor x = contiguous(t.detach());
-  const auto* at = static_cast<const unsigned char*>(Access::body(x)->data);
+  const auto* at = static_cast<const unsigned char*>(Access::body(x)->data());
   auto left = static_cast<std::size_t>(x.numel()) * size_of(x.dtype());
   std::uint64_t sums[4] = {1, 2, 3, 4};
   constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;

@@ -57,7 +57,7 @@ struct Laid {
       new (operands + i) kernels::Operand;
       if (!in[i]) continue;
       dtype = in[i]->dtype();
-      operands[i] = {Access::body(*in[i])->data, size_of(dtype), in[i]->is_contiguous() && in[i]->shape() == shape,
+      operands[i] = {Access::body(*in[i])->data(), size_of(dtype), in[i]->is_contiguous() && in[i]->shape() == shape,
                      strides_over(*in[i], shape)};
     }
   }
@@ -73,7 +73,7 @@ void run(kernels::Loop loop, const FusedCall& call, const Shape& shape, std::spa
     size[k] = size_of(x.dtype);
     if (!wanted.empty() && !wanted[k]) continue;
     out[k] = empty(shape, x.dtype);
-    to[k] = Access::body(out[k])->data;
+    to[k] = Access::body(out[k])->data();
   }
   if (shape.numel()) kernels::run_blocks(loop, &call, shape, x.operands, x.count, to, size, int(out.size()));
 }
@@ -84,7 +84,7 @@ Tensor run_sum(kernels::Loop loop, const FusedCall& call, const Shape& shape, co
   const Laid x(shape, in);
   Tensor y = empty(reduced_shape(shape, sum.axes, sum.keep_dims), x.dtype);
   if (!y.numel()) return y;
-  void* to = Access::body(y)->data;
+  void* to = Access::body(y)->data();
   const ReductionPlan p = plan_reduction(shape, true, sum.axes);
   if (p.leading) {
     kernels::sum_columns_made(loop, &call, x.dtype, shape, x.operands, x.count, p.inner, p.outer, to);

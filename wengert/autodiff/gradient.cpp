@@ -1,9 +1,9 @@
 #include "wengert/autodiff/gradient.h"
 
 #include "wengert/autodiff/fail.h"
-#include "wengert/autodiff/kernels/accumulate.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/returned.h"
+#include "wengert/autodiff/rows.h"
 #include "wengert/autodiff/rule.h"
 
 #include <algorithm>
@@ -136,7 +136,7 @@ namespace {
 
 void add_to(Tensor& into, const Tensor& more, bool create_graph) {
   if (!create_graph && Access::body(into)->overwritable() && more.is_contiguous() && into.dtype() == more.dtype())
-    kernels::accumulate(into.dtype(), into.numel(), Access::body(into)->data, Access::body(more)->data);
+    add_in_place(into, more);
   else into = add(into, more);
 }
 
@@ -171,8 +171,10 @@ struct ReadsTold {
 }  // namespace
 
 void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
-  if (!into.defined()) into = std::move(more);
-  else if (watched()) [[unlikely]] add_watched(into, more, create_graph);
+  if (!into.defined()) return void(into = std::move(more));
+  if (rows_of(into) && !rows_of(more)) std::swap(into, more);  // rows are added to what has all of them
+  if (watched()) [[unlikely]]
+    add_watched(into, more, create_graph);
   else add_to(into, more, create_graph);
 }
 

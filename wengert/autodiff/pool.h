@@ -27,5 +27,17 @@ namespace detail {
 WENGERT_API void* allocate(std::size_t bytes);
 WENGERT_API void deallocate(void* block, std::size_t bytes) noexcept;
 
+/// An allocator for containers: what a step of training makes asks the system for nothing.
+template <class T>
+struct FromPool {
+  using value_type = T;
+  FromPool() = default;
+  template <class U>
+  FromPool(const FromPool<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(detail::allocate(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) noexcept { detail::deallocate(p, n * sizeof(T)); }
+  friend bool operator==(const FromPool&, const FromPool&) { return true; }
+};
+
 }  // namespace detail
 }  // namespace wengert

@@ -219,9 +219,8 @@ struct FixedNode final : RuleNode<Rule, K> {
       for (std::size_t i = 0; i < N; ++i)
         if (to.wants(int(i))) to.send(int(i), std::move(x_bar[i]));
     } else {
-      if constexpr (requires {
-                      this->rule.vjp_together(y_bar, to);
-                    }) {  // or undefined tensors, where it has nothing to win
+      // May return undefined tensors, where it has nothing to win.
+      if constexpr (requires { this->rule.vjp_together(y_bar, to); }) {
         auto x_bar = this->rule.vjp_together(y_bar, to);
         if (x_bar[0].defined()) {
           for (std::size_t i = 0; i < N; ++i) to.send(int(i), std::move(x_bar[i]));

@@ -4,6 +4,7 @@
 #include "wengert/autodiff/kernels/blocks.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/region.h"
+#include "wengert/autodiff/rows.h"
 #include "wengert/autodiff/rule.h"
 
 #include <algorithm>
@@ -67,20 +68,23 @@ Body* new_body(const Shape& shape, DType dtype) {
   const std::size_t bytes = header + static_cast<std::size_t>(n) * size_of(dtype);
   void* block = allocate(bytes);
   Body* b = new (block) Body(dtype, bytes, shape);
-  b->data = static_cast<std::byte*>(block) + header;
+  b->first = static_cast<std::byte*>(block) + header;
   return b;
 }
 
 Body* new_view(const Body& of, const Shape& shape, const Shape& strides, std::int64_t offset) {
+  auto* first = static_cast<std::byte*>(of.data()) + offset * static_cast<std::int64_t>(size_of(of.dtype));
   Body* b = new (allocate(header)) Body(of.dtype, header, shape, strides);
-  b->contiguous = in_order(shape, strides);
-  b->data = static_cast<std::byte*>(of.data) + offset * static_cast<std::int64_t>(size_of(of.dtype));
+  if (!in_order(shape, strides)) b->form = Form::strided;
+  b->first = first;
   b->owner = const_cast<Body*>(of.owner ? of.owner : &of);
   b->owner->retain();
   return b;
 }
 
 void destroy(Body* b) noexcept {
+  if (b->has_rows) [[unlikely]]
+    static_cast<RowsBody*>(b)->rows.~Rows();
   Body* owner = b->owner;
   deallocate(b, b->bytes);
   if (owner && owner->drop()) destroy(owner);
@@ -109,7 +113,7 @@ const void* Tensor::numbers(DType wanted, Where where) const {
   if (dtype() != wanted) fail<TypeError>(where, "read: the tensor is {}, not {}; convert with to()", dtype(), wanted);
   if (!is_contiguous())
     fail<ShapeError>(where, "read: the tensor {} is a strided view; take contiguous() or to_vector()", shape());
-  return body_->data;
+  return body_->data();
 }
 
 void* Tensor::numbers_to_change(DType wanted, Where where) {
@@ -134,15 +138,15 @@ void Tensor::assign(const Tensor& from, Where where) {
   holder.changed = where;
   if (!numel()) return;
   if (is_contiguous())
-    std::memmove(body_->data, Access::body(source)->data, static_cast<std::size_t>(numel()) * size_of(dtype()));
-  else kernels::scatter(Access::body(source)->data, body_->data, size_of(dtype()), shape(), strides());
+    std::memmove(body_->data(), Access::body(source)->data(), static_cast<std::size_t>(numel()) * size_of(dtype()));
+  else kernels::scatter(Access::body(source)->data(), body_->data(), size_of(dtype()), shape(), strides());
 }
 
 Tensor Tensor::packed() const { return contiguous(detach()); }
 
 double Tensor::item(Where where) const {
   if (numel() != 1) fail<ShapeError>(where, "item: needs one element, got {}", shape());
-  const void* p = body_->data;
+  const void* p = body_->data();
   switch (dtype()) {
     case DType::float32: return *static_cast<const float*>(p);
     case DType::float64: return *static_cast<const double*>(p);
@@ -181,7 +185,7 @@ Tensor empty(const Shape& shape, DType dtype) { return Access::make(detail::new_
 
 Tensor zeros(const Shape& shape, DType dtype) {
   Tensor t = empty(shape, dtype);
-  std::memset(Access::body(t)->data, 0, static_cast<std::size_t>(t.numel()) * size_of(dtype));
+  std::memset(Access::body(t)->data(), 0, static_cast<std::size_t>(t.numel()) * size_of(dtype));
   return t;
 }
 
@@ -220,7 +224,7 @@ Tensor detail::copied(const void* values, std::size_t count, DType dtype, const 
   Tensor t = empty(shape, dtype);
   if (t.numel() != static_cast<std::int64_t>(count))
     fail<ShapeError>(where, "from: shape {} has {} elements, got {} values", shape, t.numel(), count);
-  if (count) std::memcpy(Access::body(t)->data, values, count * size_of(dtype));
+  if (count) std::memcpy(Access::body(t)->data(), values, count * size_of(dtype));
   return t;
 }
 

@@ -22,6 +22,10 @@ class Tensor;
 namespace detail {
 
 struct Node;
+struct Body;
+
+/// Makes numbers of a gradient that has only some of its rows.
+WENGERT_API void fill_in(const Body&);
 
 // True until the program starts its first second thread: reference counts need no lock prefix before that.
 inline bool one_thread() {
@@ -52,13 +56,17 @@ struct Counted {
   bool unique() const { return refs.load(std::memory_order_acquire) == 1; }
 };
 
+/// What there is of a value: its numbers row-major, or strided, or only some rows (rows.h).
+enum class Form : std::uint8_t { in_order, strided, rows };
+
 /// A value: what its axes mean and, in the same block of memory, its numbers. A view has no numbers of its own but an
-/// owner.
+/// owner. The gradient of a large table has only the rows that are not zero, until someone asks for numbers.
 struct Body : Counted {
   DType dtype = float32;
-  bool contiguous = true;
+  std::atomic<Form> form{Form::in_order};
+  bool has_rows = false;      // it is a RowsBody
   std::uint32_t version = 0;  // of an owner: counts changes in place
-  void* data = nullptr;       // the first element
+  void* first = nullptr;      // element; null while there are only rows
   Body* owner = nullptr;      // of a view; null for who owns its numbers
   std::size_t bytes = 0;      // of the whole block
   Where changed{};            // of an owner: where it was last changed in place
@@ -70,9 +78,20 @@ struct Body : Counted {
       : dtype(d), bytes(all), shape(sizes), strides(contiguous_strides(sizes)) {}
 
   /// Has numbers of its own, in order, that nobody else holds: who has the only handle may write over them.
-  bool overwritable() const { return unique() && !owner && contiguous; }
-  const Body& holder() const { return owner ? *owner : *this; }
-  Body& holder() { return owner ? *owner : *this; }
+  bool overwritable() const { return unique() && !owner && contiguous(); }
+  bool is(Form f) const { return form.load(std::memory_order_acquire) == f; }
+  bool contiguous() const { return !is(Form::strided); }
+  /// The first element.
+  void* data() const {
+    if (is(Form::rows)) [[unlikely]]
+      fill_in(*this);
+    return first;
+  }
+  /// Who has the numbers.
+  Body& holder() const {
+    (void)data();
+    return owner ? *owner : const_cast<Body&>(*this);
+  }
 };
 
 /// Uninitialised numbers, row-major.
@@ -118,7 +137,7 @@ class WENGERT_API Tensor {
   /// Size of one axis; negative axes count from the end. ValueError when there is no such axis.
   std::int64_t size(int axis, Where = Where::current()) const;
   std::int64_t numel() const { return shape().numel(); }
-  bool is_contiguous() const { return body()->contiguous; }
+  bool is_contiguous() const { return body()->contiguous(); }
 
   /// The only element, as a double. ShapeError when there are more or none.
   double item(Where = Where::current()) const;
@@ -240,12 +259,12 @@ struct Access {
 /// Raw numbers, whatever the strides: for kernels.
 template <class T>
 const T* data(const Tensor& t) {
-  return static_cast<const T*>(Access::body(t)->data);
+  return static_cast<const T*>(Access::body(t)->data());
 }
 /// Only for a result that nobody else has seen yet.
 template <class T>
 T* fresh(Tensor& t) {
-  return static_cast<T*>(Access::body(t)->data);
+  return static_cast<T*>(Access::body(t)->data());
 }
 
 // What the library exports is no template: compilers do not agree on the names of constrained ones.

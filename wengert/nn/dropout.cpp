@@ -22,7 +22,7 @@ struct Drop {
     Tensor y = empty(x.shape(), x.dtype());
     const kernels::DropoutMask mask{seed, static_cast<std::uint32_t>(keep - 1), inner, 1 / (1 - p)};
     if (x.numel()) {
-      auto numbers = [](const Tensor& t) { return detail::Access::body(t)->data; };
+      auto numbers = [](const Tensor& t) { return detail::Access::body(t)->data(); };
       kernels::dropout(x.dtype(), mask, x.numel() / inner, numbers(a), numbers(y));
     }
     return y;

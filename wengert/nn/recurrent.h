@@ -13,20 +13,6 @@
 
 namespace wengert::nn {
 
-namespace detail {
-/// Memory from the thread's pool: the copies of a model that a step of training makes ask the system for nothing.
-template <class T>
-struct FromPool {
-  using value_type = T;
-  FromPool() = default;
-  template <class U>
-  FromPool(const FromPool<U>&) {}
-  T* allocate(std::size_t n) { return static_cast<T*>(wengert::detail::allocate(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t n) noexcept { wengert::detail::deallocate(p, n * sizeof(T)); }
-  friend bool operator==(const FromPool&, const FromPool&) { return true; }
-};
-}  // namespace detail
-
 struct RecurrentLayerOptions {
   std::int64_t layers = 1;     ///< each takes the states of the one below
   bool bias = true;            ///< two of them, as in PyTorch: of W x and of U h
@@ -61,7 +47,7 @@ struct WENGERT_API RecurrentLayer {
   static auto& listed(auto& self) { return self.weights; }
   std::string_view name_of(std::size_t i, std::span<char, 64> room) const;
 
-  std::vector<Param, detail::FromPool<Param>>
+  std::vector<Param, wengert::detail::FromPool<Param>>
       weights;  ///< four for each direction of each layer; undefined where there is no bias
   std::int64_t in, hidden;
   Options options;

@@ -16,6 +16,7 @@ struct AdagradStep {
     const L root = eps_inside_sqrt ? sqrt(s + eps) : sqrt(s) + eps;
     w = w - select(g == L(0), L(0), rate * g / root);  // without eps, 0 / 0 where no gradient came yet
   }
+  bool rests(std::size_t) const { return true; }
 };
 WENGERT_API UpdateLoop update_loop(const AdagradStep&, DType, int memory);
 

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/fail.h"
 #include "wengert/autodiff/kernels/norms.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/rows.h"
 
 #include <cmath>
 #include <limits>
@@ -17,6 +18,16 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double larger(double a, double b) { return a != a || b <= a ? a : b; }  // a NaN wins
 
+// f(g), for an f that keeps zeros.
+template <class F>
+Tensor changed_rows(const Tensor& g, F&& f) {
+  const auto* rows = wengert::detail::rows_of(g);
+  if (!rows) return f(g);
+  Shape shape = g.shape();
+  shape[0] = rows->count();
+  return index_add(g.shape(), 0, from(rows->index(), {rows->count()}), reshape(f(rows->values()), shape));
+}
+
 }  // namespace
 
 GradNorm::GradNorm(double max_norm, const ClipOptions& options, Where where)
@@ -29,9 +40,10 @@ GradNorm::GradNorm(double max_norm, const ClipOptions& options, Where where)
 // with it divided out.
 void GradNorm::add(const Tensor& g) {
   if (!is_float(g.dtype())) return;
-  const Tensor x = contiguous(g.detach());
+  const auto* rows = wengert::detail::rows_of(g);
+  const Tensor x = contiguous(rows ? rows->values() : g.detach());
   const double p = pass_ == 1 ? infinity : p_;
-  const double s = kernels::sum_of_powers(x.dtype(), x.numel(), Access::body(x)->data, p, scale_);
+  const double s = kernels::sum_of_powers(x.dtype(), x.numel(), Access::body(x)->data(), p, scale_);
   sum_ = p == infinity ? larger(sum_, s) : sum_ + s;
 }
 
@@ -63,14 +75,19 @@ Tensor GradNorm::changed(const Tensor& g) const {
     if (nonfinite_ == NonFinite::zero) return zeros(g.shape(), g.dtype());
     if (nonfinite_ == NonFinite::skip) return Tensor();
   }
-  return g * (max_norm_ / (norm_ + 1e-6));
+  const double factor = max_norm_ / (norm_ + 1e-6);
+  if (std::isnan(factor)) return g * factor;  // zeros too
+  return changed_rows(g, [&](const Tensor& x) { return x * factor; });
 }
 
 void check_limit(const char* who, double limit, Where where) {
   if (!(limit >= 0)) fail<ValueError>(where, "{}: the limit must be at least 0, got {}", who, limit);
 }
 
-Tensor limited(const Tensor& g, double limit) { return is_float(g.dtype()) ? clamp(g, -limit, limit) : g; }
+Tensor limited(const Tensor& g, double limit) {
+  if (!is_float(g.dtype())) return g;
+  return changed_rows(g, [&](const Tensor& x) { return clamp(x, -limit, limit); });
+}
 
 namespace {
 

@@ -12,11 +12,11 @@ namespace wengert::optim::detail {
 inline void* own(Tensor& t, Where where) {
   using wengert::detail::Access;
   const auto* body = Access::body(t);
-  if (!t.tracked() && (!body->unique() || body->owner || !body->contiguous)) t = clone(t);
+  if (!t.tracked() && (!body->unique() || body->owner || !body->contiguous())) t = clone(t);
   auto& holder = Access::body(t)->holder();
   ++holder.version;
   holder.changed = where;
-  return Access::body(t)->data;
+  return Access::body(t)->data();
 }
 
 }  // namespace wengert::optim::detail

@@ -15,7 +15,8 @@ using wengert::detail::Access;
 
 void overwrite(Tensor& w, const Tensor& v) {
   const Tensor from = contiguous(v.detach());
-  if (void* to = own(w, Where()); w.numel()) std::memcpy(to, Access::body(from)->data, w.numel() * size_of(w.dtype()));
+  if (void* to = own(w, Where()); w.numel())
+    std::memcpy(to, Access::body(from)->data(), w.numel() * size_of(w.dtype()));
 }
 
 double inner(const Tensor& a, const Tensor& b) { return sum(a * b).item(); }

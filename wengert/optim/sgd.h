@@ -14,6 +14,7 @@ struct SgdStep {
   void operator()(L& w, L g) const {
     w = w - lr * g;
   }
+  bool rests(std::size_t memory) const { return memory == 0; }
   template <class L>
   void operator()(L& w, L g, L& b) const {
     if (rate_in_velocity) {

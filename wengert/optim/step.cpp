@@ -1,8 +1,10 @@
 #include "wengert/optim/step.h"
 
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/rows.h"
 #include "wengert/autodiff/tape.h"
 #include "wengert/optim/in_place.h"
 
@@ -14,6 +16,7 @@ namespace wengert::optim::detail {
 using wengert::detail::Access;
 using wengert::detail::Kind;
 using wengert::detail::Node;
+using wengert::detail::Rows;
 
 namespace {
 
@@ -40,11 +43,39 @@ void Check::that(bool holds, const char* sentence) const {
   if (!holds) fail<ValueError>(where, "{}: {}", rule, sentence);
 }
 
+namespace {
+
+// Of the parameter, and of what is remembered, only these rows.
+void update_rows(UpdateLoop loop, const void* step, const Common& common, const Rows& rows, DType dtype,
+                 std::span<void* const> arrays) {
+  const Tensor values = rows.values();
+  const auto bytes = rows.row_size() * static_cast<std::int64_t>(size_of(dtype));
+  const auto update = [&](std::int64_t i) {
+    if (const std::int64_t soon = i + 4; soon < rows.count())
+      kernels::ask_for<true>(static_cast<std::byte*>(arrays[0]) + rows.index()[static_cast<std::size_t>(soon)] * bytes,
+                             bytes);
+    void* at[2 + max_memory];
+    for (std::size_t k = 0; k < arrays.size(); ++k)
+      at[k] = static_cast<std::byte*>(arrays[k]) + rows.index()[static_cast<std::size_t>(i)] * bytes;
+    at[1] = const_cast<std::byte*>(wengert::detail::data<std::byte>(values)) + i * bytes;
+    loop(step, common, 0, rows.row_size(), at);
+  };
+  kernels::parallel_for(rows.count(), kernels::grain_elements / rows.row_size() + 1,
+                        [&](std::int64_t i, std::int64_t end) {
+                          for (; i < end; ++i) update(i);
+                        });
+}
+
+}  // namespace
+
 void run_update(UpdateLoop loop, const void* step, const Common& common, Tensor& w, const Tensor& g,
                 std::span<Tensor* const> memory, Where where) {
-  const Tensor slope = contiguous(g.detach());
-  void* at[2 + max_memory] = {own(w, where), Access::body(slope)->data};
+  void* at[2 + max_memory] = {own(w, where)};
   for (std::size_t k = 0; k < memory.size(); ++k) at[2 + k] = own(*memory[k], where);
+  if (const Rows* rows = common.skips_zeros() ? wengert::detail::rows_of(g) : nullptr)
+    return update_rows(loop, step, common, *rows, w.dtype(), {at, 2 + memory.size()});
+  const Tensor slope = contiguous(g.detach());
+  at[1] = Access::body(slope)->data();
   kernels::parallel_for(w.numel(), kernels::grain_elements,
                         [&](std::int64_t begin, std::int64_t end) { loop(step, common, begin, end, at); });
 }

@@ -28,9 +28,12 @@ struct WENGERT_API Check {
 struct Common {
   double weight_decay = 0, shrink = 1;
   bool maximize = false;
+  bool rests = false;  // the formula changes nothing where g is zero
+
+  bool skips_zeros() const { return rests && weight_decay == 0 && shrink == 1; }
 };
 inline Common common(double weight_decay, bool decoupled, double lr, bool maximize) {
-  return decoupled ? Common{0, 1 - lr * weight_decay, maximize} : Common{weight_decay, 1, maximize};
+  return decoupled ? Common{0, 1 - lr * weight_decay, maximize, false} : Common{weight_decay, 1, maximize, false};
 }
 
 /// The compiled loop of a rule: numbers from begin to end of w, g and what is remembered.
@@ -265,6 +268,7 @@ class FirstOrder : public Options {
     const std::size_t group = i < own.group_of_.size() ? own.group_of_[i] : 0;
     auto [step, common] = group ? own.groups[group - 1].plan : own.plan_;
     if constexpr (requires { own.self().before(i, step); }) own.self().before(i, step);
+    if constexpr (requires { step.rests(memory.size()); }) common.rests = step.rests(memory.size());
     run_update(update_loop(step, w.dtype(), static_cast<int>(memory.size())), &step, common, w, g, memory, where);
   }
 

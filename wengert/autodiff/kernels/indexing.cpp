@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/indexing.h"
 
+#include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/parallel.h"
 
 #include <algorithm>
@@ -9,15 +10,21 @@ namespace wengert::kernels {
 
 namespace {
 
+constexpr std::int64_t ahead = 8;  // rows that are asked for before they are needed
+
 // Rows of the bytes given, known when compiled for single numbers.
 template <std::size_t fixed>
 void select_rows(std::size_t bytes, std::int64_t n, std::int64_t m, std::int64_t begin, std::int64_t end,
                  const std::int64_t* index, const std::byte* from, std::byte* to) {
   const std::size_t size = fixed ? fixed : bytes;
-  for (std::int64_t outer = begin / m, i = begin % m; begin < end; ++outer, i = 0)
-    for (; i < m && begin < end; ++i, ++begin)
-      std::memcpy(to + static_cast<std::size_t>(begin) * size,
-                  from + static_cast<std::size_t>(outer * n + index[i]) * size, size);
+  const bool far = !fixed && is_far(n * static_cast<std::int64_t>(size));
+  for (std::int64_t outer = begin / m, i = begin % m; begin < end; ++outer, i = 0) {
+    const auto row = [&](std::int64_t k) { return from + static_cast<std::size_t>(outer * n + index[k]) * size; };
+    for (; i < m && begin < end; ++i, ++begin) {
+      if (far && i + ahead < m) ask_for(row(i + ahead), static_cast<std::int64_t>(size));
+      std::memcpy(to + static_cast<std::size_t>(begin) * size, row(i), size);
+    }
+  }
 }
 
 }  // namespace
@@ -38,6 +45,7 @@ template <class T>
 void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inner, const std::int64_t* index,
             const void* x, void* y) {
   const std::int64_t grain = std::max<std::int64_t>(64, grain_elements / m);
+  const bool far = is_far(n * inner * std::int64_t(sizeof(T)));
   parallel_for(outer * inner, grain, [&](std::int64_t begin, std::int64_t end) {
     for (; inner == 1 && begin < end; ++begin) {
       const T* from = static_cast<const T*>(x) + begin * m;
@@ -46,9 +54,11 @@ void add_as(std::int64_t outer, std::int64_t n, std::int64_t m, std::int64_t inn
     }
     while (begin < end) {
       const std::int64_t o = begin / inner, first = begin % inner, count = std::min(end - begin, inner - first);
+      const auto row = [&](std::int64_t i) { return static_cast<T*>(y) + (o * n + index[i]) * inner + first; };
       for (std::int64_t i = 0; i < m; ++i) {
+        if (far && i + ahead < m) ask_for<true>(row(i + ahead), count);
         const T* from = static_cast<const T*>(x) + (o * m + i) * inner + first;
-        T* to = static_cast<T*>(y) + (o * n + index[i]) * inner + first;
+        T* to = row(i);
         for (std::int64_t j = 0; j < count; ++j) to[j] += from[j];
       }
       begin += count;

@@ -73,8 +73,8 @@ struct Flip {
     for (int i = 0; i < x.rank(); ++i)
       if (axes >> i & 1) last += (x.shape()[i] - 1) * strides[i], strides[i] = -strides[i];
     const auto* from =
-        static_cast<const std::byte*>(Access::body(x)->data) + last * static_cast<std::int64_t>(size_of(x.dtype()));
-    kernels::gather({from, size_of(x.dtype()), false, strides}, x.shape(), 0, y.numel(), Access::body(y)->data);
+        static_cast<const std::byte*>(Access::body(x)->data()) + last * static_cast<std::int64_t>(size_of(x.dtype()));
+    kernels::gather({from, size_of(x.dtype()), false, strides}, x.shape(), 0, y.numel(), Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return apply(Flip{axes}, Operand(y_bar)); }
@@ -257,8 +257,8 @@ struct Undiagonal {
     const std::int64_t start = offset >= 0 ? offset : -offset * columns;
     strides.erase(strides.rank() - 1);
     strides[strides.rank() - 1] = columns + 1;
-    auto* to = static_cast<std::byte*>(Access::body(y)->data) + start * static_cast<std::int64_t>(size_of(x.dtype()));
-    kernels::scatter(Access::body(from)->data, to, size_of(x.dtype()), x.shape(), strides);
+    auto* to = static_cast<std::byte*>(Access::body(y)->data()) + start * static_cast<std::int64_t>(size_of(x.dtype()));
+    kernels::scatter(Access::body(from)->data(), to, size_of(x.dtype()), x.shape(), strides);
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return diagonal(y_bar, offset, -2, -1); }

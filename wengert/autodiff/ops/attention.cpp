@@ -25,7 +25,7 @@ Tensor in_rows(const Tensor& x) { return rows_lie(x) ? x.detach() : contiguous(x
 // The last two axes as a matrix, those before as the batch.
 kernels::Matrix matrix(const Tensor& x, const Shape& batch) {
   const int r = x.rank();
-  kernels::Matrix m{Access::body(x)->data, x.strides()[r - 2], x.strides()[r - 1], {}};
+  kernels::Matrix m{Access::body(x)->data(), x.strides()[r - 2], x.strides()[r - 1], {}};
   const int before = batch.rank() - (r - 2);
   for (int i = 0; i < batch.rank(); ++i)
     m.batch.push_back(i < before || x.shape()[i - before] == 1 ? 0 : x.strides()[i - before]);
@@ -40,7 +40,7 @@ kernels::Attention problem(const Three& x, const Tensor& mask, bool causal, cons
   a.dtype = q.dtype(), a.m = q.size(-2), a.n = k.size(-2), a.size = q.size(-1), a.width = v.size(-1);
   a.batch = batch_of(q), a.scale = 1 / std::sqrt(double(a.size)), a.causal = causal;
   a.q = matrix(q, a.batch), a.k = matrix(k, a.batch), a.v = matrix(v, a.batch), a.y = matrix(y, a.batch);
-  a.weights = Access::body(weights)->data;
+  a.weights = Access::body(weights)->data();
   if (mask.defined()) {
     const bool numbers = mask.dtype() != boolean;
     Tensor m = mask.rank() < 2 ? expand(mask, {1, a.n}) : mask;

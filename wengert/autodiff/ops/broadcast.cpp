@@ -43,7 +43,7 @@ namespace {
 
 kernels::Operand laid_over(const Tensor& x, const Shape& shape) {
   const Body& b = *Access::body(x);
-  kernels::Operand o{b.data, size_of(b.dtype), b.contiguous && b.shape == shape, {}};
+  kernels::Operand o{b.data(), size_of(b.dtype), b.contiguous() && b.shape == shape, {}};
   if (!o.contiguous) o.strides = strides_over(x, shape);
   return o;
 }
@@ -80,7 +80,7 @@ struct Both {
 
 bool can_be_reused(const Tensor& spare, const Shape& shape, DType dtype) {
   const Body& b = *Access::body(spare);
-  return b.overwritable() && b.dtype == dtype && b.shape == shape;
+  return b.overwritable() && b.is(Form::in_order) && b.dtype == dtype && b.shape == shape;
 }
 
 }  // namespace
@@ -89,14 +89,14 @@ Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dt
                 std::initializer_list<const Tensor*> in, const Tensor* spare) {
   Tensor y = spare && can_be_reused(*spare, shape, dtype) ? spare->detach() : Access::make(new_body(shape, dtype));
   const std::int64_t n = shape.numel();
-  void* out[] = {Access::body(y)->data};
+  void* out[] = {Access::body(y)->first};
   const void* from[kernels::max_operands];
   bool straight = n <= kernels::grain_elements;
   int count = 0;
   for (const Tensor* x : in) {
     const Body& b = *Access::body(*x);
-    straight = straight && b.contiguous && (&b.shape == &shape || b.shape == shape);
-    from[count++] = b.data;
+    straight = straight && b.is(Form::in_order) && (&b.shape == &shape || b.shape == shape);
+    from[count++] = b.first;
   }
   if (n == 0) [[unlikely]]
     return y;
@@ -126,7 +126,7 @@ std::array<Tensor, 2> pull_both(const LoopTable& table, const void* op, const Te
   std::array<Tensor, 2> x_bar = {empty(shape, dtype), can_be_reused(y_bar, shape, dtype) ? y_bar : empty(shape, dtype)};
   const Both both{{table.pull[0][dtype == float64], table.pull[1][dtype == float64]}, op, size_of(dtype)};
   const kernels::Operand operands[] = {laid_over(y_bar, shape), laid_over(x0, shape), laid_over(x1, shape)};
-  void* out[] = {Access::body(x_bar[0])->data, Access::body(x_bar[1])->data};
+  void* out[] = {Access::body(x_bar[0])->data(), Access::body(x_bar[1])->data()};
   const std::size_t size[] = {both.element, both.element};
   kernels::run_blocks(Both::run, &both, shape, operands, 3, out, size, 2);
   for (int i = 0; i < 2; ++i) x_bar[std::size_t(i)] = sum_to(x_bar[std::size_t(i)], operand_shape(i));

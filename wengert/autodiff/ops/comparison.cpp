@@ -26,9 +26,9 @@ Tensor blocks(kernels::Loop loop, const Shape& shape, DType dtype, std::initiali
   kernels::Operand operands[kernels::max_operands];
   int count = 0;
   for (const Tensor* x : in)
-    operands[count++] = {Access::body(*x)->data, size_of(x->dtype()), x->is_contiguous() && x->shape() == shape,
+    operands[count++] = {Access::body(*x)->data(), size_of(x->dtype()), x->is_contiguous() && x->shape() == shape,
                          detail::strides_over(*x, shape)};
-  void* out[] = {Access::body(r)->data};
+  void* out[] = {Access::body(r)->data()};
   const std::size_t size[] = {size_of(dtype)};
   kernels::run_blocks(loop, nullptr, shape, operands, count, out, size, 1);
   return r;

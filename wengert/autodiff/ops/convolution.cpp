@@ -27,7 +27,7 @@ struct Geometry : Convolution {
   }
 };
 
-const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
+const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data() : nullptr; }
 Tensor in_order(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
 
 // The cotangent of a bias, and its tangent laid over the result. In two steps, each of which reads numbers as they lie.
@@ -60,7 +60,7 @@ struct Conv {
     x = x0, w = w0;
     Tensor y = empty(g.y_shape(), x0.dtype());
     const Tensor a = in_order(x0), b = in_order(w0), c = in_order(bias);
-    kernels::conv(y.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(y)->data);
+    kernels::conv(y.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(y)->data());
     return y;
   }
   double flops(const auto&...) const { return g.flops(); }
@@ -82,7 +82,7 @@ struct ConvTranspose {
     y = y0, w = w0;
     Tensor x = empty(g.x_shape(), y0.dtype());
     const Tensor a = in_order(y0), b = in_order(w0), c = in_order(bias);
-    kernels::conv_input_grad(x.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(x)->data);
+    kernels::conv_input_grad(x.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(x)->data());
     return x;
   }
   double flops(const auto&...) const { return g.flops(); }
@@ -103,7 +103,7 @@ struct ConvWeightGrad {
     x = x0, y = y0;
     Tensor w = empty(g.w_shape(), x0.dtype());
     const Tensor a = in_order(x0), b = in_order(y0);
-    kernels::conv_weight_grad(w.dtype(), g, numbers(a), numbers(b), Access::body(w)->data);
+    kernels::conv_weight_grad(w.dtype(), g, numbers(a), numbers(b), Access::body(w)->data());
     return w;
   }
   double flops(const auto&...) const { return g.flops(); }
@@ -234,7 +234,7 @@ struct Unfold {
   Tensor forward(const Tensor& x) {
     Tensor y = empty({g.n, g.c * g.kernel_size(), g.out_size()}, x.dtype());
     const Tensor a = contiguous(x.detach());
-    if (y.numel()) kernels::unfold(x.dtype(), g, g.n, g.c, numbers(a), Access::body(y)->data);
+    if (y.numel()) kernels::unfold(x.dtype(), g, g.n, g.c, numbers(a), Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const;
@@ -246,7 +246,7 @@ struct Fold {
   Tensor forward(const Tensor& y) {
     Tensor x = empty(g.x_shape(), y.dtype());
     const Tensor a = contiguous(y.detach());
-    if (x.numel()) kernels::fold(y.dtype(), g, g.n, g.c, numbers(a), Access::body(x)->data);
+    if (x.numel()) kernels::fold(y.dtype(), g, g.n, g.c, numbers(a), Access::body(x)->data());
     return x;
   }
   Tensor vjp(arg<0>, const Tensor& x_bar) const { return apply(Unfold{g}, Operand(x_bar)); }

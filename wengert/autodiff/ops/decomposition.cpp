@@ -12,8 +12,8 @@ using detail::Access;
 
 namespace {
 
-const void* numbers(const Tensor& x) { return Access::body(x)->data; }
-void* numbers_of_new(Tensor& x) { return Access::body(x)->data; }
+const void* numbers(const Tensor& x) { return Access::body(x)->data(); }
+void* numbers_of_new(Tensor& x) { return Access::body(x)->data(); }
 
 // X R^-1 and X R^-T for upper triangular R.
 Tensor over(const Tensor& x, const Tensor& r) { return solve_triangular(r, x, {.upper = true, .left = false}); }

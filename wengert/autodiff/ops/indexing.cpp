@@ -4,6 +4,7 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/pointwise.h"
+#include "wengert/autodiff/rows.h"
 
 namespace wengert {
 
@@ -35,6 +36,21 @@ void check_index(std::string_view op, Operand index, std::int64_t size, Where wh
 
 }  // namespace
 
+namespace {
+
+// sum[.., index[i], ..] += x[.., i, ..]
+void add_entries(Tensor& sum, int axis, const Tensor& index, const Tensor& x) {
+  const Tensor from = contiguous(x.detach()), order = contiguous(index.detach());
+  if (!from.numel()) return;
+  const std::span at(detail::data<std::int64_t>(order), static_cast<std::size_t>(order.numel()));
+  if (axis == 0) return detail::add_rows(sum, at, from);
+  const Around a(sum.shape(), axis);
+  kernels::index_add(x.dtype(), a.outer, sum.shape()[axis], order.numel(), a.inner, at.data(),
+                     Access::body(from)->data(), Access::body(sum)->data());
+}
+
+}  // namespace
+
 // y[.., i, ..] = x[.., index[i], ..]; its transpose is index_add.
 struct IndexSelect {
   static constexpr std::string_view name = "index_select";
@@ -50,10 +66,16 @@ struct IndexSelect {
     const Tensor from = contiguous(x.detach()), order = contiguous(at.detach());
     if (y.numel())
       kernels::index_select(size_of(x.dtype()), a.outer, x.shape()[axis], shape[axis], a.inner,
-                            detail::data<std::int64_t>(order), Access::body(from)->data, Access::body(y)->data);
+                            detail::data<std::int64_t>(order), Access::body(from)->data(), Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const;
+  // Of many lookups in one table each costs what it holds, not what the table does.
+  bool add_vjp(arg<0>, const Tensor& y_bar, Tensor& sum) const {
+    if (y_bar.dtype() != sum.dtype()) return false;
+    add_entries(sum, axis, index, y_bar);
+    return true;
+  }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return index_select(x_dot, axis, index); }
 };
 Tensor index_select(Operand x, int axis, Operand index) {
@@ -70,12 +92,8 @@ struct IndexAdd {
   Saved index;
   Tensor forward(const Tensor& x, const Tensor& at) {
     index = at;
-    Tensor y = zeros(shape, x.dtype());
-    const Around a(shape, axis);
-    const Tensor from = contiguous(x.detach()), order = contiguous(at.detach());
-    if (from.numel())
-      kernels::index_add(x.dtype(), a.outer, shape[axis], order.shape()[0], a.inner, detail::data<std::int64_t>(order),
-                         Access::body(from)->data, Access::body(y)->data);
+    Tensor y = axis == 0 ? detail::zeros_for_rows(shape, x.dtype(), at.numel()) : zeros(shape, x.dtype());
+    add_entries(y, axis, at, x);
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return index_select(y_bar, axis, index); }

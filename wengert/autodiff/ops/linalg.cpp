@@ -17,7 +17,7 @@ Shape batch_of(const Shape& s) { return Shape(std::span(s.begin(), static_cast<s
 
 // The last two axes as a matrix; what comes before them is laid over `batch`.
 kernels::Matrix matrix_of(const Tensor& x, const Shape& batch) {
-  kernels::Matrix r{Access::body(x)->data, x.strides()[x.rank() - 2], x.strides()[x.rank() - 1], {}};
+  kernels::Matrix r{Access::body(x)->data(), x.strides()[x.rank() - 2], x.strides()[x.rank() - 1], {}};
   const int before = batch.rank() - (x.rank() - 2);
   for (int i = 0; i < batch.rank(); ++i)
     r.batch.push_back(i < before || x.shape()[i - before] == 1 ? 0 : x.strides()[i - before]);
@@ -47,9 +47,9 @@ Tensor product(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape
   Tensor y = empty(shape, x.dtype());
   g.batch = batch;
   g.a = matrix_of(x, batch), g.b = matrix_of(w, batch);
-  g.c = Access::body(y)->data;
+  g.c = Access::body(y)->data();
   g.row = g.n, g.c_batch = batch_of(y.strides());
-  if (bias.defined()) g.bias = Access::body(bias)->data;
+  if (bias.defined()) g.bias = Access::body(bias)->data();
   join_batch(g);
   kernels::gemm(g);
   return y;

@@ -20,8 +20,8 @@ Tensor view(const Tensor& x, const Shape& shape, const Shape& strides, std::int6
 
 Tensor copy_in_order(const Tensor& x) {
   Tensor y = empty(x.shape(), x.dtype());
-  const kernels::Operand from{Access::body(x)->data, size_of(x.dtype()), x.is_contiguous(), x.strides()};
-  if (y.numel()) kernels::gather(from, x.shape(), 0, y.numel(), Access::body(y)->data);
+  const kernels::Operand from{Access::body(x)->data(), size_of(x.dtype()), x.is_contiguous(), x.strides()};
+  if (y.numel()) kernels::gather(from, x.shape(), 0, y.numel(), Access::body(y)->data());
   return y;
 }
 
@@ -187,8 +187,8 @@ struct Slice {
     const Around a(sum.shape(), axis);
     const std::int64_t n = count * a.inner, whole = sum.shape()[axis] * a.inner;
     const std::size_t size = size_of(sum.dtype());
-    auto* to = static_cast<std::byte*>(Access::body(sum)->data) + static_cast<std::size_t>(start * a.inner) * size;
-    const auto* from = static_cast<const std::byte*>(Access::body(y_bar)->data);
+    auto* to = static_cast<std::byte*>(Access::body(sum)->data()) + static_cast<std::size_t>(start * a.inner) * size;
+    const auto* from = static_cast<const std::byte*>(Access::body(y_bar)->data());
     for (std::int64_t i = 0; n && i < a.outer;
          ++i, to += static_cast<std::size_t>(whole) * size, from += static_cast<std::size_t>(n) * size)
       kernels::accumulate(sum.dtype(), n, to, from);
@@ -231,10 +231,10 @@ struct Unslice {
     if (!x.numel()) return y;
     const Tensor from = x.is_contiguous() ? x : copy_in_order(x);
     Shape strides = y.strides();
-    auto* at = static_cast<std::byte*>(Access::body(y)->data) +
+    auto* at = static_cast<std::byte*>(Access::body(y)->data()) +
                start * strides[axis] * static_cast<std::int64_t>(size_of(x.dtype()));
     strides[axis] *= step;
-    kernels::scatter(Access::body(from)->data, at, size_of(x.dtype()), x.shape(), strides);
+    kernels::scatter(Access::body(from)->data(), at, size_of(x.dtype()), x.shape(), strides);
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
@@ -265,9 +265,9 @@ struct Cat {
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (!x[i].numel()) continue;
       const Tensor from = x[i].is_contiguous() ? x[i].detach() : copy_in_order(x[i]);
-      auto* at = static_cast<std::byte*>(Access::body(y)->data) +
+      auto* at = static_cast<std::byte*>(Access::body(y)->data()) +
                  starts[i] * strides[axis] * static_cast<std::int64_t>(size_of(from.dtype()));
-      kernels::scatter(Access::body(from)->data, at, size_of(from.dtype()), from.shape(), strides);
+      kernels::scatter(Access::body(from)->data(), at, size_of(from.dtype()), from.shape(), strides);
     }
     return y;
   }

@@ -97,8 +97,8 @@ kernels::Groups groups_of(Over over, const Shape& x, int axes) {
   return {inner ? x.numel() / inner : 0, 1, inner, inner, 0, true};
 }
 
-const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
-void* numbers(Tensor& x) { return x.defined() ? Access::body(x)->data : nullptr; }
+const void* numbers(const Tensor& x) { return x.defined() ? Access::body(x)->data() : nullptr; }
+void* numbers(Tensor& x) { return x.defined() ? Access::body(x)->data() : nullptr; }
 Tensor in_order(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
 
 // y = standardize(x) gain + bias in one pass over numbers that are in the cache; gain and bias may be undefined. As a

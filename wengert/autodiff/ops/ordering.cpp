@@ -57,7 +57,7 @@ struct Gather {
     const Around a(at.shape(), axis);
     if (y.numel())
       kernels::gather_along(size_of(x.dtype()), a.outer, x.shape()[axis], a.n, a.inner,
-                            detail::data<std::int64_t>(order), Access::body(from)->data, Access::body(y)->data);
+                            detail::data<std::int64_t>(order), Access::body(from)->data(), Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return ungather(y_bar, detail::operand_shape(0), axis, index); }
@@ -83,7 +83,7 @@ struct Ungather {
     const Around a(at.shape(), axis);
     if (from.numel())
       kernels::scatter_along(x.dtype(), a.outer, shape[axis], a.n, a.inner, detail::data<std::int64_t>(order),
-                             Access::body(from)->data, Access::body(y)->data);
+                             Access::body(from)->data(), Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return gather(y_bar, axis, index); }
@@ -217,7 +217,7 @@ Tensor order_of(Operand x, int axis, std::int64_t keep, bool descending) {
   shape[shape.rank() - 1] = keep;
   Tensor order = empty(shape, int64);
   if (order.numel())
-    kernels::order_rows(x->dtype(), order.numel() / keep, n, keep, descending, Access::body(rows)->data,
+    kernels::order_rows(x->dtype(), order.numel() / keep, n, keep, descending, Access::body(rows)->data(),
                         detail::fresh<std::int64_t>(order));
   return last(order);
 }

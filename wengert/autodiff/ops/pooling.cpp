@@ -29,7 +29,7 @@ struct Pooling : Windows {
   }
 };
 
-void* numbers(const Tensor& x) { return Access::body(x)->data; }
+void* numbers(const Tensor& x) { return Access::body(x)->data(); }
 
 Tensor gather_of(const Pooling&, const Tensor& index, const Tensor& x);
 Tensor scatter_of(const Pooling&, const Tensor& index, const Tensor& y);

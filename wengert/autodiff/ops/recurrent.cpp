@@ -24,7 +24,7 @@ using Operands = std::array<Tensor, operand_count>;
 template <Cell cell>
 using States = std::array<Tensor, cell == Cell::lstm ? 3 : 2>;  // output, last h, last c
 
-void* numbers(const Tensor& t) { return t.defined() ? Access::body(t)->data : nullptr; }
+void* numbers(const Tensor& t) { return t.defined() ? Access::body(t)->data() : nullptr; }
 Tensor packed(const Tensor& t) { return t.defined() ? contiguous(t.detach()) : t; }
 Tensor or_zeros(const Tensor& t, const Shape& shape, DType dtype) { return t.defined() ? t : zeros(shape, dtype); }
 

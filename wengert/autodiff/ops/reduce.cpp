@@ -67,10 +67,10 @@ Tensor reduce(kernels::Reduction what, const Tensor& x, std::uint32_t axes) {
   Tensor y = empty(reduced_shape(x.shape(), axes, false), x.dtype());
   if (!y.numel()) return y;
   const ReductionPlan p = plan_reduction(x.shape(), x.is_contiguous(), axes);
-  void* result = Access::body(y)->data;
-  if (p.leading) kernels::reduce_columns(what, x.dtype(), p.inner, p.outer, Access::body(x)->data, result);
+  void* result = Access::body(y)->data();
+  if (p.leading) kernels::reduce_columns(what, x.dtype(), p.inner, p.outer, Access::body(x)->data(), result);
   else
-    kernels::reduce_rows(what, x.dtype(), p.outer, p.inner, Access::body(contiguous(permute(x, p.order)))->data,
+    kernels::reduce_rows(what, x.dtype(), p.outer, p.inner, Access::body(contiguous(permute(x, p.order)))->data(),
                          result);
   return y;
 }
@@ -181,7 +181,7 @@ Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, 
   order.push_back(axis);
   const Tensor rows = contiguous(permute(x->detach(), order));
   Tensor y = empty(reduced_shape(x->shape(), 1u << axis, keep_dims), int64);
-  kernels::index_of_extreme_rows(x->dtype(), largest, y.numel(), x->shape()[axis], Access::body(rows)->data,
+  kernels::index_of_extreme_rows(x->dtype(), largest, y.numel(), x->shape()[axis], Access::body(rows)->data(),
                                  detail::fresh<std::int64_t>(y));
   if (frame) frame->done({&y, 1});
   return y;

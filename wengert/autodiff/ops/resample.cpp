@@ -49,8 +49,8 @@ struct Resample {
   Tensor forward(const Tensor& x) {
     Tensor y = empty(g.result_shape(x.shape()), x.dtype());
     const Tensor a = contiguous(x.detach());
-    kernels::resample(x.dtype(), g, y.numel() ? y.numel() / g.to_size() : 0, Access::body(a)->data,
-                      Access::body(y)->data);
+    kernels::resample(x.dtype(), g, y.numel() ? y.numel() / g.to_size() : 0, Access::body(a)->data(),
+                      Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {

@@ -42,7 +42,8 @@ struct CumSum {
   Tensor forward(const Tensor& x) {
     const Tensor from = contiguous(x.detach());
     Tensor y = empty(x.shape(), x.dtype());
-    kernels::running_sum(x.dtype(), along(x.shape(), axis, reverse), Access::body(from)->data, Access::body(y)->data);
+    kernels::running_sum(x.dtype(), along(x.shape(), axis, reverse), Access::body(from)->data(),
+                         Access::body(y)->data());
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return cumsum(y_bar, axis, !reverse); }
@@ -63,8 +64,8 @@ struct Recurrence {
   Tensor forward(const Tensor& factor, const Tensor& b) {
     const Tensor f = contiguous(factor.detach()), from = contiguous(b.detach());
     Tensor y = empty(b.shape(), b.dtype());
-    kernels::recurrence(b.dtype(), along(b.shape(), axis, reverse), Access::body(f)->data, Access::body(from)->data,
-                        Access::body(y)->data);
+    kernels::recurrence(b.dtype(), along(b.shape(), axis, reverse), Access::body(f)->data(), Access::body(from)->data(),
+                        Access::body(y)->data());
     a = factor, s = y;
     return y;
   }
@@ -96,8 +97,8 @@ struct CumProd {
   Tensor forward(const Tensor& a) {
     const Tensor from = contiguous(a.detach());
     Tensor r = empty(a.shape(), a.dtype());
-    kernels::running_product(a.dtype(), along(a.shape(), axis, reverse), Access::body(from)->data,
-                             Access::body(r)->data);
+    kernels::running_product(a.dtype(), along(a.shape(), axis, reverse), Access::body(from)->data(),
+                             Access::body(r)->data());
     x = a, y = r;
     return r;
   }
@@ -121,8 +122,8 @@ struct LogCumSumExp {
   Tensor forward(const Tensor& a) {
     const Tensor from = contiguous(a.detach());
     Tensor r = empty(a.shape(), a.dtype());
-    kernels::running_logsumexp(a.dtype(), along(a.shape(), axis, false), Access::body(from)->data,
-                               Access::body(r)->data);
+    kernels::running_logsumexp(a.dtype(), along(a.shape(), axis, false), Access::body(from)->data(),
+                               Access::body(r)->data());
     x = a, y = r;
     return r;
   }
@@ -150,7 +151,7 @@ Indexed running_extreme(std::string_view op, bool largest, Operand x, int axis) 
   if (x->dtype() == boolean) fail<TypeError>(x.where(), "{}: not defined for bool; convert with to(x, int64)", op);
   const Tensor from = contiguous(x->detach());
   Tensor index = empty(x->shape(), int64);
-  kernels::running_extreme(x->dtype(), along(x->shape(), axis, false), largest, Access::body(from)->data,
+  kernels::running_extreme(x->dtype(), along(x->shape(), axis, false), largest, Access::body(from)->data(),
                            detail::fresh<std::int64_t>(index));
   return {gather(x, axis, index), index};
 }

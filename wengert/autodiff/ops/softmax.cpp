@@ -27,8 +27,8 @@ void run(kernels::RowLoop loop, std::int64_t rows, std::int64_t n, std::initiali
   const void* from[8];
   void* to[2];
   int i = 0, o = 0;
-  for (const Tensor* x : in) from[i++] = Access::body(*x)->data;
-  for (const Tensor* y : out) to[o++] = Access::body(*y)->data;
+  for (const Tensor* x : in) from[i++] = Access::body(*x)->data();
+  for (const Tensor* y : out) to[o++] = Access::body(*y)->data();
   kernels::parallel_for(rows, std::max<std::int64_t>(1, grain / std::max<std::int64_t>(1, n)),
                         [&](std::int64_t begin, std::int64_t end) { loop(begin, end, n, from, to); });
 }

@@ -10,8 +10,8 @@ using detail::Access;
 
 namespace {
 
-const void* numbers(const Tensor& x) { return Access::body(x)->data; }
-void* numbers_of_new(Tensor& x) { return Access::body(x)->data; }
+const void* numbers(const Tensor& x) { return Access::body(x)->data(); }
+void* numbers_of_new(Tensor& x) { return Access::body(x)->data(); }
 
 // Both over the same batch.
 struct System {
