@@ -233,6 +233,26 @@ TEST_CASE("conv: many channels in float32 have the results and derivatives of fl
   }
 }
 
+TEST_CASE("conv: one channel for each group: both gradients at once are those that are computed alone") {
+  for (const DType dtype : {float32, float64})
+    for (const ConvOptions& o : {ConvOptions{.padding = {1}, .groups = 11},
+                                 ConvOptions{.stride = {2, 1}, .padding = {0, 2}, .dilation = {1, 2}, .groups = 11}}) {
+      const Tensor x = random({5, 11, 90, 83}, 1, dtype).track(), w = random({22, 1, 3, 3}, 2, dtype).track(),
+                   b = random({22}, 3, dtype).track();
+      const auto y = [&] { return conv(x, w, b, o); };
+      const Tensor y_bar = random(y().shape(), 4, dtype);
+      REQUIRE(y_bar.numel() * 4 > 1 << 20);
+      const auto alone = [&](const Tensor& t) { return grad(sum(y() * y_bar), t); };
+      const Tensor together = sum(y() * y_bar);
+      const std::vector<Tensor> ys = {together}, leaves = {x, w, b}, both = {x, w};
+      const auto all = grad(ys, leaves);
+      for (std::size_t i = 0; i < 3; ++i) check_close(all[i], alone(leaves[i]), 0);
+      const std::vector<Tensor> again = {sum(y() * y_bar)};
+      const auto two = grad(again, both);
+      for (std::size_t i = 0; i < 2; ++i) check_close(two[i], all[i], 0);
+    }
+}
+
 TEST_CASE("conv_transpose: what is added to a result may be longer than the stride, with many channels as well") {
   const Tensor y = random({2, 16, 5, 4}, 1), w = random({16, 16, 3, 3}, 2);
   for (const ConvTransposeOptions& o :

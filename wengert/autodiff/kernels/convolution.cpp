@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/convolution.h"
 
+#include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/kernels/depthwise.h"
 #include "wengert/autodiff/kernels/direct.h"
 #include "wengert/autodiff/kernels/im2col.h"
@@ -70,6 +71,18 @@ void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* 
     else if (is_depthwise(g)) depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
     else if (is_direct(g, g.o)) direct_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
     else matrix_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
+  });
+}
+
+// What is large is read once.
+bool gains_together(DType d, const Convolution& g) {
+  return is_depthwise(g) && is_far(g.y_size() * static_cast<std::int64_t>(size_of(d)));
+}
+
+void conv_grads(DType d, const Convolution& g, const void* x, const void* w, const void* y_bar, void* x_bar,
+                void* w_bar) {
+  with_type(d, [&]<class T>(T) {
+    depthwise_grads(g, in_as<T>(x), in_as<T>(w), in_as<T>(y_bar), static_cast<T*>(x_bar), static_cast<T*>(w_bar));
   });
 }
 

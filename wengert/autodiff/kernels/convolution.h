@@ -26,5 +26,9 @@ void conv(DType, const Convolution&, const void* x, const void* w, const void* b
 void conv_input_grad(DType, const Convolution&, const void* y_bar, const void* w, const void* bias, void* x_bar);
 /// w_bar for y_bar.
 void conv_weight_grad(DType, const Convolution&, const void* x, const void* y_bar, void* w_bar);
+/// Is it faster to have both for one y_bar together?
+bool gains_together(DType, const Convolution&);
+/// Both, where that holds.
+void conv_grads(DType, const Convolution&, const void* x, const void* w, const void* y_bar, void* x_bar, void* w_bar);
 
 }  // namespace wengert::kernels

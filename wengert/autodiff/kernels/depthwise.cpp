@@ -1,6 +1,7 @@
 #include "wengert/autodiff/kernels/depthwise.h"
 
 #include "wengert/autodiff/kernels/ask.h"
+#include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
@@ -113,81 +114,116 @@ void depthwise(const Convolution& g, const T* x, const T* w, const T* bias, T* y
   });
 }
 
-// With a stride of one this is a correlation with the kernel flipped; otherwise entries are added up where they came
-// from.
+namespace {
+
+// x_bar of one plane after the other. With a stride of one this is a correlation with the kernel flipped; otherwise
+// entries are added up where they came from.
 template <class T>
-void depthwise_input_grad(const Convolution& g, const T* y_bar, const T* w, const T* bias, T* x_bar) {
-  const auto& loops = window_loops<T>();
-  const std::int64_t kernel = g.kernel_size(), in = g.in_size(), out = g.out_size();
-  const bool dense = is_dense(g);
-  parallel_for(g.n * g.groups, grain_of(g), [&](std::int64_t begin, std::int64_t end) {
+class InputGrad {
+ public:
+  explicit InputGrad(const Convolution& g) : g_(g), dense_(is_dense(g)), p_(plane(g)), at_(g.kernel_size()) {
+    set_offsets(g, p_, dense_, at_);
+  }
+
+  /// The i-th plane of all images.
+  void operator()(std::int64_t i, const T* y_bar, const T* w, const T* bias, T* x_bar) {
+    const auto& loops = window_loops<T>();
+    const std::int64_t kernel = g_.kernel_size(), in = g_.in_size(), out = g_.out_size();
+    T* xi = x_bar + i * in;
+    const T start = bias ? bias[i % g_.groups] : T(0);
+    ask_for<true>(xi + in, in);
+    if (!dense_) std::fill_n(xi, in, start), p_.clear();
+    for (std::int64_t o = 0; o < g_.o; ++o) {
+      const T* wi = w + (i % g_.groups * g_.o + o) * kernel;
+      const T* yi = y_bar + (i * g_.o + o) * out;
+      ask_for<false>(yi + out, out);
+      if (dense_) {
+        p_.fill(yi);
+        for (std::int64_t i0 = 0; i0 < g_.in[0]; ++i0)
+          loops.correlate(p_.data() + p_.at(i0, 0, 0), p_.line(), at_, wi, kernel, g_.in[1], g_.in[2],
+                          o == 0 ? &start : nullptr, xi + i0 * g_.in[1] * g_.in[2], g_.in[2]);
+      } else {
+        for (std::int64_t o0 = 0; o0 < g_.out[0]; ++o0)
+          loops.scatter(yi + o0 * g_.out[1] * g_.out[2], g_.out[2], at_, wi, kernel, g_.out[1], g_.out[2],
+                        p_.data() + p_.at(o0 * g_.stride[0], 0, 0), g_.stride[1] * p_.line());
+      }
+    }
+    if (!dense_) p_.add_to(xi);
+  }
+
+ private:
+  static Padded<T> plane(const Convolution& g) {
+    if (!is_dense(g)) return padded_x<T>(g);
     std::int64_t before[3], extent[3];
     for (int d = 0; d < 3; ++d) {
       const std::int64_t reach = g.dilation[d] * (g.kernel[d] - 1);
       before[d] = reach - g.padding[d], extent[d] = g.in[d] + reach;
     }
-    Padded<T> p = dense ? Padded<T>(g.out, before, extent, 1) : padded_x<T>(g);
-    Scratch<std::int64_t> at(kernel);
-    set_offsets(g, p, dense, at);
-    for (std::int64_t i = begin; i < end; ++i) {
-      T* xi = x_bar + i * in;
-      const T start = bias ? bias[i % g.groups] : T(0);
-      ask_for<true>(xi + in, in);
-      if (!dense) std::fill_n(xi, in, start), p.clear();
-      for (std::int64_t o = 0; o < g.o; ++o) {
-        const T* wi = w + (i % g.groups * g.o + o) * kernel;
-        const T* yi = y_bar + (i * g.o + o) * out;
-        ask_for<false>(yi + out, out);
-        if (dense) {
-          p.fill(yi);
-          for (std::int64_t i0 = 0; i0 < g.in[0]; ++i0)
-            loops.correlate(p.data() + p.at(i0, 0, 0), p.line(), at, wi, kernel, g.in[1], g.in[2],
-                            o == 0 ? &start : nullptr, xi + i0 * g.in[1] * g.in[2], g.in[2]);
-        } else {
-          for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
-            loops.scatter(yi + o0 * g.out[1] * g.out[2], g.out[2], at, wi, kernel, g.out[1], g.out[2],
-                          p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line());
-        }
-      }
-      if (!dense) p.add_to(xi);
-    }
+    return {g.out, before, extent, 1};
+  }
+
+  const Convolution& g_;
+  bool dense_;
+  Padded<T> p_;
+  Scratch<std::int64_t> at_;
+};
+
+}  // namespace
+
+template <class T>
+void depthwise_input_grad(const Convolution& g, const T* y_bar, const T* w, const T* bias, T* x_bar) {
+  parallel_for(g.n * g.groups, grain_of(g), [&](std::int64_t begin, std::int64_t end) {
+    InputGrad<T> plane(g);
+    for (std::int64_t i = begin; i < end; ++i) plane(i, y_bar, w, bias, x_bar);
   });
 }
 
-// Images are dealt to a few parts with a sum of their own each, added in order.
 template <class T>
 void depthwise_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* w_bar) {
+  depthwise_grads<T>(g, x, nullptr, y_bar, nullptr, w_bar);
+}
+
+// Images are dealt to a few parts with a sum of their own each, added in order. Groups are shared by threads, some at a
+// time, so that planes follow each other as they lie; one that is near serves both sums.
+template <class T>
+void depthwise_grads(const Convolution& g, const T* x, const T* w, const T* y_bar, T* x_bar, T* w_bar) {
   const auto& loops = window_loops<T>();
   const std::int64_t kernel = g.kernel_size(), in = g.in_size(), out = g.out_size(), size = g.w_size();
   const std::int64_t most = g.groups >= 8 ? 1 : std::clamp<std::int64_t>((1 << 20) / size, 1, 8);
-  const std::int64_t per_part = (g.n + most - 1) / most, parts = (g.n + per_part - 1) / per_part;
+  const Cut images(g.n, parts(g.n, most)), groups(g.groups, std::max(parts(g.groups, 8), 1 + grain_of(g) / g.n));
   const bool whole_lines = g.out[2] * sizeof(T) % 64 == 0;  // no register reaches beyond one
-  Scratch<T> others((parts - 1) * size);
-  parallel_for(parts * g.groups, 1 + grain_of(g) / per_part, [&](std::int64_t begin, std::int64_t end) {
+  Scratch<T> others((images.count - 1) * size);
+  parallel_for(images.count * groups.count, 1, [&](std::int64_t begin, std::int64_t end) {
     Padded<T> p = padded_x<T>(g);
     const std::int64_t none[3] = {0, 0, 0};
     Padded<T> q(g.out, none, g.out, 1);  // with room behind the last line
     Scratch<std::int64_t> at(kernel);
     set_offsets(g, p, false, at);
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t part = i / g.groups, group = i % g.groups;
-      T* wi = (part ? others + (part - 1) * size : w_bar) + group * g.o * kernel;
-      std::fill_n(wi, g.o * kernel, T(0));
-      for (std::int64_t image = part * per_part; image < std::min(g.n, (part + 1) * per_part); ++image) {
-        p.fill(x + (image * g.groups + group) * in);
-        ask_for<false>(x + ((image + 1) * g.groups + group) * in, in);
-        for (std::int64_t o = 0; o < g.o; ++o) {
-          const T* plane = y_bar + ((image * g.groups + group) * g.o + o) * out;
-          ask_for<false>(plane + (o + 1 < g.o ? 1 : (g.groups - 1) * g.o + 1) * out, out);
-          if (!whole_lines) q.fill(plane), plane = q.data();
-          for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
-            loops.correlate_weights(p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line(), at, kernel,
-                                    plane + o0 * g.out[1] * g.out[2], g.out[2], g.out[1], g.out[2], wi + o * kernel);
+    InputGrad<T> input_grad(g);
+    for (std::int64_t k = begin; k < end; ++k) {
+      const std::int64_t part = k / groups.count, first = groups.begin(k % groups.count),
+                         last = first + groups.size(k % groups.count);
+      T* const sums = part ? others + (part - 1) * size : w_bar;
+      std::fill(sums + first * g.o * kernel, sums + last * g.o * kernel, T(0));
+      for (std::int64_t image = images.begin(part); image < images.begin(part) + images.size(part); ++image)
+        for (std::int64_t group = first; group < last; ++group) {
+          const std::int64_t i = image * g.groups + group;
+          p.fill(x + i * in);
+          ask_for<false>(x + (i + 1) * in, in);
+          for (std::int64_t o = 0; o < g.o; ++o) {
+            const T* plane = y_bar + (i * g.o + o) * out;
+            ask_for<false>(plane + out, out);
+            if (!whole_lines) q.fill(plane), plane = q.data();
+            for (std::int64_t o0 = 0; o0 < g.out[0]; ++o0)
+              loops.correlate_weights(p.data() + p.at(o0 * g.stride[0], 0, 0), g.stride[1] * p.line(), at, kernel,
+                                      plane + o0 * g.out[1] * g.out[2], g.out[2], g.out[1], g.out[2],
+                                      sums + (group * g.o + o) * kernel);
+          }
+          if (x_bar) input_grad(i, y_bar, w, nullptr, x_bar);
         }
-      }
     }
   });
-  for (std::int64_t part = 1; part < parts; ++part)
+  for (std::int64_t part = 1; part < images.count; ++part)
     for (std::int64_t i = 0; i < size; ++i) w_bar[i] += others[(part - 1) * size + i];
 }
 
@@ -197,5 +233,7 @@ template void depthwise_input_grad(const Convolution&, const float*, const float
 template void depthwise_input_grad(const Convolution&, const double*, const double*, const double*, double*);
 template void depthwise_weight_grad(const Convolution&, const float*, const float*, float*);
 template void depthwise_weight_grad(const Convolution&, const double*, const double*, double*);
+template void depthwise_grads(const Convolution&, const float*, const float*, const float*, float*, float*);
+template void depthwise_grads(const Convolution&, const double*, const double*, const double*, double*, double*);
 
 }  // namespace wengert::kernels

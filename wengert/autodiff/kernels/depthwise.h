@@ -14,5 +14,8 @@ template <class T>
 void depthwise_input_grad(const Convolution&, const T* y_bar, const T* w, const T* bias, T* x_bar);
 template <class T>
 void depthwise_weight_grad(const Convolution&, const T* x, const T* y_bar, T* w_bar);
+/// Both gradients, reading y_bar once.
+template <class T>
+void depthwise_grads(const Convolution&, const T* x, const T* w, const T* y_bar, T* x_bar, T* w_bar);
 
 }  // namespace wengert::kernels
