@@ -48,7 +48,7 @@ Embedding::Embedding(std::int64_t entries, std::int64_t size, EmbeddingOptions o
     const Tensor kept = not_equal(arange(entries), static_cast<double>(*padding));
     rows = rows * reshape(to(kept, o.dtype), {entries, 1});
   }
-  weight = Param(rows, where);
+  weight = Param(std::move(rows), where);
 }
 
 Tensor Embedding::operator()(Operand index) const {
