@@ -50,6 +50,7 @@ bool wished(std::string_view mode) {
 // numbers of every channel there and back for each tile of 4 by 4 results. So there must be channels to spread that
 // over, results that fill the tiles, and tiles enough to pay for the weights. The bounds were found by measuring.
 struct Winograd {
+  static constexpr std::size_t most_scratch = std::size_t{1} << 26;  // bytes, for each thread
   static std::int64_t tiles(const Convolution& g) { return parts(g.out[1], 4) * parts(g.out[2], 4); }  // of an image
   static bool suits_images(Map map, const Convolution& g) {
     for (int d = 1; d < 3; ++d)
@@ -67,8 +68,9 @@ struct Winograd {
 class Plan {
  public:
   Plan(Map map, const Convolution& g, bool bias) : map_(map), g_(g), bias_(bias) {
-    if (!(Winograd::suits(map, g) && compile(dnnl::algorithm::convolution_winograd)))
-      compile(dnnl::algorithm::convolution_direct);
+    const bool filtered = Winograd::suits(map, g) && compile(dnnl::algorithm::convolution_winograd) &&
+                          scratchpad_ <= Winograd::most_scratch;
+    if (!filtered) compile(dnnl::algorithm::convolution_direct);
   }
 
   bool is_for(Map map, const Convolution& g, bool bias) const { return map == map_ && bias == bias_ && g == g_; }
