@@ -90,8 +90,8 @@ struct Store {
     }
   }
   void* from_system(std::size_t bytes) {
-    void* p = std::aligned_alloc(bytes < huge ? unit : huge, bytes);
-    if (!p) throw std::bad_alloc();
+    void* p = nullptr;
+    if (posix_memalign(&p, bytes < huge ? unit : huge, bytes)) throw std::bad_alloc();
     if (bytes >= huge) madvise(p, bytes, MADV_HUGEPAGE);  // where that is not granted, nothing is lost
     reserved.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
     system_allocations.fetch_add(1, std::memory_order_relaxed);
