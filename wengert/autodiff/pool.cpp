@@ -30,7 +30,7 @@ namespace wengert::detail {
 namespace {
 
 constexpr std::size_t unit = 64;                    // alignment and smallest block
-constexpr std::size_t huge = std::size_t{1} << 21;  // a huge page, first touched in a seventh of the time
+constexpr std::size_t huge = std::size_t{1} << 21;  // a huge page: one fault in place of 512
 constexpr std::size_t slab = 256 * 1024;            // small blocks are cut from slabs
 constexpr std::size_t small_limit = 16 * 1024;
 constexpr std::size_t small_classes = 16;  // multiples of the unit
@@ -92,7 +92,9 @@ struct Store {
   void* from_system(std::size_t bytes) {
     void* p = nullptr;
     if (posix_memalign(&p, bytes < huge ? unit : huge, bytes)) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
     if (bytes >= huge) madvise(p, bytes, MADV_HUGEPAGE);  // where that is not granted, nothing is lost
+#endif
     reserved.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
     system_allocations.fetch_add(1, std::memory_order_relaxed);
     return p;
