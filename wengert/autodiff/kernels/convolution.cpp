@@ -68,7 +68,8 @@ void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* 
     if (suits_onednn(d, g)) return onednn_weight_grad(g, x, y_bar, w_bar);
   with_type(d, [&]<class T>(T) {
     if (g.n == 0 || g.out_size() == 0) std::fill_n(static_cast<T*>(w_bar), g.w_size(), T(0));
-    else if (is_depthwise(g)) depthwise_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
+    else if (is_depthwise(g))
+      depthwise_grads<T>(g, in_as<T>(x), nullptr, in_as<T>(y_bar), nullptr, static_cast<T*>(w_bar));
     else if (is_direct(g, g.o)) direct_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
     else matrix_weight_grad(g, in_as<T>(x), in_as<T>(y_bar), static_cast<T*>(w_bar));
   });

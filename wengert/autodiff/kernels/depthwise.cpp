@@ -6,6 +6,8 @@
 #include "wengert/autodiff/kernels/window_loops.h"
 #include "wengert/autodiff/parallel.h"
 
+#include <optional>
+
 namespace wengert::kernels {
 namespace {
 
@@ -178,11 +180,6 @@ void depthwise_input_grad(const Convolution& g, const T* y_bar, const T* w, cons
   });
 }
 
-template <class T>
-void depthwise_weight_grad(const Convolution& g, const T* x, const T* y_bar, T* w_bar) {
-  depthwise_grads<T>(g, x, nullptr, y_bar, nullptr, w_bar);
-}
-
 // Images are dealt to a few parts with a sum of their own each, added in order. Groups are shared by threads, some at a
 // time, so that planes follow each other as they lie; one that is near serves both sums.
 template <class T>
@@ -199,7 +196,8 @@ void depthwise_grads(const Convolution& g, const T* x, const T* w, const T* y_ba
     Padded<T> q(g.out, none, g.out, 1);  // with room behind the last line
     Scratch<std::int64_t> at(kernel);
     set_offsets(g, p, false, at);
-    InputGrad<T> input_grad(g);
+    std::optional<InputGrad<T>> input_grad;
+    if (x_bar) input_grad.emplace(g);
     for (std::int64_t k = begin; k < end; ++k) {
       const std::int64_t part = k / groups.count, first = groups.begin(k % groups.count),
                          last = first + groups.size(k % groups.count);
@@ -219,7 +217,7 @@ void depthwise_grads(const Convolution& g, const T* x, const T* w, const T* y_ba
                                       plane + o0 * g.out[1] * g.out[2], g.out[2], g.out[1], g.out[2],
                                       sums + (group * g.o + o) * kernel);
           }
-          if (x_bar) input_grad(i, y_bar, w, nullptr, x_bar);
+          if (x_bar) (*input_grad)(i, y_bar, w, nullptr, x_bar);
         }
     }
   });
@@ -231,8 +229,6 @@ template void depthwise(const Convolution&, const float*, const float*, const fl
 template void depthwise(const Convolution&, const double*, const double*, const double*, double*);
 template void depthwise_input_grad(const Convolution&, const float*, const float*, const float*, float*);
 template void depthwise_input_grad(const Convolution&, const double*, const double*, const double*, double*);
-template void depthwise_weight_grad(const Convolution&, const float*, const float*, float*);
-template void depthwise_weight_grad(const Convolution&, const double*, const double*, double*);
 template void depthwise_grads(const Convolution&, const float*, const float*, const float*, float*, float*);
 template void depthwise_grads(const Convolution&, const double*, const double*, const double*, double*, double*);
 
