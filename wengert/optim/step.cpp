@@ -56,7 +56,7 @@ void update_rows(UpdateLoop loop, const void* step, const Common& common, const 
                              bytes);
     void* at[2 + max_memory];
     for (std::size_t k = 0; k < arrays.size(); ++k)
-      at[k] = static_cast<std::byte*>(arrays[k]) + rows.index()[static_cast<std::size_t>(i)] * bytes;
+      if (k != 1) at[k] = static_cast<std::byte*>(arrays[k]) + rows.index()[static_cast<std::size_t>(i)] * bytes;
     at[1] = const_cast<std::byte*>(wengert::detail::data<std::byte>(values)) + i * bytes;
     loop(step, common, 0, rows.row_size(), at);
   };
