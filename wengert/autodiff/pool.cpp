@@ -64,17 +64,18 @@ struct List {
   void* pop() {
     Free* f = head;
     head = f->next;
+    __builtin_prefetch(head);  // who takes one mostly takes more
     --count;
     return f;
   }
 };
 
-// How many free blocks a thread keeps of one class before half of them go to the common store: a quarter of a mebibyte.
+// How many free blocks a thread keeps of one class before half of them go to the common store: half a mebibyte.
 constexpr auto limits = [] {
   std::array<int, class_count> limit{};
   for (int c = 0; c < class_count; ++c)
     limit[std::size_t(c)] =
-        static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 18) / size_of_class(c), 4, 4096));
+        static_cast<int>(std::clamp<std::size_t>((std::size_t{1} << 19) / size_of_class(c), 4, 8192));
   return limit;
 }();
 
