@@ -242,10 +242,10 @@ void Region::compare(const Region& again, const std::vector<Tensor>& results) co
       differs(fmt::format("ran {} where it first ran {} (at {})", m->name(), n->name(), short_place(n->where)));
     bool same = n->edge_count == m->edge_count;
     for (std::uint32_t k = 0; same && k < n->result_count; ++k)
-      if (!(n->result_shape(k) == m->result_shape(k)) || n->result_dtype(k) != m->result_dtype(k))
-        differs(fmt::format("gave {} {} as result of {} (at {}) where it first gave {} {}", m->result_dtype(k),
-                            m->result_shape(k), n->name(), short_place(n->where), n->result_dtype(k),
-                            n->result_shape(k)));
+      if (!(n->result(k).shape == m->result(k).shape) || n->result(k).dtype != m->result(k).dtype)
+        differs(fmt::format("gave {} {} as result of {} (at {}) where it first gave {} {}", m->result(k).dtype,
+                            m->result(k).shape, n->name(), short_place(n->where), n->result(k).dtype,
+                            n->result(k).shape));
     for (std::uint32_t i = 0; same && i < n->edge_count; ++i)
       same = original(n->edges[i].node) == original(m->edges[i].node) && n->edges[i].output == m->edges[i].output;
     if (!same) differs(fmt::format("ran {} (at {}) on other operands", n->name(), short_place(n->where)));

@@ -66,14 +66,15 @@ Box box_of(const Node& n, const Names& names, bool result) {
   Box b;
   const auto* entry = names.find(n, 0);
   for (std::uint32_t k = 0; k < n.result_count; ++k) {
-    b.values.push_back({n.result_shape(k), n.result_dtype(k)});
+    b.values.push_back({n.result(k).shape, n.result(k).dtype});
     if (!entry) entry = names.find(n, k);
   }
   b.where = n.where;
   if (n.kind == Kind::leaf) {
     // A transform differentiates by variables of its own, on the numbers of the model.
-    const auto* same = names.find(n.value);
-    if (!entry && same && same->tensor->shape() == n.shape && same->tensor->dtype() == n.dtype) entry = same;
+    const auto* same = names.find(n.first.value);
+    if (!entry && same && same->tensor->shape() == n.first.shape && same->tensor->dtype() == n.first.dtype)
+      entry = same;
     b.role = entry && in_model(entry->role) ? entry->role : Role::variable;
     b.title = entry ? entry->name : "variable";
     if (in_model(b.role)) b.layer = layer_of(b.title);

@@ -127,7 +127,7 @@ void detail::DryRunner::differentiate(const Tensor& y) {
       if (n->is_released()) return;
       if (n->kind != Kind::leaf) continue;
       n->retain();
-      leaves.push_back(Access::make(new_body({}, n->dtype), n));  // stands for the leaf; its numbers are not read
+      leaves.push_back(Access::make(new_body({}, n->first.dtype), n));  // stands for the leaf; its numbers are not read
     }
   }
   const Tensor y_bar = full(y.shape(), 1, y.dtype());

@@ -20,10 +20,10 @@ thread_local std::uint64_t oldest_active = 0;
 
 void clear_cotangents(Node& n) {
   if (n.result_count == 1) [[likely]] {
-    if (n.cotangent.defined()) n.cotangent = Tensor();
+    if (n.first.cotangent.defined()) n.first.cotangent = Tensor();
     return;
   }
-  for (std::uint32_t k = 0; k < n.result_count; ++k) n.result_cotangent(k) = Tensor();
+  for (std::uint32_t k = 0; k < n.result_count; ++k) n.result(k).cotangent = Tensor();
 }
 
 void drop_edges(Node& n) {
@@ -50,10 +50,11 @@ struct Sweep::Stashed {
 };
 
 void Sweep::meet(Node* n, Node*& open) {
+  __builtin_prefetch(reinterpret_cast<const char*>(n) + sizeof(Node));  // its edges
   if (n->sweep == id_) return;
   if (outer_ && n->sweep >= outer_) [[unlikely]] {
     Stashed s{n, n->needed, n->variable, n->pending, n->sweep, {}};
-    for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result_cotangent(k)));
+    for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result(k).cotangent));
     stash_.push_back(std::move(s));
   }
   n->sweep = id_, n->pending = 0, n->needed = n->variable = false;
@@ -75,11 +76,14 @@ void Sweep::append(Node* n) {
   nodes_[count_++] = n;
 }
 
+Sweep::Sweep() : id_(++last_sweep), outer_(oldest_active) {
+  if (!outer_) oldest_active = id_;
+}
+
 // Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node
 // follows in the list once all those have been listed. The list is an array: whoever walks along it can have several
 // nodes loaded at a time.
-Sweep::Sweep(std::span<const Tensor> roots) : id_(++last_sweep), outer_(oldest_active) {
-  if (!outer_) oldest_active = id_;
+Sweep::Sweep(std::span<const Tensor> roots) : Sweep() {
   Node* open = nullptr;
   for (const Tensor& r : roots)
     if (Node* n = Access::node(r)) meet(n, open);
@@ -111,7 +115,7 @@ Sweep::~Sweep() {
   if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
   for (Stashed& s : stash_) {
     s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep;
-    for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result_cotangent(k) = std::move(s.cotangents[k]);
+    for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result(k).cotangent = std::move(s.cotangents[k]);
   }
   if (oldest_active == id_) oldest_active = 0;
 }
@@ -123,12 +127,15 @@ void Sweep::spread_need() {
   }
 }
 
+// Nodes and values were last seen when they were made, and there are many: what will be read soon is asked for.
 void Sweep::drop_newest() {
   Node* n = nodes_[gone_++];
   if (n->drop()) destroy(n);
-  if (gone_ + 1 < count_) {
-    const auto* soon = reinterpret_cast<const char*>(nodes_[gone_ + 1]);
+  if (gone_ + 2 < count_) {
+    const auto* soon = reinterpret_cast<const char*>(nodes_[gone_ + 2]);
     for (int line = 0; line < 5; ++line) __builtin_prefetch(soon + 64 * line);
+    const auto* value = static_cast<const char*>(nodes_[gone_ + 1]->first.value);
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(value + 64 * line);
   }
 }
 
@@ -153,7 +160,7 @@ struct ReadsTold {
 };
 [[gnu::cold, gnu::noinline]] void pull_watched(Node& n, Pullback& to) {
   std::vector<const Tensor*> y_bar;
-  for (std::uint32_t k = 0; k < n.result_count; ++k) y_bar.push_back(&n.result_cotangent(k));
+  for (std::uint32_t k = 0; k < n.result_count; ++k) y_bar.push_back(&n.result(k).cotangent);
   Frame frame(Act::vjp, n.name(), n.where, y_bar, &n);
   const ReadsTold reads;
   n.pull(to);
@@ -184,12 +191,12 @@ void Pullback::send(int operand, Tensor x_bar) const {
   check_returned(node_, operand, x_bar);
   if (watched()) [[unlikely]]
     tell_sent(operand, x_bar);
-  accumulate(e.node->result_cotangent(e.output), std::move(x_bar), create_graph_);
+  accumulate(e.node->result(e.output).cotangent, std::move(x_bar), create_graph_);
 }
 
 Tensor* Pullback::held(int operand) const {
   const Edge& e = node_.edges[operand];
-  Tensor& sum = e.node->result_cotangent(e.output);
+  Tensor& sum = e.node->result(e.output).cotangent;
   return !create_graph_ && sum.defined() && Access::body(sum)->overwritable() && !watched() ? &sum : nullptr;
 }
 
@@ -231,15 +238,15 @@ void seed(std::span<const Tensor> ys, std::span<const Tensor> y_bars, bool creat
     Node* n = Access::node(ys[k]);
     if (!n) continue;
     Tensor y_bar = y_bars.empty() ? seed_of(ys[k], where) : create_graph ? y_bars[k] : y_bars[k].detach();
-    if (y_bar.defined()) accumulate(n->result_cotangent(Access::output(ys[k])), std::move(y_bar), create_graph);
+    if (y_bar.defined()) accumulate(n->result(Access::output(ys[k])).cotangent, std::move(y_bar), create_graph);
   }
 }
 
 bool has_cotangent(Node& n) {
   if (n.result_count == 1) [[likely]]
-    return n.cotangent.defined();
+    return n.first.cotangent.defined();
   for (std::uint32_t k = 0; k < n.result_count; ++k)
-    if (n.result_cotangent(k).defined()) return true;
+    if (n.result(k).cotangent.defined()) return true;
   return false;
 }
 
@@ -248,6 +255,7 @@ template <class Arrived>
 void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) {
   const bool keep = options.keep_graph.value_or(options.create_graph);
   Recording recording;
+  Unpacking unpacking(options.create_graph);
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::backward, "backward", where, std::span<const Tensor* const>());
@@ -255,7 +263,7 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     Node* n = sweep.nodes().front();
     arrived(*n);
     if (n->kind == Kind::leaf) {
-      n->cotangent = Tensor();
+      n->first.cotangent = Tensor();
       continue;
     }
     bool wanted = false;
@@ -263,11 +271,12 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     if (wanted && has_cotangent(*n)) {
       if (n->emptied) [[unlikely]]
         refill(*n);
-      Unpacking unpacking(*n, options.create_graph);
       Pullback to(*n, options.create_graph);
+      unpacking.begin(*n);
       if (watched()) [[unlikely]]
         pull_watched(*n, to);
       else n->pull(to);
+      unpacking.end();
     }
     clear_cotangents(*n);
     if (n->seat && keep) [[unlikely]]
@@ -300,7 +309,7 @@ void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::
   run(sweep, options, where, [&](Node& n) {
     if (n.variable)
       for (std::size_t i = 0; i < xs.size(); ++i)
-        if (Access::node(*xs[i]) == &n) x_bars[i] = n.result_cotangent(Access::output(*xs[i]));
+        if (Access::node(*xs[i]) == &n) x_bars[i] = n.result(Access::output(*xs[i])).cotangent;
   });
   for (std::size_t i = 0; i < xs.size(); ++i)
     if (!x_bars[i].defined()) x_bars[i] = zeros(xs[i]->shape(), xs[i]->dtype());
@@ -335,7 +344,8 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
   for (Node* n : sweep.nodes()) n->needed = true;
   seed({&y, 1}, {&y_bar, 1}, options.create_graph, where);
   run(sweep, options, where, [&](Node& n) {
-    if (n.kind == Kind::leaf && n.cotangent.defined()) add_to_leaf(n, std::move(n.cotangent), options.create_graph);
+    if (n.kind == Kind::leaf && n.first.cotangent.defined())
+      add_to_leaf(n, std::move(n.first.cotangent), options.create_graph);
   });
 }
 
@@ -374,17 +384,18 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::tangents, "jvp", where, std::span<const Tensor* const>());
+  Unpacking unpacking(create_graph);
   // The slots that hold cotangents in reverse mode hold tangents here.
   std::vector<Tensor> x_dot, y_dot;
   for (Node* n : sweep.nodes() | std::views::reverse) {
     if (!n->needed) continue;
     for (std::size_t i = 0; i < xs.size(); ++i)
       if (Access::node(xs[i]) == n)
-        n->result_cotangent(Access::output(xs[i])) = create_graph ? x_dots[i] : x_dots[i].detach();
+        n->result(Access::output(xs[i])).cotangent = create_graph ? x_dots[i] : x_dots[i].detach();
     bool reached = false;
     x_dot.clear();
     for (const Edge& e : n->operands()) {
-      x_dot.push_back(e.needed() ? e.node->result_cotangent(e.output) : Tensor());
+      x_dot.push_back(e.needed() ? e.node->result(e.output).cotangent : Tensor());
       reached = reached || x_dot.back().defined();
     }
     if (!reached) continue;
@@ -392,16 +403,15 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     y_dot.assign(n->result_count, Tensor());
     if (n->emptied) [[unlikely]]
       refill(*n);
-    {
-      Unpacking unpacking(*n, create_graph);
-      if (watched()) [[unlikely]]
-        push_watched(*n, x_dot, y_dot);
-      else n->push(x_dot, y_dot);
-    }
+    unpacking.begin(*n);
+    if (watched()) [[unlikely]]
+      push_watched(*n, x_dot, y_dot);
+    else n->push(x_dot, y_dot);
+    unpacking.end();
     if (n->seat) [[unlikely]]
       drop_saved(*n);
     for (std::uint32_t k = 0; k < n->result_count; ++k) {
-      Tensor& slot = n->result_cotangent(k);
+      Tensor& slot = n->result(k).cotangent;
       if (!y_dot[k].defined()) continue;
       check_returned(*n, k, y_dot[k]);
       slot = slot.defined() ? add(slot, y_dot[k]) : std::move(y_dot[k]);
@@ -410,7 +420,7 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   std::vector<Tensor> result;
   for (const Tensor& y : ys) {
     Node* n = Access::node(y);
-    Tensor t = n ? n->result_cotangent(Access::output(y)) : Tensor();
+    Tensor t = n ? n->result(Access::output(y)).cotangent : Tensor();
     result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
   }
   for (Node* n : sweep.nodes()) clear_cotangents(*n);

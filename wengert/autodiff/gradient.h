@@ -63,6 +63,7 @@ class WENGERT_API Sweep {
 
  private:
   struct Stashed;
+  Sweep();
   void meet(Node*, Node*& open);
   void append(Node*);
 

@@ -158,7 +158,7 @@ struct NonFinite::Finder final : detail::Observer {
     for (std::size_t i = 0; i < n.operands().size(); ++i)
       if (n.edges[i].value == identity) return fmt::format("operand {}", i);
     for (std::uint32_t k = 0; k < n.result_count; ++k)
-      if (n.result_value(k) == identity) return n.result_count == 1 ? "result" : fmt::format("result {}", k);
+      if (n.result(k).value == identity) return n.result_count == 1 ? "result" : fmt::format("result {}", k);
     return "saved value";
   }
 

@@ -11,12 +11,12 @@ namespace wengert::detail {
 
 inline void check_returned(const Node& n, int operand, const Tensor& x_bar) {
   const Edge& e = n.edges[operand];
-  if (!(x_bar.shape() == e.node->result_shape(e.output)) || x_bar.dtype() != e.node->result_dtype(e.output))
+  if (!(x_bar.shape() == e.node->result(e.output).shape) || x_bar.dtype() != e.node->result(e.output).dtype)
       [[unlikely]]
     wrong_cotangent(n, operand, x_bar);
 }
 inline void check_returned(const Node& n, std::uint32_t result, const Tensor& y_dot) {
-  if (!(y_dot.shape() == n.result_shape(result)) || y_dot.dtype() != n.result_dtype(result)) [[unlikely]]
+  if (!(y_dot.shape() == n.result(result).shape) || y_dot.dtype() != n.result(result).dtype) [[unlikely]]
     wrong_tangent(n, result, y_dot);
 }
 

@@ -23,10 +23,10 @@ using Wants = const detail::Pullback&;
 class WENGERT_API Saved {
  public:
   Saved() = default;
-  Saved& operator=(const Tensor& t) {
+  [[gnu::always_inline]] Saved& operator=(const Tensor& t) {
     detail::Access::keep(value_, detail::Access::body(t));
     maker_ = detail::Access::maker(t);
-    version_ = detail::Access::body(t)->holder().version;
+    version_ = detail::Access::body(t)->changes();
     return *this;
   }
   /// GraphError when the value was changed since, or when a value that is neither operand nor result is differentiated.
@@ -38,7 +38,8 @@ class WENGERT_API Saved {
 
  private:
   friend class detail::Pullback;
-  friend struct detail::Unpacking;
+  friend class detail::Unpacking;
+  const Tensor& get_checked() const;
   mutable Tensor value_;
   mutable const Saved* next_ = nullptr;  // in the list of those to be taken off the tape again
   std::uint32_t version_ = 0;
@@ -64,16 +65,26 @@ WENGERT_API Tensor add(Operand x, Operand y);
 
 namespace detail {
 
-/// Marks the node whose rule runs, and afterwards takes its saved values off the tape again.
-struct WENGERT_API Unpacking {
-  Unpacking(Node& node, bool reattach);
+/// Names the node whose rule runs, and afterwards takes its saved values off the tape again.
+class WENGERT_API Unpacking {
+ public:
+  explicit Unpacking(bool reattach);
   ~Unpacking();
   Unpacking(const Unpacking&) = delete;
 
+  void begin(Node& n) { state_.unpacking = &n; }
+  void end() {
+    if (state_.reattached) [[unlikely]]
+      take_off();
+    state_.unpacking = node_before_;
+  }
+
  private:
-  Node* node_before_;
-  bool reattach_before_;
-  const Saved* list_before_;
+  void take_off();
+  ThreadState& state_;
+  Node* const node_before_;
+  const bool reattach_before_;
+  const Saved* const list_before_;
 };
 
 /// Inside a rule's vjp or jvp: the shape of an operand (one that is on the tape) and of the first result.
@@ -104,24 +115,38 @@ template <std::size_t K> struct ResultCount<std::array<Tensor, K>> {
   static constexpr std::size_t value = K;
 };
 
-/// What the results beyond a single one need.
-template <std::size_t K>
-struct Results {
-  std::array<Shape, K> shapes;
-  std::array<DType, K> dtypes;
-  std::array<const void*, K> values;
-  std::array<Tensor, K> cotangents;
+/// A node with edges of its own: they follow at once, so that who walks along the graph reads two lines of the cache.
+template <std::size_t N>
+struct WithEdges : Node {
+  std::array<Edge, N> list;
+
+  WithEdges(Place place, const std::array<const Tensor*, N>& x) : Node(place) {
+    for (std::size_t i = 0; i < N; ++i) list[i] = edge_to(*x[i]);
+    edges = list.data(), edge_count = N;
+  }
 };
-template <>
-struct Results<1> {};
+
+/// As many as there happen to be.
+struct WithEdgeList : Node {
+  WithEdgeList(Place place, std::span<const Tensor> x) : Node(place) {
+    edges = static_cast<Edge*>(allocate(x.size() * sizeof(Edge)));
+    edge_count = static_cast<std::uint16_t>(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) new (edges + i) Edge(edge_to(x[i]));
+  }
+  ~WithEdgeList() { deallocate(edges, edge_count * sizeof(Edge)); }
+};
 
 /// The common part of nodes made from a rule with K results.
-template <class Rule, std::size_t K>
-struct RuleNode : Node {
+template <class Rule, std::size_t K, class Base>
+struct RuleNode : Base {
   Rule rule;
-  [[no_unique_address]] Results<K> results;
+  [[no_unique_address]] std::array<Result, K - 1> others;
 
-  RuleNode(Place place, Rule&& r) : Node(place), rule(std::move(r)) { result_count = K; }
+  /// The rule is made where it stands.
+  template <class Operands, class... Made>
+  RuleNode(Place place, const Operands& x, Made&&... of) : Base(place, x), rule{std::forward<Made>(of)...} {
+    this->result_count = K;
+  }
 
   std::string_view name() const override { return rule.name; }
   void forget() override {
@@ -132,50 +157,36 @@ struct RuleNode : Node {
     auto& other = static_cast<RuleNode&>(twin);
     std::destroy_at(&rule);  // a rule that holds a lambda cannot be assigned
     std::construct_at(&rule, std::move(other.rule));
-    value = other.value;
-    if constexpr (K > 1) results.values = other.results.values;
+    for (std::uint32_t k = 0; k < K; ++k) this->result(k).value = other.result(k).value;
   }
+  Result* further() override { return others.data(); }
 
   void attach(Tensor& y) {
-    value = Access::body(y), shape = y.shape(), dtype = y.dtype();
+    this->first.of(y);
     Access::attach(y, this, 0);  // the handle takes over the first reference
   }
   void attach(std::array<Tensor, K>& y) requires(K > 1) {
-    bool first = true;
+    bool held = false;
     for (std::uint32_t k = 0; k < K; ++k) {
-      results.shapes[k] = y[k].shape(), results.dtypes[k] = y[k].dtype(), results.values[k] = Access::body(y[k]);
+      this->result(k).of(y[k]);
       if (!is_float(y[k].dtype())) continue;
-      if (!first) retain();
-      first = false;
+      if (held) this->retain();
+      held = true;
       Access::attach(y[k], this, k);
     }
-    value = results.values[0], shape = results.shapes[0], dtype = results.dtypes[0];
-    if (first) destroy(this);  // no differentiable result
-  }
-  const Shape& result_shape(std::uint32_t k) const override {
-    if constexpr (K > 1) return results.shapes[k];
-    else return (void)k, shape;
-  }
-  DType result_dtype(std::uint32_t k) const override {
-    if constexpr (K > 1) return results.dtypes[k];
-    else return (void)k, dtype;
-  }
-  const void* result_value(std::uint32_t k) const override {
-    if constexpr (K > 1) return results.values[k];
-    else return (void)k, value;
-  }
-  Tensor& result_cotangent(std::uint32_t k) override {
-    if constexpr (K > 1) return results.cotangents[k];
-    else return (void)k, cotangent;
+    if (!held) destroy(this);  // no differentiable result
   }
   /// The cotangent as the rule takes it: a tensor, or all of them with zeros where none arrived.
   auto take_cotangent() {
     if constexpr (K == 1) {
-      return std::move(cotangent);
+      return std::move(this->first.cotangent);
     } else {
-      for (std::uint32_t k = 0; k < K; ++k)
-        if (!results.cotangents[k].defined()) results.cotangents[k] = zeros_like_result(*this, k);
-      return std::exchange(results.cotangents, {});
+      std::array<Tensor, K> y_bar;
+      for (std::uint32_t k = 0; k < K; ++k) {
+        y_bar[k] = std::move(this->result(k).cotangent);
+        if (!y_bar[k].defined()) y_bar[k] = zeros_like_result(*this, k);
+      }
+      return y_bar;
     }
   }
   static std::span<const Tensor> as_span(const Tensor& y_bar) { return {&y_bar, 1}; }
@@ -200,13 +211,9 @@ struct RuleNode : Node {
 };
 
 template <class Rule, std::size_t N, std::size_t K>
-struct FixedNode final : RuleNode<Rule, K> {
-  std::array<Edge, N> list;
+struct FixedNode final : RuleNode<Rule, K, WithEdges<N>> {
+  using FixedNode::RuleNode::RuleNode;
 
-  FixedNode(Place place, Rule&& r, const std::array<const Tensor*, N>& x) : RuleNode<Rule, K>(place, std::move(r)) {
-    for (std::size_t i = 0; i < N; ++i) list[i] = edge_to(*x[i]);
-    this->edges = list.data(), this->edge_count = N;
-  }
   static void* operator new(std::size_t bytes) { return allocate(bytes); }
   static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
   void end() noexcept override { delete this; }
@@ -278,13 +285,9 @@ struct FixedNode final : RuleNode<Rule, K> {
 
 /// For rules on a list of operands: vjp(i, y_bar), jvp(i, x_dot).
 template <class Rule, std::size_t K>
-struct ListNode final : RuleNode<Rule, K> {
-  ListNode(Place place, Rule&& r, std::span<const Tensor> x) : RuleNode<Rule, K>(place, std::move(r)) {
-    this->edges = static_cast<Edge*>(allocate(x.size() * sizeof(Edge)));
-    this->edge_count = static_cast<std::uint16_t>(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) new (this->edges + i) Edge(edge_to(x[i]));
-  }
-  ~ListNode() { deallocate(this->edges, this->edge_count * sizeof(Edge)); }
+struct ListNode final : RuleNode<Rule, K, WithEdgeList> {
+  using ListNode::RuleNode::RuleNode;
+
   static void* operator new(std::size_t bytes) { return allocate(bytes); }
   static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
   void end() noexcept override { delete this; }
@@ -384,7 +387,7 @@ auto apply(Rule rule, X... x) {
   }();
   if (!record || !detail::any_float(y)) return y;
   using N = detail::FixedNode<Rule, sizeof...(X), detail::ResultCount<Y>::value>;
-  auto* node = new N(detail::place_of(first.where()), std::move(rule), {&x.tensor()...});
+  auto* node = new N(detail::place_of(first.where()), std::array{&x.tensor()...}, std::move(rule));
   node->attach(y);
   return y;
 }
@@ -407,7 +410,7 @@ auto apply(Rule rule, std::span<const Tensor> x, Where where) {
     return run();
   }();
   if (!record || !detail::any_float(y)) return y;
-  auto* node = new detail::ListNode<Rule, detail::ResultCount<Y>::value>(detail::place_of(where), std::move(rule), x);
+  auto* node = new detail::ListNode<Rule, detail::ResultCount<Y>::value>(detail::place_of(where), x, std::move(rule));
   node->attach(y);
   return y;
 }

@@ -69,7 +69,7 @@ struct Leaf final : Node {
 
 Counted* new_leaf(const Body& value, Where where) {
   auto* leaf = new Leaf(where);
-  leaf->value = &value, leaf->shape = value.shape, leaf->dtype = value.dtype;
+  leaf->first.value = &value, leaf->first.shape = value.shape, leaf->first.dtype = value.dtype;
   return leaf;
 }
 
@@ -86,23 +86,25 @@ void add_to_leaf(Node& n, Tensor&& g, bool create_graph) {
   accumulate(leaf.gradient, std::move(g), create_graph);
 }
 
-Unpacking::Unpacking(Node& node, bool reattach) {
-  ThreadState& s = thread_state();
-  node_before_ = std::exchange(s.unpacking, &node);
-  reattach_before_ = std::exchange(s.reattach, reattach);
-  list_before_ = std::exchange(s.reattached, nullptr);
-}
+Unpacking::Unpacking(bool reattach)
+    : state_(thread_state()),
+      node_before_(state_.unpacking),
+      reattach_before_(std::exchange(state_.reattach, reattach)),
+      list_before_(std::exchange(state_.reattached, nullptr)) {}
 Unpacking::~Unpacking() {
-  ThreadState& s = thread_state();
-  for (const Saved* saved = s.reattached; saved; saved = saved->next_) Access::detach(saved->value_);
-  s.unpacking = node_before_, s.reattach = reattach_before_, s.reattached = list_before_;
+  end();
+  state_.reattach = reattach_before_, state_.reattached = list_before_;
+}
+void Unpacking::take_off() {
+  for (const Saved* saved = std::exchange(state_.reattached, nullptr); saved; saved = saved->next_)
+    Access::detach(saved->value_);
 }
 
 const Shape& operand_shape(int i) {
   const Edge& e = thread_state().unpacking->edges[i];
-  return e.node->result_shape(e.output);
+  return e.node->result(e.output).shape;
 }
-const Shape& result_shape() { return thread_state().unpacking->shape; }
+const Shape& result_shape() { return thread_state().unpacking->first.shape; }
 
 void no_rule(const Node& n, std::string_view mode, int operand) {
   fail<GraphError>(n.where,
@@ -111,21 +113,28 @@ void no_rule(const Node& n, std::string_view mode, int operand) {
                    n.name(), mode, operand, mode, operand);
 }
 
-Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result_shape(k), n.result_dtype(k)); }
+Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result(k).shape, n.result(k).dtype); }
 
 }  // namespace detail
 
 const Tensor& Saved::get() const {
+  const auto& s = thread_state();
+  if (value_.defined() && detail::Access::body(value_)->changes() == version_ && !s.reads_told && !s.reattach)
+      [[likely]]
+    return value_;
+  return get_checked();
+}
+
+const Tensor& Saved::get_checked() const {
   auto& s = thread_state();
   if (!value_.defined()) [[unlikely]]
     fail<GraphError>(s.unpacking ? s.unpacking->where : Where(), "a saved value was read that was never saved");
-  const detail::Body& holder = detail::Access::body(value_)->holder();
-  if (holder.version != version_) [[unlikely]] {
+  if (const detail::Body& b = *detail::Access::body(value_); b.changes() != version_) [[unlikely]] {
     const Where made = s.unpacking ? s.unpacking->where : Where();
     fail<GraphError>(made,
                      "{}: a value that its derivative needs was changed in place at {}; differentiate before changing "
                      "it, or keep a clone()",
-                     s.unpacking ? s.unpacking->name() : "saved value", short_place(holder.changed));
+                     s.unpacking ? s.unpacking->name() : "saved value", short_place(b.holder().changed));
   }
   if (s.reads_told) [[unlikely]]
     detail::tell_read(*s.unpacking, value_);
@@ -147,7 +156,7 @@ const Tensor& Saved::get() const {
   };
   if (from_edge([&](const detail::Edge& e) { return e.maker == maker_; })) return value_;
   for (std::uint32_t k = 0; k < n.result_count; ++k)
-    if (n.result_value(k) == identity) {
+    if (n.result(k).value == identity) {
       attach(&n, k);
       return value_;
     }

@@ -67,33 +67,41 @@ struct Edge {
 
 enum class Kind : std::uint8_t { operation, leaf };
 
+/// What the tape knows of one result of an operator.
+struct Result {
+  Tensor cotangent;             // scratch: what has arrived so far
+  const void* value = nullptr;  // its body: an identity, never read through
+  [[no_unique_address]] Shape shape;
+  DType dtype = float32;
+
+  void of(const Tensor& y) { value = Access::body(y), shape = y.shape(), dtype = y.dtype(); }
+};
+
 /// An operator that ran: its rule, which moved here, and where its operands came from. Everything that a handle can
 /// reach is the tape. Results are numbered; nearly every node has one.
 struct WENGERT_API Node : Counted {
-  Kind kind = Kind::operation;
-  bool needed = false;    // scratch of a sweep: does it lead to a variable?
-  bool variable = false;  // scratch of a sweep: is a result of it one?
-  bool watched = false;   // an observer was told of it
+  // What every pass of a sweep reads comes first: with the count and the first cotangent it is one line of the cache.
   std::uint16_t edge_count = 0;
   std::uint16_t result_count = 1;
+  Kind kind = Kind::operation;
+  bool needed = false;        // scratch of a sweep: does it lead to a variable?
+  bool variable = false;      // scratch of a sweep: is a result of it one?
+  bool watched = false;       // an observer was told of it
   std::uint32_t pending = 0;  // scratch of a sweep: cotangents still to come
   std::uint64_t sweep = 0;    // which sweep the scratch belongs to
   Node* next = nullptr;       // scratch of a sweep's beginning, or of destruction
   Edge* edges = nullptr;
-  Where released{};             // the backward() that dropped the saved values
-  Tensor cotangent;             // scratch: what has arrived so far; the gradient of a leaf
-  Where where;                  // the user's call
-  const void* value = nullptr;  // identity of the first result's body
-  Shape shape;                  // of the first result
-  DType dtype = float32;
+  Where released{};  // the backward() that dropped the saved values
+  [[no_unique_address]] Result first;
   bool emptied = false;  // its checkpoint has to run again before its rule can
+  Where where;           // the user's call
   Seat* seat = nullptr;  // in the checkpoint that recorded it
 
-  explicit Node(Where w) : where(w) {
+  [[gnu::always_inline]] explicit Node(Where w) : where(w) {
     if (detail::watched()) [[unlikely]]
       tell_born(*this);
   }
-  explicit Node(Place p) : Node(p.where) {
+  [[gnu::always_inline]] explicit Node(Place p) : Node(p.where) {
     if (p.region) [[unlikely]]
       take_seat(*p.region);
   }
@@ -108,11 +116,8 @@ struct WENGERT_API Node : Counted {
   virtual void forget() = 0;
   /// Takes over the saved values of a node of the same type, made from the same numbers.
   virtual void adopt(Node& twin) = 0;
-  /// Shape, dtype, identity and cotangent of result i.
-  virtual const Shape& result_shape(std::uint32_t) const { return shape; }
-  virtual DType result_dtype(std::uint32_t) const { return dtype; }
-  virtual const void* result_value(std::uint32_t) const { return value; }
-  virtual Tensor& result_cotangent(std::uint32_t) { return cotangent; }
+  Result& result(std::uint32_t k) { return k == 0 ? first : further()[k - 1]; }
+  const Result& result(std::uint32_t k) const { return const_cast<Node&>(*this).result(k); }
   /// Bytes of the saved values that only this node keeps alive are not known; this counts all it saved.
   virtual std::size_t block_bytes() const = 0;
 
@@ -122,7 +127,8 @@ struct WENGERT_API Node : Counted {
  protected:
   ~Node() = default;  // destroyed by destroy(Node*) only
   friend void destroy(Node*) noexcept;
-  virtual void end() noexcept = 0;  // runs the derived destructor
+  virtual void end() noexcept = 0;               // runs the derived destructor
+  virtual Result* further() { return nullptr; }  // the results after the first
 
  private:
   void take_seat(Region&);

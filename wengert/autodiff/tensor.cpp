@@ -72,6 +72,13 @@ Body* new_body(const Shape& shape, DType dtype) {
   return b;
 }
 
+Body* new_body_like(const Body& model) {
+  void* block = allocate(model.bytes);
+  Body* b = new (block) Body(model.dtype, model.bytes, model.shape, model.strides);
+  b->first = static_cast<std::byte*>(block) + header;
+  return b;
+}
+
 Body* new_view(const Body& of, const Shape& shape, const Shape& strides, std::int64_t offset) {
   auto* first = static_cast<std::byte*>(of.data()) + offset * static_cast<std::int64_t>(size_of(of.dtype));
   Body* b = new (allocate(header)) Body(of.dtype, header, shape, strides);

@@ -87,6 +87,8 @@ struct Body : Counted {
       fill_in(*this);
     return first;
   }
+  /// How often its numbers were changed in place.
+  std::uint32_t changes() const { return is(Form::rows) ? 0 : (owner ? owner : this)->version; }
   /// Who has the numbers.
   Body& holder() const {
     (void)data();
@@ -96,6 +98,8 @@ struct Body : Counted {
 
 /// Uninitialised numbers, row-major.
 WENGERT_API Body* new_body(const Shape&, DType);
+/// The same of the shape and dtype of one that owns numbers in order.
+Body* new_body_like(const Body&);
 /// Other axes on the numbers of `of`; offset in elements.
 WENGERT_API Body* new_view(const Body& of, const Shape&, const Shape& strides, std::int64_t offset);
 WENGERT_API void destroy(Body*) noexcept;
@@ -103,7 +107,15 @@ WENGERT_API void destroy(Node*) noexcept;
 WENGERT_API void destroy_node(Counted*) noexcept;
 
 struct Access;
-struct Unpacking;
+class Unpacking;
+
+/// A pointer in a register of its own. Compilers like to move the two of a handle as one; but they were stored one by
+/// one, mostly a moment ago, and a load that spans two stores waits until both have reached the cache.
+template <class T>
+T* alone(T* p) {
+  asm("" : "+r"(p));
+  return p;
+}
 
 }  // namespace detail
 
@@ -117,10 +129,14 @@ class WENGERT_API Tensor {
     if (node_) node_->retain();
   }
   Tensor(Tensor&& o) noexcept
-      : body_(std::exchange(o.body_, nullptr)), node_(std::exchange(o.node_, nullptr)), output_(o.output_) {}
+      : body_(detail::alone(std::exchange(o.body_, nullptr))),
+        node_(detail::alone(std::exchange(o.node_, nullptr))),
+        output_(o.output_) {}
   Tensor& operator=(const Tensor& o) noexcept { return *this = Tensor(o); }
   Tensor& operator=(Tensor&& o) noexcept {
-    std::swap(body_, o.body_), std::swap(node_, o.node_), std::swap(output_, o.output_);
+    body_ = detail::alone(std::exchange(o.body_, detail::alone(body_)));
+    node_ = detail::alone(std::exchange(o.node_, detail::alone(node_)));
+    output_ = std::exchange(o.output_, output_);
     return *this;
   }
   ~Tensor() {

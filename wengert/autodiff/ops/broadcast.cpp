@@ -25,9 +25,7 @@ Shape broadcast(std::string_view op, Operand x, Operand y) {
   return r;
 }
 
-kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
-  if (dtype == float32) [[likely]]
-    return table.value[0];
+kernels::Loop rarer_value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
   if (dtype == float64) return table.value[1];
   if (dtype == int64 && table.integer) return table.integer;
   fail<TypeError>(where, "{}: not defined for {}; convert with to(x, float32)", op, dtype);
@@ -46,15 +44,6 @@ kernels::Operand laid_over(const Tensor& x, const Shape& shape) {
   kernels::Operand o{b.data(), size_of(b.dtype), b.contiguous() && b.shape == shape, {}};
   if (!o.contiguous) o.strides = strides_over(x, shape);
   return o;
-}
-
-[[gnu::noinline]] void run_planned(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
-                                   std::initializer_list<const Tensor*> in, void* y) {
-  kernels::Operand operands[kernels::max_operands];
-  int count = 0;
-  for (const Tensor* x : in) operands[count++] = laid_over(*x, shape);
-  const std::size_t size[] = {size_of(dtype)};
-  kernels::run_blocks(loop, op, shape, operands, count, &y, size, 1);
 }
 
 // Two loops as one with two results: by turns, so short that what one has read is near for the other.
@@ -83,32 +72,47 @@ bool can_be_reused(const Tensor& spare, const Shape& shape, DType dtype) {
   return b.overwritable() && b.is(Form::in_order) && b.dtype == dtype && b.shape == shape;
 }
 
-}  // namespace
-
-Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, DType dtype,
-                std::initializer_list<const Tensor*> in, const Tensor* spare) {
-  Tensor y = spare && can_be_reused(*spare, shape, dtype) ? spare->detach() : Access::make(new_body(shape, dtype));
-  const std::int64_t n = shape.numel();
-  void* out[] = {Access::body(y)->first};
-  const void* from[kernels::max_operands];
-  bool straight = n <= kernels::grain_elements;
+[[gnu::noinline]] Tensor run_planned(kernels::Loop loop, const void* op, const Shape& shape,
+                                     std::initializer_list<const Tensor*> in, const Tensor* spare) {
+  const DType dtype = (*in.begin())->dtype();
+  Tensor y = spare && can_be_reused(*spare, shape, dtype) ? spare->detach() : empty(shape, dtype);
+  if (!y.numel()) return y;
+  kernels::Operand operands[kernels::max_operands];
   int count = 0;
-  for (const Tensor* x : in) {
-    const Body& b = *Access::body(*x);
-    straight = straight && b.is(Form::in_order) && (&b.shape == &shape || b.shape == shape);
-    from[count++] = b.first;
-  }
-  if (n == 0) [[unlikely]]
-    return y;
-  if (straight) [[likely]]
-    loop(op, from, out, n);  // small and in order: nothing to plan
-  else run_planned(loop, op, shape, dtype, in, out[0]);
+  for (const Tensor* x : in) operands[count++] = laid_over(*x, shape);
+  void* out[] = {Access::body(y)->first};
+  const std::size_t size[] = {size_of(dtype)};
+  kernels::run_blocks(loop, op, shape, operands, count, out, size, 1);
   return y;
 }
 
-const Tensor* spare_of(bool keeps, const Shape& shape, const Operand& x0, const Operand& x1) {
-  if (keeps && (x0->tracked() || x1->tracked()) && recording()) return nullptr;
-  for (const Operand* x : {&x0, &x1})
+}  // namespace
+
+Tensor run_loop(kernels::Loop loop, const void* op, const Shape& shape, std::initializer_list<const Tensor*> in,
+                const Tensor* spare) {
+  const void* from[kernels::max_operands];
+  const Body* model = nullptr;
+  bool straight = true;
+  int count = 0;
+  for (const Tensor* x : in) {
+    model = Access::body(*x);
+    straight = straight && model->is(Form::in_order) && (&model->shape == &shape || model->shape == shape);
+    from[count++] = model->first;
+  }
+  const std::int64_t n = shape.numel();
+  if (!straight || n == 0 || n > kernels::grain_elements) [[unlikely]]
+    return run_planned(loop, op, shape, in, spare);
+  // Small, in order and of one shape: there is nothing to plan.
+  Body* y = nullptr;
+  if (spare && Access::body(*spare)->overwritable()) y = Access::body(*spare), y->retain();
+  else y = model->owner ? new_body(shape, model->dtype) : new_body_like(*model);
+  void* out[] = {y->first};
+  loop(op, from, out, n);
+  return Access::make(y);
+}
+
+const Tensor* spare_of(const Shape& shape, std::initializer_list<const Operand*> xs) {
+  for (const Operand* x : xs)
     if (x->dies() && (*x)->shape() == shape) return &x->tensor();
   return nullptr;
 }

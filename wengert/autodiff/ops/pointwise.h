@@ -114,17 +114,19 @@ const LoopTable& loops_of() {
 namespace detail {
 /// Runs a loop over operands of equal dtype, broadcast to `shape`; the result is row-major. `spare` is an operand that
 /// the caller does not need any more: the result takes its place when nobody else holds those numbers.
-Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, DType, std::initializer_list<const Tensor*> in,
+Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, std::initializer_list<const Tensor*> in,
                 const Tensor* spare = nullptr);
 /// The cotangents of two operands in one pass over large tensors, which come from memory once; undefined where that
 /// cannot be. The second takes the place of y_bar when nobody else holds it.
 std::array<Tensor, 2> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
                                 const Tensor& x1, Wants);
+kernels::Loop rarer_value_of(const LoopTable&, DType, std::string_view op, Where);
 /// The loop for this dtype. TypeError when there is none.
-kernels::Loop value_of(const LoopTable&, DType, std::string_view op, Where);
-/// The operand that dies and in whose place a result of this shape may be written, if its numbers are nobody else's;
-/// none where the rule keeps it on the tape.
-const Tensor* spare_of(bool keeps, const Shape&, const Operand& x0, const Operand& x1);
+inline kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
+  return dtype == float32 ? table.value[0] : rarer_value_of(table, dtype, op, where);
+}
+/// The operand that dies and in whose place a result of this shape may be written, if its numbers are nobody else's.
+const Tensor* spare_of(const Shape&, std::initializer_list<const Operand*>);
 /// Takes the value from the handle whose place `y` has taken.
 void take_value(const Tensor& spare, const Tensor& y) noexcept;
 /// The common shape and dtype of two operands. ShapeError, TypeError.
@@ -147,13 +149,11 @@ struct Pointwise1 {
   static constexpr std::string_view name = Op::name;
   using S = SlopeOf<Op, 1, 0>;
   Op op;
-  Saved kept;  // operand or result, as the slope asks
+  Saved kept{};  // operand or result, as the slope asks
 
-  static constexpr bool keeps_operand = !S::constant && !S::from_result;
-  Tensor forward(const Tensor& x, kernels::Loop loop, const Tensor* spare = nullptr) {
-    Tensor y = detail::run_loop(loop, &op, x.shape(), x.dtype(), {&x}, spare);
+  static constexpr bool keeps_operands = !S::constant && !S::from_result;
+  void keep(const Tensor& x, const Tensor& y) {
     if constexpr (!S::constant) kept = S::from_result ? y : x;
-    return y;
   }
   static double flops(const Tensor& y, const Tensor&) { return static_cast<double>(y.numel()); }
   void describe(detail::Attributes& a) const {
@@ -172,8 +172,7 @@ struct Pointwise1 {
       const Tensor& k = kept;
       if (y_bar.tracked() || k.tracked())
         return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
-      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), k.dtype(), {&y_bar, &k},
-                              spare);
+      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), {&y_bar, &k}, spare);
     }
   }
 };
@@ -186,15 +185,12 @@ struct Pointwise2 {
   static constexpr bool keeps_result = SlopeOf<Op, 2, 0>::from_result || SlopeOf<Op, 2, 1>::from_result;
   struct Nothing {};
   Op op;
-  Saved x0, x1;
-  [[no_unique_address]] std::conditional_t<keeps_result, Saved, Nothing> y;
+  Saved x0{}, x1{};
+  [[no_unique_address]] std::conditional_t<keeps_result, Saved, Nothing> y{};
 
-  Tensor forward(const Tensor& a, const Tensor& b, const Shape& shape, kernels::Loop loop,
-                 const Tensor* spare = nullptr) {
-    Tensor result = detail::run_loop(loop, &op, shape, a.dtype(), {&a, &b}, spare);
+  void keep(const Tensor& a, const Tensor& b, const Tensor& result) {
     if constexpr (keeps_operands) x0 = a, x1 = b;
     if constexpr (keeps_result) y = result;
-    return result;
   }
   static double flops(const Tensor& y, const Tensor&, const Tensor&) { return static_cast<double>(y.numel()); }
   // y_bar (or x_dot) times the slope, in the shape of the result.
@@ -207,19 +203,21 @@ struct Pointwise2 {
     } else {
       const Tensor &a = x0, &b = x1, &r = [&]() -> const Tensor & {
         if constexpr (keeps_result) return y;
-        else return a;
+        else return b;
       }();
       if (g.tracked() || a.tracked() || b.tracked())
         return scale(g, slope_at<I>(op, std::array<Term, 2>{Term(a), Term(b)}, Term(r)).as_tensor(a));
-      return detail::run_loop(loops_of<Op>().pull[I][g.dtype() == float64], &op, detail::result_shape(), g.dtype(),
-                              {&g, &a, &b, &r}, spare);
+      const kernels::Loop loop = loops_of<Op>().pull[I][g.dtype() == float64];
+      if constexpr (S::from_result) return detail::run_loop(loop, &op, detail::result_shape(), {&g, &a, &b, &r}, spare);
+      else return detail::run_loop(loop, &op, detail::result_shape(), {&g, &a, &b}, spare);
     }
   }
   template <int I>
   Tensor x_bar(const Tensor& y_bar, const Tensor* spare) const {
     const Shape& shape = detail::operand_shape(I);
     Tensor g = times_slope<I>(y_bar, spare);
-    return g.shape() == shape ? g : sum_to(g, shape);
+    if (!(g.shape() == shape)) return sum_to(g, shape);
+    return g;
   }
   std::array<Tensor, 2> vjp_together(const Tensor& y_bar, Wants w) const
       requires(!SlopeOf<Op, 2, 0>::constant && !SlopeOf<Op, 2, 1>::constant && !keeps_result) {
@@ -241,50 +239,48 @@ struct Pointwise2 {
   }
 };
 
+/// Runs a pointwise rule on operands that broadcast to `shape`. The rule itself is made where there will be a
+/// derivative.
 template <class Rule, class... X>
-void record_pointwise(Rule&& rule, Tensor& y, const X&... x) {
-  if (!(x.tensor().tracked() || ...) || !recording() || !is_float(y.dtype())) return;
+Tensor run_pointwise(const auto& op, const Shape& shape, X&... x) {
   const Operand& first = std::get<0>(std::tie(x...));
-  auto* node = new detail::FixedNode<std::remove_cvref_t<Rule>, sizeof...(X), 1>(detail::place_of(first.where()),
-                                                                                 std::move(rule), {&x.tensor()...});
-  node->attach(y);
+  const DType dtype = first->dtype();
+  const kernels::Loop loop =
+      detail::value_of(loops_of<std::remove_cvref_t<decltype(op)>>(), dtype, Rule::name, first.where());
+  const bool record = (x->tracked() || ...) && recording() && is_float(dtype);
+  // Observers may look at operands afterwards.
+  const bool reuse = (x.dies() || ...) && !(Rule::keeps_operands && record) && !detail::watched();
+  const Tensor* spare = reuse ? detail::spare_of(shape, {&x...}) : nullptr;
+  const auto run = [&op, &shape, loop, spare, &x...] {
+    return detail::run_loop(loop, &op, shape, {&x.tensor()...}, spare);
+  };
+  Tensor y = [&] {
+    if (detail::watched()) [[unlikely]] {
+      const auto same = run;  // as in apply()
+      const Rule rule{op};
+      return detail::run_watched(rule, same, first.where(), x.tensor()...);
+    }
+    return run();
+  }();
+  if (record) {
+    using Node = detail::FixedNode<Rule, sizeof...(X), 1>;
+    auto* node = new Node(detail::place_of(first.where()), std::array{&x.tensor()...}, op);
+    node->rule.keep(x.tensor()..., y);
+    node->attach(y);
+  }
+  if (spare) detail::take_value(*spare, y);
+  return y;
 }
 
 template <class Op>
 Tensor pointwise(Operand& x, Op op = {}) {
-  Pointwise1<Op> rule{op, {}};
-  const kernels::Loop loop = detail::value_of(loops_of<Op>(), x->dtype(), Op::name, x.where());
-  if (detail::watched()) [[unlikely]] {
-    Tensor y = detail::run_watched(rule, [&] { return rule.forward(x.tensor(), loop); }, x.where(), x.tensor());
-    record_pointwise(std::move(rule), y, x);
-    return y;
-  }
-  const Tensor* spare = nullptr;
-  if (x.dies()) spare = detail::spare_of(Pointwise1<Op>::keeps_operand, x->shape(), x, x);
-  Tensor y = rule.forward(x.tensor(), loop, spare);
-  record_pointwise(std::move(rule), y, x);
-  if (spare) detail::take_value(*spare, y);
-  return y;
+  return run_pointwise<Pointwise1<Op>>(op, x->shape(), x);
 }
 
 template <class Op>
 Tensor pointwise(Operand& x0, Operand& x1, Op op = {}) {
-  Pointwise2<Op> rule{op, {}, {}, {}};
   Shape room;
-  const Shape& shape = detail::broadcast(Op::name, x0, x1, room);
-  const kernels::Loop loop = detail::value_of(loops_of<Op>(), x0->dtype(), Op::name, x0.where());
-  if (detail::watched()) [[unlikely]] {
-    const auto run = [&] { return rule.forward(x0.tensor(), x1.tensor(), shape, loop); };
-    Tensor y = detail::run_watched(rule, run, x0.where(), x0.tensor(), x1.tensor());
-    record_pointwise(std::move(rule), y, x0, x1);
-    return y;
-  }
-  const Tensor* spare = nullptr;
-  if (x0.dies() || x1.dies()) spare = detail::spare_of(Pointwise2<Op>::keeps_operands, shape, x0, x1);
-  Tensor y = rule.forward(x0.tensor(), x1.tensor(), shape, loop, spare);
-  record_pointwise(std::move(rule), y, x0, x1);
-  if (spare) detail::take_value(*spare, y);
-  return y;
+  return run_pointwise<Pointwise2<Op>>(op, detail::broadcast(Op::name, x0, x1, room), x0, x1);
 }
 
 }  // namespace wengert
