@@ -219,9 +219,10 @@ Tensor conv_transpose(Operand x, Operand weight, Operand bias, const ConvTranspo
   g.n = single ? 1 : x->size(0), g.groups = groups, g.c = weight->size(1), g.o = channels / groups, g.spatial = spatial;
   set_windows(g, op, x, spatial, Shape(std::span(weight->shape()).subspan(2)), options.stride, options.padding,
               options.dilation);
-  const Shape extra = each_axis(op, "output_padding", x, options.output_padding, spatial, 0);
+  std::int64_t extra[3];
+  set_axes(extra, op, "output_padding", x, options.output_padding, spatial, 0, 0);
   for (int d = 3 - spatial; d < 3; ++d) {
-    const std::int64_t e = extra[d - 3 + spatial];
+    const std::int64_t e = extra[d];
     if (e >= g.stride[d] && e >= g.dilation[d])
       fail<ValueError>(x.where(), "{}: output_padding {} must be smaller than the stride {} or the dilation {}", op, e,
                        g.stride[d], g.dilation[d]);

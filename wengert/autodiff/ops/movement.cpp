@@ -57,7 +57,10 @@ struct Clone {
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return x_dot; }
 };
 Tensor clone(Operand x) { return apply(Clone{}, x); }
-Tensor contiguous(Operand x) { return x->is_contiguous() ? x.tensor() : clone(x); }
+Tensor contiguous(Operand x) {
+  if (!x->is_contiguous()) return clone(x);
+  return x.dies() ? std::move(const_cast<Tensor&>(x.tensor())) : x.tensor();
+}
 
 // The elements keep their row-major order; out of order they are copied first.
 struct Reshape {

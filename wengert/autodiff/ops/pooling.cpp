@@ -31,50 +31,56 @@ struct Pooling : Windows {
 
 void* numbers(const Tensor& x) { return Access::body(x)->data(); }
 
+// y[i] = x[index[i]].
+Tensor gathered(const Pooling& g, const Tensor& index, const Tensor& x) {
+  Tensor y = empty(g.with_axes(x.shape(), g.out), x.dtype());
+  kernels::pool_gather(x.dtype(), g, g.planes(x), numbers(index), numbers(contiguous(x.detach())), numbers(y));
+  return y;
+}
+// x[index[i]] += y[i] on zeros.
+Tensor scattered(const Pooling& g, const Tensor& index, const Tensor& y) {
+  Tensor x = empty(g.with_axes(y.shape(), g.in), y.dtype());
+  kernels::pool_scatter(y.dtype(), g, g.planes(y), numbers(index), numbers(contiguous(y.detach())), numbers(x));
+  return x;
+}
+// The same on the tape, where the operand is.
 Tensor gather_of(const Pooling&, const Tensor& index, const Tensor& x);
 Tensor scatter_of(const Pooling&, const Tensor& index, const Tensor& y);
 
 }  // namespace
 
-// y[i] = x[index[i]], index constant. The transpose of PoolScatter.
+// The index is constant.
 struct PoolGather {
   static constexpr std::string_view name = "pool_gather";
   Pooling g;
   Constant index;
-  Tensor forward(const Tensor& x) {
-    Tensor y = empty(g.with_axes(x.shape(), g.out), x.dtype());
-    kernels::pool_gather(x.dtype(), g, g.planes(x), numbers(index), numbers(contiguous(x.detach())), numbers(y));
-    return y;
-  }
+  Tensor forward(const Tensor& x) { return gathered(g, index, x); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return scatter_of(g, index, y_bar); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return gather_of(g, index, x_dot); }
 };
-
-// x[index[i]] += y[i] on zeros.
+// Its transpose.
 struct PoolScatter {
   static constexpr std::string_view name = "pool_scatter";
   Pooling g;
   Constant index;
-  Tensor forward(const Tensor& y) {
-    Tensor x = empty(g.with_axes(y.shape(), g.in), y.dtype());
-    kernels::pool_scatter(y.dtype(), g, g.planes(y), numbers(index), numbers(contiguous(y.detach())), numbers(x));
-    return x;
-  }
+  Tensor forward(const Tensor& y) { return scattered(g, index, y); }
   Tensor vjp(arg<0>, const Tensor& x_bar) const { return gather_of(g, index, x_bar); }
   Tensor jvp(arg<0>, const Tensor& y_dot) const { return scatter_of(g, index, y_dot); }
 };
 
 namespace {
 
-Tensor gather_of(const Pooling& g, const Tensor& index, const Tensor& x) {
-  PoolGather rule{g, {}};
+template <class Rule>
+Tensor on_tape(const Pooling& g, const Tensor& index, const Tensor& x) {
+  Rule rule{g, {}};
   rule.index = index;
   return apply(std::move(rule), Operand(x));
 }
+Tensor gather_of(const Pooling& g, const Tensor& index, const Tensor& x) {
+  return x.tracked() ? on_tape<PoolGather>(g, index, x) : gathered(g, index, x);
+}
 Tensor scatter_of(const Pooling& g, const Tensor& index, const Tensor& y) {
-  PoolScatter rule{g, {}};
-  rule.index = index;
-  return y.tracked() ? apply(std::move(rule), Operand(y)) : rule.forward(y);
+  return y.tracked() ? on_tape<PoolScatter>(g, index, y) : scattered(g, index, y);
 }
 
 }  // namespace
@@ -104,7 +110,7 @@ struct MaxPool {
 
 namespace {
 
-MaxPool rule_for(std::string_view op, Operand x, int spatial) {
+MaxPool rule_for(std::string_view op, const Operand& x, int spatial) {
   check_planes(op, x, spatial);
   MaxPool rule;
   rule.g.spatial = spatial;
@@ -112,13 +118,13 @@ MaxPool rule_for(std::string_view op, Operand x, int spatial) {
   return rule;
 }
 
-Tensor run(MaxPool rule, std::string_view op, Operand x) {
+Tensor run(MaxPool&& rule, std::string_view op, Operand& x) {
   if (rule.g.in_size() > std::numeric_limits<std::int32_t>::max())
     fail<ShapeError>(x.where(), "{}: a plane of {} has more than 2^31 entries", op, x->shape());
   return apply(std::move(rule), x);
 }
 
-Tensor max_pool(std::string_view op, Operand x, const Shape& kernel, const MaxPoolOptions& options) {
+Tensor max_pool(std::string_view op, Operand& x, const Shape& kernel, const MaxPoolOptions& options) {
   const int spatial = kernel.rank();
   MaxPool rule = rule_for(op, x, spatial);
   Windows& g = rule.g;
