@@ -317,7 +317,7 @@ struct Lanes {
       const auto n = xsimd::nearbyint_as_int(a * Batch(T(1.44269504)));
       const Batch k = xsimd::to_float(n);
 #endif
-      const Batch r = xsimd::fnma(k, Batch(T(-2.12194440e-4)), xsimd::fnma(k, Batch(T(0.693359375)), a));
+      const Batch r = xsimd::fma(k, Batch(T(2.12194440e-4)), xsimd::fma(k, Batch(T(-0.693359375)), a));
       const Batch p = polynomial(r, 0.00138143159, 0.00836885162, 0.0416684002, 0.166665196, 0.49999994, 1, 1);
 #if defined(__AVX512F__)
       return Batch(_mm512_scalef_ps(p, k));
