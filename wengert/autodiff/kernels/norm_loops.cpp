@@ -99,18 +99,19 @@ struct Group {
   // each(registers of the streams, place, how many numbers of it), for every register.
   template <int K, class Each>
   void visit(const T* const (&from)[K], Each&& each) const {
-    for (std::int64_t segment = 0; segment < g.segments; ++segment) {
+    const std::int64_t segments = g.segments, size = g.size;  // what is stored below might be they, for all that is known
+    for (std::int64_t segment = 0; segment < segments; ++segment) {
       const std::int64_t start = segment * g.segment_step;
       std::int64_t i = 0;
-      for (; i + L::width <= g.size; i += L::width) {
+      for (; i + L::width <= size; i += L::width) {
         L in[K];
         for (int k = 0; k < K; ++k) in[k] = L::load(from[k] + start + i);
         each(in, start + i, L::width);
       }
-      if (i == g.size) continue;
+      if (i == size) continue;
       L in[K];
-      for (int k = 0; k < K; ++k) in[k] = L::load_some(from[k] + start + i, g.size - i);
-      each(in, start + i, g.size - i);
+      for (int k = 0; k < K; ++k) in[k] = L::load_some(from[k] + start + i, size - i);
+      each(in, start + i, size - i);
     }
   }
   static void put(T* to, L x, std::int64_t n) {
