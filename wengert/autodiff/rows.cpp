@@ -19,61 +19,53 @@ bool are_few(std::int64_t rows, const Shape& shape) { return rows <= shape[0] / 
 
 }  // namespace
 
-void Rows::make_slots(std::int64_t rows) {
-  const std::size_t wanted = 2 * static_cast<std::size_t>(rows);
-  if (wanted <= slots_.size()) return;
-  slots_.assign(std::bit_ceil(wanted), -1);
-  const Numbers known = std::exchange(index_, {});
-  index_.reserve(static_cast<std::size_t>(rows));
+void Rows::make_slots(std::size_t rows) {
+  if (2 * rows <= slots_.size()) return;
+  slots_.assign(std::bit_ceil(2 * rows), -1);
+  const auto known = std::exchange(index_, {});
+  index_.reserve(rows), rows_.reserve(rows);
   for (const std::int64_t row : known) place_of(row);
 }
 
 // Where it is in index_, at the end if it is new. Fibonacci hashing (Knuth 1973, 6.4), the next free slot.
-std::int64_t Rows::place_of(std::int64_t row) {
+std::size_t Rows::place_of(std::int64_t row) {
   const int shift = 64 - std::countr_zero(slots_.size());
   std::size_t slot = (static_cast<std::uint64_t>(row) * 0x9E3779B97F4A7C15u) >> shift;
   for (; slots_[slot] >= 0; slot = (slot + 1) & (slots_.size() - 1))
-    if (index_[static_cast<std::size_t>(slots_[slot])] == row) return slots_[slot];
+    if (const auto place = static_cast<std::size_t>(slots_[slot]); index_[place] == row) return place;
   index_.push_back(row);
-  return slots_[slot] = count() - 1;
+  slots_[slot] = count() - 1;
+  return index_.size() - 1;
 }
 
-void Rows::make_room(std::int64_t before, DType dtype) {
-  const std::int64_t room = values_.defined() ? values_.size(0) : 0;
-  if (count() <= room) return;
-  Tensor more = empty({std::max(count(), 2 * room), size_}, dtype);
-  if (before)
-    std::memcpy(fresh<std::byte>(more), data<std::byte>(values_),
-                static_cast<std::size_t>(before * size_) * size_of(dtype));
-  values_ = std::move(more);
-}
-
-// Threads share the places. New rows get theirs in the order of the index, so the first that goes to a new place is the
-// one that goes to the next of them.
 void Rows::add(std::span<const std::int64_t> index, const Tensor& x) {
-  const std::int64_t before = count();
-  make_slots(before + static_cast<std::int64_t>(index.size()));
-  Numbers places(index.size());
-  std::ranges::transform(index, places.begin(), [&](std::int64_t row) { return place_of(row); });
-  make_room(before, x.dtype());
   const std::size_t bytes = static_cast<std::size_t>(size_) * size_of(x.dtype());
-  std::byte* const rows = fresh<std::byte>(values_);
+  const auto* const from = data<std::byte>(x);
+  make_slots(index_.size() + index.size());
+  kept_.push_back(x.detach());
+  struct Meeting {
+    std::size_t place, i;
+  };
+  List<Meeting> meetings;
+  for (std::size_t i = 0; i < index.size(); ++i)
+    if (const std::size_t place = place_of(index[i]); place == rows_.size()) rows_.push_back({from + i * bytes, false});
+    else meetings.push_back({place, i});
+  if (meetings.empty()) return;
+
+  kept_.push_back(empty({static_cast<std::int64_t>(meetings.size()), size_}, x.dtype()));
+  auto* sum = fresh<std::byte>(kept_.back());
+  for (const auto& [place, i] : meetings)
+    if (Row& row = rows_[place]; !row.summed) {
+      std::memcpy(sum, row.numbers, bytes);
+      row = {sum, true};
+      sum += bytes;
+    }
+  // Threads share the places, so that what meets in one is added in order.
   const std::int64_t grain = std::max(kernels::parts(count(), 8), kernels::grain_elements / size_ + 1);
   kernels::parallel_for(count(), grain, [&](std::int64_t begin, std::int64_t end) {
-    std::int64_t next = std::max(before, begin);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      const std::int64_t place = places[i];
-      if (place < begin || place >= end) continue;
-      const std::byte* const from = data<std::byte>(x) + i * bytes;
-      std::byte* const to = rows + static_cast<std::size_t>(place) * bytes;
-      if (place == next) {
-        const std::size_t before_run = i;
-        for (++next; next < end && i + 1 < places.size() && places[i + 1] == next; ++i) ++next;
-        std::memcpy(to, from, (i + 1 - before_run) * bytes);
-      } else {
-        kernels::accumulate(x.dtype(), size_, to, from);
-      }
-    }
+    for (const auto& [place, i] : meetings)
+      if (const auto p = static_cast<std::int64_t>(place); begin <= p && p < end)
+        kernels::accumulate(x.dtype(), size_, const_cast<std::byte*>(rows_[place].numbers), from + i * bytes);
   });
 }
 
@@ -81,10 +73,16 @@ void Rows::add_to(Tensor& array) const {
   const auto bytes = size_ * static_cast<std::int64_t>(size_of(array.dtype()));
   for (std::int64_t i = 0; i < count(); ++i)
     kernels::accumulate(array.dtype(), size_, fresh<std::byte>(array) + index_[static_cast<std::size_t>(i)] * bytes,
-                        data<std::byte>(values_) + i * bytes);
+                        row(i));
 }
 
-Tensor Rows::values() const { return slice(values_, 0, 0, count()); }
+Tensor Rows::values() const {
+  Tensor all = empty({count(), size_}, kept_.front().dtype());
+  const std::size_t bytes = static_cast<std::size_t>(size_) * size_of(all.dtype());
+  for (std::int64_t i = 0; i < count(); ++i)
+    std::memcpy(fresh<std::byte>(all) + static_cast<std::size_t>(i) * bytes, row(i), bytes);
+  return all;
+}
 
 Rows* rows_of(const Tensor& t) {
   Body& b = *Access::body(t);

@@ -12,7 +12,8 @@
 
 namespace wengert::detail {
 
-/// Some rows of an array [n, ..], each once, in the order in which they came; the others are zero.
+/// Some rows of an array [n, ..], each once, in the order in which they came; the others are zero. A row that came once
+/// stays where it was; only those that meet others are copied, and summed.
 class Rows {
  public:
   explicit Rows(std::int64_t row_size) : size_(row_size) {}
@@ -21,7 +22,9 @@ class Rows {
   std::span<const std::int64_t> index() const { return index_; }
   std::int64_t count() const { return static_cast<std::int64_t>(index_.size()); }
   std::int64_t row_size() const { return size_; }
-  /// In the order of index().  [count, row_size]
+  /// The numbers of row index()[i].
+  const std::byte* row(std::int64_t i) const { return rows_[static_cast<std::size_t>(i)].numbers; }
+  /// All of them, copied.  [count, row_size]
   Tensor values() const;
 
   /// Row index[i] of the array += row i of x, which is contiguous. Those that meet are added in their order.
@@ -30,14 +33,19 @@ class Rows {
   void add_to(Tensor& array) const;
 
  private:
-  using Numbers = std::vector<std::int64_t, FromPool<std::int64_t>>;
-  void make_slots(std::int64_t rows);
-  void make_room(std::int64_t before, DType);
-  std::int64_t place_of(std::int64_t row);
+  struct Row {
+    const std::byte* numbers;
+    bool summed;  // nobody else's
+  };
+  template <class T>
+  using List = std::vector<T, FromPool<T>>;
+  void make_slots(std::size_t rows);
+  std::size_t place_of(std::int64_t row);
 
   std::int64_t size_;
-  Numbers index_, slots_;  // slots: a hash table of where in index_ a row is
-  Tensor values_;          // [count or more, row_size]
+  List<std::int64_t> index_, slots_;  // slots: a hash table of where in index_ a row is
+  List<Row> rows_;
+  List<Tensor> kept_;  // what the rows lie in
 };
 
 /// A value that has only rows. They stay when numbers are made of them: another thread may be reading them.

@@ -48,7 +48,6 @@ namespace {
 // Of the parameter, and of what is remembered, only these rows.
 void update_rows(UpdateLoop loop, const void* step, const Common& common, const Rows& rows, DType dtype,
                  std::span<void* const> arrays) {
-  const Tensor values = rows.values();
   const auto bytes = rows.row_size() * static_cast<std::int64_t>(size_of(dtype));
   const auto update = [&](std::int64_t i) {
     if (const std::int64_t soon = i + 4; soon < rows.count())
@@ -57,7 +56,7 @@ void update_rows(UpdateLoop loop, const void* step, const Common& common, const 
     void* at[2 + max_memory];
     for (std::size_t k = 0; k < arrays.size(); ++k)
       if (k != 1) at[k] = static_cast<std::byte*>(arrays[k]) + rows.index()[static_cast<std::size_t>(i)] * bytes;
-    at[1] = const_cast<std::byte*>(wengert::detail::data<std::byte>(values)) + i * bytes;
+    at[1] = const_cast<std::byte*>(rows.row(i));
     loop(step, common, 0, rows.row_size(), at);
   };
   kernels::parallel_for(rows.count(), kernels::grain_elements / rows.row_size() + 1,

@@ -99,7 +99,8 @@ struct Group {
   // each(registers of the streams, place, how many numbers of it), for every register.
   template <int K, class Each>
   void visit(const T* const (&from)[K], Each&& each) const {
-    const std::int64_t segments = g.segments, size = g.size;  // what is stored below might be they, for all that is known
+    const std::int64_t segments = g.segments,
+                       size = g.size;  // what is stored below might be they, for all that is known
     for (std::int64_t segment = 0; segment < segments; ++segment) {
       const std::int64_t start = segment * g.segment_step;
       std::int64_t i = 0;
