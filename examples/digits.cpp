@@ -6,7 +6,6 @@
 // Writes the trained models (*.safetensors), the curves of loss and accuracy (loss.svg) and the graph of the loss
 // (graph.svg).
 
-#include "common/confusion.h"
 #include "common/plot.h"
 #include "common/progress.h"
 
@@ -80,11 +79,10 @@ constexpr double usual_lr<Mlp> = 1e-2;
 
 // What the model takes the images for.
 template <class Model>
-common::Confusion evaluate(const Model& model, const data::Dataset& images) {
+nn::Confusion evaluate(const Model& model, const data::Dataset& images) {
   no_grad off;
-  common::Confusion confusion(10);
-  for (auto [x, y] : data::batches(images, {.size = 256}))
-    confusion.add(y.template read<std::int64_t>(), argmax(model(x)).template read<std::int64_t>());
+  nn::Confusion confusion(10);
+  for (auto [x, y] : data::batches(images, {.size = 256})) confusion.update(model(x), y);
   return confusion;
 }
 
@@ -171,8 +169,10 @@ Record run(Model model, const std::string& name, const Images& images, const Opt
   fmt::print("\n{}, {} parameters\n\n", name, common::grouped(count(model)));
   Record record = train(model, name, images, options);
   const auto confusion = evaluate(model, images.test);
-  fmt::print("  {} of {} test images are right: {:.2f} %\n\n{}\n", confusion.right(), confusion.total(),
-             100 * confusion.accuracy(), confusion.table());
+  const double part = confusion.accuracy();
+  fmt::print("  {} of {} test images are right: {:.2f} %\n\n{}\n",
+             std::llround(part * static_cast<double>(confusion.total())), confusion.total(), 100 * part,
+             to_string(confusion));
 
   std::string file = name + ".safetensors";
   std::transform(file.begin(), file.end(), file.begin(), [](unsigned char c) { return std::tolower(c); });
