@@ -214,8 +214,6 @@ template <class Rule, std::size_t N, std::size_t K>
 struct FixedNode final : RuleNode<Rule, K, WithEdges<N>> {
   using FixedNode::RuleNode::RuleNode;
 
-  static void* operator new(std::size_t bytes) { return allocate(bytes); }
-  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
   void end() noexcept override { delete this; }
   std::size_t block_bytes() const override { return sizeof *this; }
 
@@ -288,8 +286,6 @@ template <class Rule, std::size_t K>
 struct ListNode final : RuleNode<Rule, K, WithEdgeList> {
   using ListNode::RuleNode::RuleNode;
 
-  static void* operator new(std::size_t bytes) { return allocate(bytes); }
-  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
   void end() noexcept override { delete this; }
   std::size_t block_bytes() const override { return sizeof *this; }
 

@@ -56,8 +56,6 @@ struct Leaf final : Node {
   bool used = false;  // an optimizer has stepped with it: the next backward() starts afresh
 
   explicit Leaf(Where where) : Node(where) { kind = Kind::leaf; }
-  static void* operator new(std::size_t bytes) { return allocate(bytes); }
-  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
   std::string_view name() const override { return "leaf"; }
   void pull(Pullback&) override {}
   void push(std::span<const Tensor>, std::span<Tensor>) override {}

@@ -106,6 +106,8 @@ struct WENGERT_API Node : Counted {
       take_seat(*p.region);
   }
   Node(const Node&) = delete;
+  static void* operator new(std::size_t bytes) { return allocate(bytes); }
+  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
 
   virtual std::string_view name() const = 0;
   /// Sends the cotangents of the operands that are needed to `to`.

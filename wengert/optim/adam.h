@@ -61,28 +61,25 @@ struct AdamOptions {
   }
 };
 
-/// Kingma & Ba 2015, Algorithm 1:
-///   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2;
-///   w -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps).
-/// t counts steps of the optimizer and is the same for all parameters. eps_hat, the form at the end of the paper's
-/// section 2, which Keras has: w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). amsgrad: Reddi, Kale &
-/// Kumar 2018, whose algorithm has bias_correction = false.
-/// For: nearly everything at first; with weight decay take AdamW.
-template <class Model>
-class Adam : public detail::FirstOrder<Adam<Model>, Model, AdamOptions> {
-  using Base = detail::FirstOrder<Adam, Model, AdamOptions>;
+namespace detail {
+
+/// What Adam and AdamW remember.
+template <class Self, class Model, class Options>
+class AdamMoments : public FirstOrder<Self, Model, Options> {
+  using Base = FirstOrder<Self, Model, Options>;
 
  public:
-  explicit Adam(const Model& model, AdamOptions options = {}, Where where = Where::current())
-      : Base(model, options, where), m(zeros_like(model)), v(zeros_like(model)) {
-    if (this->amsgrad) v_max.emplace(zeros_like(model));
-  }
-
   Model m, v;                  ///< moments
   std::optional<Model> v_max;  ///< with amsgrad
 
   static auto members(auto& self) {
     return Base::kept(self, field("m", self.m), field("v", self.v), field("v_max", self.v_max));
+  }
+
+ protected:
+  AdamMoments(const Model& model, const Options& options, Where where)
+      : Base(model, options, where), m(zeros_like(model)), v(zeros_like(model)) {
+    if (this->amsgrad) v_max.emplace(zeros_like(model));
   }
 
  private:
@@ -92,6 +89,21 @@ class Adam : public detail::FirstOrder<Adam<Model>, Model, AdamOptions> {
     if (this->amsgrad) f(m, v, *v_max);
     else f(m, v);
   }
+};
+
+}  // namespace detail
+
+/// Kingma & Ba 2015, Algorithm 1:
+///   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2;
+///   w -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps).
+/// t counts steps of the optimizer and is the same for all parameters. eps_hat, the form at the end of the paper's
+/// section 2, which Keras has: w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). amsgrad: Reddi, Kale &
+/// Kumar 2018, whose algorithm has bias_correction = false.
+/// For: nearly everything at first; with weight decay take AdamW.
+template <class Model>
+struct Adam : detail::AdamMoments<Adam<Model>, Model, AdamOptions> {
+  explicit Adam(const Model& model, AdamOptions options = {}, Where where = Where::current())
+      : detail::AdamMoments<Adam, Model, AdamOptions>(model, options, where) {}
 };
 
 }  // namespace wengert::optim

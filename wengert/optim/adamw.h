@@ -37,29 +37,9 @@ struct AdamWOptions {
 /// torch, and this default, have the lr in the brackets; the paper has not. They coincide for weight_decay times lr.
 /// For: transformers, and whatever else Adam trains and should generalise.
 template <class Model>
-class AdamW : public detail::FirstOrder<AdamW<Model>, Model, AdamWOptions> {
-  using Base = detail::FirstOrder<AdamW, Model, AdamWOptions>;
-
- public:
+struct AdamW : detail::AdamMoments<AdamW<Model>, Model, AdamWOptions> {
   explicit AdamW(const Model& model, AdamWOptions options = {}, Where where = Where::current())
-      : Base(model, options, where), m(zeros_like(model)), v(zeros_like(model)) {
-    if (this->amsgrad) v_max.emplace(zeros_like(model));
-  }
-
-  Model m, v;                  ///< moments
-  std::optional<Model> v_max;  ///< with amsgrad
-
-  static auto members(auto& self) {
-    return Base::kept(self, field("m", self.m), field("v", self.v), field("v_max", self.v_max));
-  }
-
- private:
-  friend Base;
-  void remembered(const Model&, auto&& f) {
-    if (this->amsgrad && !v_max) v_max.emplace(copy(v));
-    if (this->amsgrad) f(m, v, *v_max);
-    else f(m, v);
-  }
+      : detail::AdamMoments<AdamW, Model, AdamWOptions>(model, options, where) {}
 };
 
 }  // namespace wengert::optim
