@@ -353,7 +353,8 @@ std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs,
                          BackwardOptions options, Where where) {
   if (!y_bars.empty() && y_bars.size() != ys.size())
     fail<ShapeError>(where, "grad: {} results need as many cotangents, got {}", ys.size(), y_bars.size());
-  std::vector<const Tensor*> pointers;
+  std::vector<const Tensor*, FromPool<const Tensor*>> pointers;
+  pointers.reserve(xs.size());
   for (const Tensor& x : xs) {
     if (!x.tracked())
       fail<GraphError>(where, "grad: an x is not on the tape; make it a variable with track() before computing y");
