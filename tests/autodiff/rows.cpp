@@ -1,6 +1,7 @@
 #include "../support.h"
 #include "derivatives.h"
 #include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/pool.h"
 #include "wengert/autodiff/random.h"
 
 #include <atomic>
@@ -10,8 +11,7 @@ using namespace wengert;
 using namespace wengert::testing;
 
 // The gradient of a table holds the rows that were looked up, until someone asks for its numbers
-// (wengert/autodiff/rows.h). Here it is compared with what
-// plain loops add up, and with itself as an ordinary tensor.
+// (wengert/autodiff/rows.h). Here it is compared with what plain loops add up, and with itself as an ordinary tensor.
 
 namespace {
 
@@ -149,6 +149,20 @@ TEST_CASE("rows: backward adds gradients up in a leaf; second derivatives work")
   Numbers twice = zero();
   add_to(twice, index, full({100, width}, 2, float64));
   check_equal(grad(sum(g), w), twice, 0);
+}
+
+TEST_CASE("rows: gradients that add up over many calls take no more memory than their rows") {
+  const Tensor t = random({entries, 64}, 1, float64).track();
+  const std::int64_t lookups = 200, batch = lookups * 64 * 8;
+  const auto add = [&](int seed) { backward(sum(index_select(t, 0, some_rows(lookups, seed, 300)) * 3.0)); };
+  const auto start = memory_stats().in_use;
+  for (int i = 0; i < 20; ++i) add(i);  // of 300 rows, which are one and a half batches, all have come by now
+  const auto before = memory_stats().in_use;
+  CHECK(before - start < 5 * batch);
+  for (int i = 20; i < 60; ++i) add(i);
+  CHECK(holds_rows(t.grad()));
+  CHECK(memory_stats().in_use - before < batch);
+  CHECK(sum(t.grad()).item() == 60.0 * 3 * 64 * lookups);
 }
 
 TEST_CASE("rows: the same bits for any number of threads, and those of a plain loop") {

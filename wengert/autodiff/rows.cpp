@@ -38,9 +38,11 @@ std::size_t Rows::place_of(std::int64_t row) {
   return index_.size() - 1;
 }
 
+// Rows stay where they are in the first x only: gradients that add up over many calls would keep all of theirs.
 void Rows::add(std::span<const std::int64_t> index, const Tensor& x) {
-  const std::size_t bytes = static_cast<std::size_t>(size_) * size_of(x.dtype());
+  const std::size_t bytes = static_cast<std::size_t>(size_) * size_of(x.dtype()), before = rows_.size();
   const auto* const from = data<std::byte>(x);
+  const bool stay = before == 0;
   make_slots(index_.size() + index.size());
   kept_.push_back(x.detach());
   struct Meeting {
@@ -50,16 +52,30 @@ void Rows::add(std::span<const std::int64_t> index, const Tensor& x) {
   for (std::size_t i = 0; i < index.size(); ++i)
     if (const std::size_t place = place_of(index[i]); place == rows_.size()) rows_.push_back({from + i * bytes, false});
     else meetings.push_back({place, i});
+
+  // Who meets another gets room of its own; who came later, in any case.
+  const std::size_t late = stay ? rows_.size() : before;
+  const auto room =
+      std::ssize(rows_) - static_cast<std::ptrdiff_t>(late) +
+      std::ranges::count_if(meetings, [&](const Meeting& m) { return m.place < late && !rows_[m.place].summed; });
+  if (room) {
+    Tensor own = empty({room, size_}, x.dtype());
+    if (stay) kept_.push_back(own);
+    auto* to = fresh<std::byte>(own);
+    const auto move = [&](Row& row) {
+      if (row.summed) return;
+      std::memcpy(to, row.numbers, bytes);
+      row = {to, true};
+      to += bytes;
+    };
+    for (std::size_t place = late; place < rows_.size(); ++place) move(rows_[place]);
+    for (const Meeting& m : meetings) move(rows_[m.place]);
+    if (!stay) kept_.back() = std::move(own);
+  } else if (!stay) {
+    kept_.pop_back();
+  }
   if (meetings.empty()) return;
 
-  kept_.push_back(empty({static_cast<std::int64_t>(meetings.size()), size_}, x.dtype()));
-  auto* sum = fresh<std::byte>(kept_.back());
-  for (const auto& [place, i] : meetings)
-    if (Row& row = rows_[place]; !row.summed) {
-      std::memcpy(sum, row.numbers, bytes);
-      row = {sum, true};
-      sum += bytes;
-    }
   // Threads share the places, so that what meets in one is added in order.
   const std::int64_t grain = std::max(kernels::parts(count(), 8), kernels::grain_elements / size_ + 1);
   kernels::parallel_for(count(), grain, [&](std::int64_t begin, std::int64_t end) {

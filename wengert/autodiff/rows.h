@@ -13,7 +13,7 @@
 namespace wengert::detail {
 
 /// Some rows of an array [n, ..], each once, in the order in which they came; the others are zero. A row that came once
-/// stays where it was; only those that meet others are copied, and summed.
+/// in the first addition stays where it was; the others are copied, and summed where they meet.
 class Rows {
  public:
   explicit Rows(std::int64_t row_size) : size_(row_size) {}
