@@ -2,6 +2,8 @@
 #include "derivatives.h"
 #include "wengert/autodiff/parallel.h"
 
+#include <limits>
+
 using namespace wengert;
 using namespace wengert::testing;
 
@@ -252,6 +254,52 @@ TEST_CASE("conv: one channel for each group: both gradients at once are those th
       const auto two = grad(again, both);
       for (std::size_t i = 0; i < 2; ++i) check_close(two[i], all[i], 0);
     }
+}
+
+TEST_CASE("conv: 3 x 3 on one channel for each group is right for lines of any length") {
+  for (const std::int64_t n : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 49, 70})
+    for (const std::int64_t lines : {1, 2, 3, 6})
+      for (const std::int64_t outputs : {3, 6}) {
+        CAPTURE(n);
+        CAPTURE(lines);
+        CAPTURE(outputs);
+        const Sizes s{2, 3, outputs, 3, {lines, n}, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+        const Tensor x = random({2, 3, lines, n}, 1), w = random({outputs, 1, 3, 3}, 2), dx = random(x.shape(), 3),
+                     dw = random(w.shape(), 4), y_bar = random({2, outputs, lines, n}, 5);
+        for (const DType dtype : {float32, float64}) {
+          const double off = dtype == float32 ? 1e-4 : 1e-12;
+          const Tensor a = to(x, dtype).track(), b = to(w, dtype).track();
+          const Tensor y = conv(a, b, Tensor(), options_of(s));
+          check_close(to(y, float64).detach(), naive_conv(x, w, s), off);
+          const std::vector<Tensor> ys = {sum(y * to(y_bar, dtype))}, leaves = {a, b};
+          const auto bars = grad(ys, leaves);
+          CHECK(sum(to(bars[0], float64) * dx).item() ==
+                doctest::Approx(sum(y_bar * naive_conv(dx, w, s)).item()).epsilon(off));
+          CHECK(sum(to(bars[1], float64) * dw).item() ==
+                doctest::Approx(sum(y_bar * naive_conv(x, dw, s)).item()).epsilon(off));
+        }
+      }
+}
+
+TEST_CASE("conv: the gradient of a weight has nothing of what its windows do not see, even if that is infinite") {
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const std::int64_t n : {5, 16, 19, 32})
+    for (const DType dtype : {float32, float64})
+      for (const bool last_line : {false, true})
+        for (const bool last_column : {false, true}) {
+          CAPTURE(n);
+          std::vector<double> numbers(static_cast<std::size_t>(4 * n), 1);
+          numbers[static_cast<std::size_t>((last_line ? 3 : 0) * n + (last_column ? n - 1 : 0))] = inf;
+          const Tensor x = to(from(numbers, {1, 1, 4, n}), dtype), w = ones({1, 1, 3, 3}, dtype).track();
+          const Tensor w_bar = grad(sum(conv(x, w, Tensor(), ConvOptions{.padding = {1}})), w);
+          const auto got = doubles(w_bar);
+          for (std::int64_t i = 0; i < 3; ++i)
+            for (std::int64_t j = 0; j < 3; ++j) {
+              const bool unseen = i == (last_line ? 0 : 2) || j == (last_column ? 0 : 2);
+              const double seen_lines = i == 1 ? 4 : 3, seen_columns = static_cast<double>(j == 1 ? n : n - 1);
+              CHECK(got[static_cast<std::size_t>(3 * i + j)] == (unseen ? seen_lines * seen_columns : inf));
+            }
+        }
 }
 
 TEST_CASE("conv_transpose: what is added to a result may be longer than the stride, with many channels as well") {

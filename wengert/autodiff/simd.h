@@ -106,7 +106,7 @@ WENGERT_API double polygamma(int n, double x);
 
 WENGERT_BEGIN_LANES
 
-/// The first n numbers of a register, 0 <= n < width: the end of an array. Nothing behind them is read or written.
+/// The first n numbers of a register, 0 <= n <= width: the end of an array. Nothing behind them is read or written.
 template <class T, class Arch = xsimd::default_arch>
 class First {
  public:

@@ -330,114 +330,11 @@ void spread(const T* y, std::int64_t stride, std::int64_t n, T* x) {
   else loop(y, stride, x);
 }
 
-// R lines by W registers. Lines that overlap are next to each other in the cache, and their sums do not wait for each
-// other.
-template <int R, int W, class L, class T = typename L::Scalar, class Load, class Store>
-void correlate_block(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
-                     Load&& load, Store&& store) {
-  L sum[R][W];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int k = 0; k < W; ++k) sum[r][k] = load(r, k);
-  for (std::int64_t tap = 0; tap < taps; ++tap) {
-    const L weight(w[tap]);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-      for (int k = 0; k < W; ++k)
-        sum[r][k] = xsimd::fma(weight.v, L::load(x + r * x_step + at[tap] + k * L::width).v, sum[r][k].v);
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int k = 0; k < W; ++k) store(r, k, sum[r][k]);
-}
-
-template <int R, class T>
-void correlate_lines(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
-                     std::int64_t n, const T* start, T* y, std::int64_t y_step) {
-  using L = Lanes<T>;
-  constexpr std::int64_t width = L::width;
-  const L first(start ? *start : T(0));
-  std::int64_t i = 0;
-  const auto block = [&]<int W>(std::integral_constant<int, W>) {
-    const auto place = [&](int r, int k) { return y + r * y_step + i + k * width; };
-    correlate_block<R, W, L>(
-        x + i, x_step, at, w, taps, [&](int r, int k) { return start ? first : L::load(place(r, k)); },
-        [&](int r, int k, L sum) { sum.store(place(r, k)); });
-  };
-  for (; i + 2 * width <= n; i += 2 * width) block(std::integral_constant<int, 2>());
-  for (; i + width <= n; i += width) block(std::integral_constant<int, 1>());
-  if (i == n) return;
-  const First<T> rest(n - i);
-  correlate_block<R, 1, L>(
-      x + i, x_step, at, w, taps, [&](int r, int) { return start ? first : L(rest.load(y + r * y_step + i, first.v)); },
-      [&](int r, int, L sum) { rest.store(y + r * y_step + i, sum.v); });
-}
-template <class T>
-void correlate(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
-               std::int64_t lines, std::int64_t n, const T* start, T* y, std::int64_t y_step) {
-  constexpr std::int64_t some = 4;
-  for (; lines >= some; lines -= some, x += some * x_step, y += some * y_step)
-    correlate_lines<some>(x, x_step, at, w, taps, n, start, y, y_step);
-  for (; lines > 0; --lines, x += x_step, y += y_step) correlate_lines<1>(x, x_step, at, w, taps, n, start, y, y_step);
-}
-
-template <class T>
-void scatter(const T* __restrict y, std::int64_t y_step, const std::int64_t* at, const T* w, std::int64_t taps,
-             std::int64_t lines, std::int64_t n, T* __restrict x, std::int64_t x_step) {
-  for (; lines > 0; --lines, x += x_step, y += y_step)
-    for (std::int64_t k = 0; k < taps; ++k) {
-      T* __restrict to = x + at[k];
-      const T wk = w[k];
-      for (std::int64_t i = 0; i < n; ++i) to[i] += wk * y[i];
-    }
-}
-
-// `count` entries of the kernel together: their sums stay in registers. What lies beyond a line is not multiplied by
-// zero but left out, since it may be infinite.
-template <int count, class T>
-void correlate_some(const T* x, std::int64_t x_step, const std::int64_t* at, const T* y, std::int64_t y_step,
-                    std::int64_t lines, std::int64_t n, T* w) {
-  using L = Lanes<T>;
-  constexpr std::int64_t width = L::width;
-  alignas(64) T place[width];
-  for (std::int64_t i = 0; i < width; ++i) place[i] = static_cast<T>(i);
-  const std::int64_t whole = n / width * width;
-  const auto inside = L::load(place) < L(static_cast<T>(n - whole));
-  L sum[count];
-  for (L& s : sum) s = L(T(0));
-  for (; lines > 0; --lines, x += x_step, y += y_step) {
-    for (std::int64_t i = 0; i < whole; i += width) {
-      const L g = L::load(y + i);
-      for (int k = 0; k < count; ++k) sum[k] = xsimd::fma(g.v, L::load(x + at[k] + i).v, sum[k].v);
-    }
-    if (whole == n) continue;
-    const L g = select(inside, L::load(y + whole), L(T(0)));
-    for (int k = 0; k < count; ++k)
-      sum[k] = xsimd::fma(g.v, select(inside, L::load(x + at[k] + whole), L(T(0))).v, sum[k].v);
-  }
-  for (int k = 0; k < count; ++k) {
-    sum[k].store(place);
-    for (T s : place) w[k] += s;
-  }
-}
-template <class T>
-void correlate_weights(const T* x, std::int64_t x_step, const std::int64_t* at, std::int64_t taps, const T* y,
-                       std::int64_t y_step, std::int64_t lines, std::int64_t n, T* w) {
-  std::int64_t k = 0;
-  for (; k + 9 <= taps; k += 9) correlate_some<9>(x, x_step, at + k, y, y_step, lines, n, w + k);
-  for (; k + 3 <= taps; k += 3) correlate_some<3>(x, x_step, at + k, y, y_step, lines, n, w + k);
-  for (; k < taps; ++k) correlate_some<1>(x, x_step, at + k, y, y_step, lines, n, w + k);
-}
-
 }  // namespace
 
 template <class T, class Arch>
 constinit const WindowLoops<T> WindowLoopsOf<T, Arch>::table = {max_2x2<T>,     gather_2x2<T>, scatter_2x2<T>,
-                                                                take_larger<T>, collect<T>,    spread<T>,
-                                                                correlate<T>,   scatter<T>,    correlate_weights<T>};
+                                                                take_larger<T>, collect<T>,    spread<T>};
 
 template struct WindowLoopsOf<float, Current>;
 template struct WindowLoopsOf<double, Current>;

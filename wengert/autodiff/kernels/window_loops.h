@@ -23,17 +23,6 @@ struct WindowLoops {
   // y[i] += x[i * stride], and the transpose x[i * stride] += y[i].
   void (*collect)(const T* x, std::int64_t stride, std::int64_t n, T* y);
   void (*spread)(const T* y, std::int64_t stride, std::int64_t n, T* x);
-
-  // For `lines` lines, steps apart: y[i] = start + sum over k of w[k] x[at[k] + i]; without a start, y[i] += it. A
-  // register may read beyond the end of x.
-  void (*correlate)(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
-                    std::int64_t lines, std::int64_t n, const T* start, T* y, std::int64_t y_step);
-  // x[at[k] + i] += w[k] y[i].
-  void (*scatter)(const T* y, std::int64_t y_step, const std::int64_t* at, const T* w, std::int64_t taps,
-                  std::int64_t lines, std::int64_t n, T* x, std::int64_t x_step);
-  // w[k] += sum over i of x[at[k] + i] y[i]. A register may read beyond the ends of x and y.
-  void (*correlate_weights)(const T* x, std::int64_t x_step, const std::int64_t* at, std::int64_t taps, const T* y,
-                            std::int64_t y_step, std::int64_t lines, std::int64_t n, T* w);
 };
 
 template <class T, class Arch>

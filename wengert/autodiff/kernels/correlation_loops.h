@@ -1,0 +1,40 @@
+#pragma once
+
+#include "wengert/autodiff/kernels/arch.h"
+
+#include <cstdint>
+
+namespace wengert::kernels {
+
+/// Inner loops of depthwise convolutions, compiled for each instruction set.
+template <class T>
+struct CorrelationLoops {
+  // For `lines` lines, steps apart: y[i] = start + sum over k of w[k] x[at[k] + i]; without a start, y[i] += it. A
+  // register may read beyond the end of x.
+  void (*correlate)(const T* x, std::int64_t x_step, const std::int64_t* at, const T* w, std::int64_t taps,
+                    std::int64_t lines, std::int64_t n, const T* start, T* y, std::int64_t y_step);
+  // x[at[k] + i] += w[k] y[i].
+  void (*scatter)(const T* y, std::int64_t y_step, const std::int64_t* at, const T* w, std::int64_t taps,
+                  std::int64_t lines, std::int64_t n, T* x, std::int64_t x_step);
+  // w[k] += sum over i of x[at[k] + i] y[i]. A register may read beyond the ends of x and y.
+  void (*correlate_weights)(const T* x, std::int64_t x_step, const std::int64_t* at, std::int64_t taps, const T* y,
+                            std::int64_t y_step, std::int64_t lines, std::int64_t n, T* w);
+
+  // The same two for windows of 3 x 3 with strides of one over planes [lines, n] with a border of one zero, which need
+  // not be laid out: y[l, i] = start + sum of w[j, k] x[l + j - 1, i + k - 1], and w[j, k] += their products with y.
+  void (*correlate_3x3)(const T* x, std::int64_t lines, std::int64_t n, const T* w, T start, T* y);
+  void (*correlate_weights_3x3)(const T* x, const T* y, std::int64_t lines, std::int64_t n, T* w);
+};
+
+template <class T, class Arch>
+struct CorrelationLoopsOf {
+  static const CorrelationLoops<T> table;
+};
+
+/// Those for this machine.
+template <class T>
+const CorrelationLoops<T>& correlation_loops() {
+  return *dispatch([]<class Arch>() { return &CorrelationLoopsOf<T, Arch>::table; });
+}
+
+}  // namespace wengert::kernels
