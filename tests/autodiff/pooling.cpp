@@ -31,7 +31,8 @@ TEST_CASE("max_pool2d: agrees with the plain loop for any size, stride and paddi
   for (std::int64_t kernel : {1, 2, 3, 4})
     for (std::int64_t stride : {1, 2, 3})
       for (std::int64_t padding : {0, 1})
-        for (Shape in : {Shape{4, 4}, {6, 2}, {10, 4}, {6, 8}, {5, 7}, {9, 37}, {34, 68}}) {
+        for (Shape in :
+             {Shape{4, 4}, {6, 2}, {10, 4}, {6, 8}, {5, 7}, {9, 37}, {34, 68}, {14, 6}, {14, 10}, {14, 12}, {14, 14}}) {
           if (padding > kernel / 2 || kernel > in[1] + 2 * padding) continue;
           CAPTURE(kernel);
           CAPTURE(stride);

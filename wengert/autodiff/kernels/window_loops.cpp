@@ -150,57 +150,67 @@ struct Best {
 };
 
 #if defined(__AVX512F__)
-// Lines so short that a register holds several pairs of them, with nothing between: 2 registers of them make half a
-// register of windows. In between, entry i belongs to column i % n of line i / n.
+// Lines so short that four registers hold several pairs of them, with nothing between: one register of windows. On the
+// way, two registers hold the better one of each two columns, line by line.
 template <class L>
 class Short {
  public:
   using T = typename L::Scalar;
-  static constexpr std::int64_t windows = L::width / 2;  // at a time
 
-  static bool fits(std::int64_t line, std::int64_t n) { return line == 2 * n && windows % n == 0; }
-
-  explicit Short(std::int64_t n) : some_(windows) {
-    alignas(64) Int other[L::width], window[L::width];
-    alignas(64) T left[L::width];
-    for (std::int64_t i = 0; i < L::width; ++i) {
-      other[i] = static_cast<Int>(i ^ n);
-      window[i] = static_cast<Int>(i / (2 * n) * n + i % n);
-      left[i] = static_cast<T>(i / n % 2 * 2);
-      upper_ = static_cast<decltype(upper_)>(upper_ | (i / n % 2 == 0) << i);
+  explicit Short(std::int64_t n)
+      : lines(L::width / n), some_(lines * n), rest_(std::max<std::int64_t>(4 * lines * n - 3 * L::width, 0)) {
+    alignas(64) Int upper[L::width] = {}, lower[L::width] = {}, window[2 * L::width];
+    alignas(64) T left[2 * L::width];
+    for (std::int64_t entry = 0, line = 0, column = 0; entry < 2 * L::width; ++entry) {
+      const std::int64_t at = line / 2 * n + column;
+      window[entry] = static_cast<Int>(at), left[entry] = static_cast<T>(line % 2 * 2);
+      if (at < L::width) (line % 2 ? lower : upper)[at] = static_cast<Int>(entry);
+      if (++column == n) column = 0, ++line;
     }
-    other_ = _mm512_load_si512(other), window_ = _mm512_load_si512(window), left_ = L::load(left);
+    upper_ = _mm512_load_si512(upper), lower_ = _mm512_load_si512(lower);
+    for (int k = 0; k < 2; ++k)
+      window_[k] = _mm512_load_si512(window + k * L::width), left_[k] = L::load(left + k * L::width);
   }
   void max(const T* x, T* y, std::uint8_t* which) const {
-    const L a = L::load(x), b = L::load(x + L::width);
-    const auto m = better(Best<L>{every_second<0>(a, b), left_}, Best<L>{every_second<1>(a, b), left_ + L(1)});
-    const auto best = better(m, Best<L>{taken(m.value, other_), taken(m.which, other_)});
-    some_.store(y, squeezed(best.value).v);
-    if (which) store_which(squeezed(best.which), which);
+    const auto h = across(L::load(x), L::load(x + L::width)),
+               i = across(L::load(x + 2 * L::width), L(rest_.load(x + 3 * L::width, L(T(0)).v)));
+    const auto best = better(Best<L>{taken(h.value, upper_, i.value), taken(h.which, upper_, i.which)},
+                             Best<L>{taken(h.value, lower_, i.value), taken(h.which, lower_, i.which) + L(2)});
+    some_.store(y, best.value.v);
+    if (which) store_which(best.which, which);
   }
   void scatter(const T* y, const std::uint8_t* which, T* x) const {
-    constexpr auto all = std::make_index_sequence<L::width>();
-    const L g = taken(L(some_.load(y, L(T(0)).v)), window_), w = taken(load_which<L>(which), window_);
-    const L left = select(w == left_, g, L(T(0))), right = select(w == left_ + L(1), g, L(T(0)));
-    in_turn<0>(left, right, all).store(x);
-    in_turn<L::width / 2>(left, right, all).store(x + L::width);
+    const L all_g(some_.load(y, L(T(0)).v)), all_w = load_which<L>(which);
+    Columns<L> c[2];
+    for (int k = 0; k < 2; ++k) {
+      const L g = taken(all_g, window_[k]), w = taken(all_w, window_[k]);
+      c[k] = {select(w == left_[k], g, L(T(0))), select(w == left_[k] + L(1), g, L(T(0)))};
+    }
+    in_turn<0>(c[0].left, c[0].right, all).store(x);
+    in_turn<L::width / 2>(c[0].left, c[0].right, all).store(x + L::width);
+    in_turn<0>(c[1].left, c[1].right, all).store(x + 2 * L::width);
+    rest_.store(x + 3 * L::width, in_turn<L::width / 2>(c[1].left, c[1].right, all).v);
   }
+
+  const std::int64_t lines;  // of windows, at a time
 
  private:
   using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  First<T> some_;
-  __m512i other_, window_;  // of an entry: the one above or below, and its window
-  L left_;                  // what an entry of the left column is called
-  std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8> upper_ = 0;
+  static constexpr auto all = std::make_index_sequence<L::width>();
+  First<T> some_, rest_;
+  __m512i upper_, lower_, window_[2];  // of a window: its two lines; of an entry: its window
+  L left_[2];                          // what an entry of the left column is called
 
+  static Best<L> across(L a, L b) {
+    return better(Best<L>{every_second<0>(a, b), L(0)}, {every_second<1>(a, b), L(1)});
+  }
   static L taken(L x, __m512i from) {
     if constexpr (sizeof(T) == 4) return typename L::Batch(_mm512_permutexvar_ps(from, x.v));
     else return typename L::Batch(_mm512_permutexvar_pd(from, x.v));
   }
-  // Upper lines without the lower ones.
-  L squeezed(L x) const {
-    if constexpr (sizeof(T) == 4) return typename L::Batch(_mm512_maskz_compress_ps(upper_, x.v));
-    else return typename L::Batch(_mm512_maskz_compress_pd(upper_, x.v));
+  static L taken(L x, __m512i from, L y) {
+    if constexpr (sizeof(T) == 4) return typename L::Batch(_mm512_permutex2var_ps(x.v, from, y.v));
+    else return typename L::Batch(_mm512_permutex2var_pd(x.v, from, y.v));
   }
 };
 #endif
@@ -225,11 +235,9 @@ void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, 
   if (2 * n < L::width) {
     std::int64_t l = 0;
 #if defined(__AVX512F__)
-    if (Short<L>::fits(line, n)) {
-      const Short<L> pairs(n);
-      for (const std::int64_t some = Short<L>::windows / n; l + some <= lines; l += some)
-        pairs.max(x + 2 * l * line, y + l * n, which ? which + l * n : nullptr);
-    }
+    if (line == 2 * n)
+      for (const Short<L> some(n); l + some.lines <= lines; l += some.lines)
+        some.max(x + 2 * l * line, y + l * n, which ? which + l * n : nullptr);
 #endif
     const Both<L> both(n, line);
     for (; l < lines; ++l) {
@@ -268,11 +276,9 @@ void scatter_2x2(const T* y, const std::uint8_t* which, std::int64_t n, std::int
   if (2 * n < L::width) {
     std::int64_t l = 0;
 #if defined(__AVX512F__)
-    if (Short<L>::fits(line, n)) {
-      const Short<L> pairs(n);
-      for (const std::int64_t some = Short<L>::windows / n; l + some <= lines; l += some)
-        pairs.scatter(y + l * n, which + l * n, x + 2 * l * line);
-    }
+    if (line == 2 * n)
+      for (const Short<L> some(n); l + some.lines <= lines; l += some.lines)
+        some.scatter(y + l * n, which + l * n, x + 2 * l * line);
 #endif
     const Both<L> both(n, line);
     for (; l < lines; ++l) {
