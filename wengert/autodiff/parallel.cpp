@@ -1,6 +1,7 @@
 #include "wengert/autodiff/parallel.h"
 
 #include "wengert/autodiff/fail.h"
+#include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/serial.h"
 
 #include <algorithm>
@@ -54,18 +55,26 @@ SerialScope::~SerialScope() {
 #endif
 }
 
+// Where there are few, as many as two or four threads can share evenly. Long ones begin at lines of the cache.
+Chunks::Chunks(std::int64_t n, std::int64_t grain) {
+  const std::int64_t fewest = parts(n, grain);
+  size = parts(n, fewest <= 4 ? parts(fewest, 2) * 2 : parts(fewest, 4) * 4);
+  if (size >= 1024) size = parts(size, 64) * 64;
+  count = parts(n, size);
+}
+
 void parallel_chunks(std::int64_t n, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
                      void* context) {
-  const std::int64_t chunks = (n + grain - 1) / grain;
+  const Chunks chunks(n, grain);
 #ifdef _OPENMP
-  const int team = static_cast<int>(std::min<std::int64_t>(chunks, threads()));
+  const int team = static_cast<int>(std::min<std::int64_t>(chunks.count, threads()));
   if (team > 1 && !omp_in_parallel()) {
 #pragma omp parallel for schedule(static) num_threads(team)
-    for (std::int64_t c = 0; c < chunks; ++c) body(context, c * grain, std::min(n, (c + 1) * grain));
+    for (std::int64_t c = 0; c < chunks.count; ++c) body(context, c * chunks.size, std::min(n, (c + 1) * chunks.size));
     return;
   }
 #endif
-  for (std::int64_t c = 0; c < chunks; ++c) body(context, c * grain, std::min(n, (c + 1) * grain));
+  for (std::int64_t c = 0; c < chunks.count; ++c) body(context, c * chunks.size, std::min(n, (c + 1) * chunks.size));
 }
 
 }  // namespace kernels

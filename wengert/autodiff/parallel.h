@@ -14,8 +14,15 @@ WENGERT_API void set_threads(int n);
 
 namespace kernels {
 
-/// Runs body(context, begin, end) over [0, n) in chunks of `grain`: the chunks depend on n and grain only, never on the
-/// threads. Serial when there is one chunk, one thread, or the caller is in a parallel region already.
+/// How [0, n) is cut, for n > grain: into chunks of nearly equal size, so that threads finish together. They depend on
+/// n and grain only, never on the threads.
+struct Chunks {
+  std::int64_t size, count;  // the last may be shorter
+  Chunks(std::int64_t n, std::int64_t grain);
+};
+
+/// Runs body(context, begin, end) over those. Serial when there is one thread, or the caller is in a parallel region
+/// already.
 void parallel_chunks(std::int64_t n, std::int64_t grain,
                      void (*body)(void* context, std::int64_t begin, std::int64_t end), void* context);
 

@@ -156,9 +156,7 @@ void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in
     streams[k] = stream_for(out[k], static_cast<std::size_t>(n) * out_element[k], in, in_count);
     streamed += streams[k] != nullptr;
   }
-  // Pieces of nearly equal size, in whole blocks, so that threads finish together.
-  const std::int64_t pieces = std::max<std::int64_t>(1, parts(n, grain_elements));
-  parallel_for(n, parts(parts(n, pieces), block) * block, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
     void* to[max_pointers];
     const Scratch<std::byte> buffers((strided + streamed) * block * 8);
     // Memory is read and written by turns that are short beside what the processor looks ahead.

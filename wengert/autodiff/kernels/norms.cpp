@@ -20,13 +20,13 @@ double sum_of_powers(DType dtype, std::int64_t n, const void* x, double p, doubl
   if (n == 0) return 0;
   const auto loop = loops().sum_of_powers[dtype == float64];
   if (n <= grain_elements) return loop(0, n, x, p, scale);
-  const std::int64_t pieces = (n + grain_elements - 1) / grain_elements;
-  const Scratch<double> part(pieces);
+  const Chunks pieces(n, grain_elements);
+  const Scratch<double> part(pieces.count);
   parallel_for(n, grain_elements, [&](std::int64_t begin, std::int64_t end) {
-    part[begin / grain_elements] = loop(begin, end, x, p, scale);
+    part[begin / pieces.size] = loop(begin, end, x, p, scale);
   });
   double total = 0;
-  for (std::int64_t i = 0; i < pieces; ++i) {
+  for (std::int64_t i = 0; i < pieces.count; ++i) {
     if (p != std::numeric_limits<double>::infinity()) total += part[i];
     else if (!(total != total) && !(part[i] <= total)) total = part[i];
   }

@@ -24,8 +24,7 @@ template <class F>
 void for_lines_2x2(const Windows& g, std::int64_t planes, F&& some) {
   const std::int64_t n = g.out[2], total = planes * g.in[0] * g.out[1];
   const std::int64_t all = g.in[1] % 2 ? g.out[1] : total;  // where no line is left over, planes go on into each other
-  const std::int64_t pieces = parts(total, 1 + grain_elements / (4 * n));
-  parallel_for(total, parts(total, pieces), [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(total, 1 + grain_elements / (4 * n), [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t most = std::max<std::int64_t>(1, 1024 / n);  // windows whose places stay in the first cache
     for (std::int64_t l = begin, count; l < end; l += count) {
       count = std::min({most, end - l, all - l % all});

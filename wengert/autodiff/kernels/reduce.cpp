@@ -93,14 +93,14 @@ template <class Source, class T = typename Source::Number>
 void rows_as(Reduction what, std::int64_t rows, std::int64_t columns, const Source& x, T* y) {
   const Fold<T> fold(what);
   if (rows == 1 && columns > 2 * grain_elements) {  // one long row: its pieces in parallel, then joined in order
-    const std::int64_t pieces = (columns + grain_elements - 1) / grain_elements;
-    const Scratch<T> part(pieces);
+    const Chunks pieces(columns, grain_elements);
+    const Scratch<T> part(pieces.count);
     parallel_for(columns, grain_elements, [&](std::int64_t b, std::int64_t e) {
       auto read = x.reader(e, 0);
-      part[b / grain_elements] = fold_long(fold, read, b, e - b);
+      part[b / pieces.size] = fold_long(fold, read, b, e - b);
     });
     Stored<T> parts{part};
-    *y = fold_long(fold, parts, 0, pieces);
+    *y = fold_long(fold, parts, 0, pieces.count);
     return;
   }
   const std::int64_t grain = std::max<std::int64_t>(1, grain_elements / std::max<std::int64_t>(1, columns));
