@@ -91,6 +91,17 @@ TEST_CASE("softmax: entries of -inf weigh nothing; NaN and a row without weights
   CHECK(std::isnan(l[3]));
 }
 
+TEST_CASE("softmax, log_softmax: a row with +inf is NaN, of any length and on any instruction set") {
+  for (const DType dtype : {float32, float64})
+    for (const std::int64_t n : {2, 15, 16, 40}) {
+      std::vector<double> numbers(static_cast<std::size_t>(n), 1);
+      numbers[0] = inf, numbers.back() = 200;
+      const Tensor x = to(from(numbers, {n}), dtype);
+      for (const Tensor& y : {softmax(x), log_softmax(x)})
+        for (const double v : to(y, float64).to_vector<double>()) CHECK(std::isnan(v));
+    }
+}
+
 TEST_CASE("logsumexp: a row of -inf is -inf with gradient zero, and +inf is +inf") {
   const Tensor x = tensor({{-inf, -inf}, {0, -inf}, {inf, 0}}, float64).track();
   const Tensor y = logsumexp(x);
@@ -98,7 +109,6 @@ TEST_CASE("logsumexp: a row of -inf is -inf with gradient zero, and +inf is +inf
   // Beside infinity nothing is subtracted, and float32's exponential ends at 89.
   const Tensor mixed = to(tensor({{inf, 1, 200}}, float64), float32);
   CHECK(logsumexp(mixed).item() == inf);
-  CHECK(std::isnan(softmax(mixed).to_vector<float>()[2]));
   for (bool create_graph : {false, true}) {
     const auto g =
         grad(sum(slice(y, 0, 0, 2)), x, {.create_graph = create_graph, .keep_graph = true}).to_vector<double>();

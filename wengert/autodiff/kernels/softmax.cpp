@@ -4,6 +4,7 @@
 
 #include "wengert/autodiff/kernels/across.h"
 
+#include <functional>
 #include <limits>
 
 namespace wengert::kernels {
@@ -24,13 +25,6 @@ L largest(const T* x, std::int64_t n) {
   for (; i + L::width <= n; i += L::width) most[0] = larger(most[0], L::load(x + i));
   if (i < n) most[1] = larger(most[1], L(First<T>(n - i).load(x + i, least.v)));
   return across(larger(larger(most[0], most[1]), larger(most[2], most[3])), larger);
-}
-
-// exp(89) is infinite in float32 already, so the largest entry is subtracted; but inf - inf would be NaN.
-template <class L, class T>
-L shift_of(const T* x, std::int64_t n) {
-  const L m = largest<L>(x, n);
-  return select(abs(m) == L(infinity<T>), L(T(0)), m);
 }
 
 // The sum of term(begin, register, how many of it) over a row, in pieces, so that the error does not grow with all of
@@ -63,11 +57,6 @@ void map(const T* x0, const T* x1, T* y, std::int64_t n, F&& f) {
   if (i < n) f(L::load_some(x0 + i, n - i), L::load_some(x1 + i, n - i)).store_some(y + i, n - i);
 }
 
-template <class L, class T>
-L sum_of_exp(const T* x, std::int64_t n, L shift) {
-  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exp(v - shift); });
-}
-
 template <class L, class T = typename L::Scalar>
 struct Rows {
   static const T* row(const void* p, std::int64_t i, std::int64_t n) { return static_cast<const T*>(p) + i * n; }
@@ -81,13 +70,14 @@ struct Rows {
     const std::int64_t some = n * few <= 1024 ? few : n < 1024 ? 1024 / n : 1;
     for (std::int64_t i = begin; i < end; i += some) f(i, end - i < some ? end - i : some);
   }
-  // The shifts of such rows, and what `sum_of(row, its shift)` gives.
+  // What is subtracted from such rows, for exp(89) is infinite in float32 already: their largest entries. And what
+  // `sum_of(row, its shift)` gives.
   struct Sums {
     alignas(64) T shift[few], sum[few];
-    template <class F>
-    Sums(const T* x, std::int64_t n, std::int64_t count, F&& sum_of) {
+    template <class F, class Shift = std::identity>
+    Sums(const T* x, std::int64_t n, std::int64_t count, F&& sum_of, Shift&& shift_for = {}) {
       for (T& s : sum) s = 1;
-      for (std::int64_t k = 0; k < count; ++k) shift[k] = first_of(shift_of<L>(x + k * n, n));
+      for (std::int64_t k = 0; k < count; ++k) shift[k] = first_of(shift_for(largest<L>(x + k * n, n)));
       for (std::int64_t k = 0; k < count; ++k) sum[k] = first_of(sum_of(k, L(shift[k])));
     }
   };
@@ -95,7 +85,15 @@ struct Rows {
                          void* const* out) {
     each_few(begin, end, n, [=](std::int64_t i, std::int64_t count) {
       const T* x = row(in[0], i, n);
-      const Sums s(x, n, count, [=](std::int64_t k, L shift) { return sum_of_exp<L>(x + k * n, n, shift); });
+      // inf - inf would be NaN, and the sum is infinite.
+      const auto finite = [](L m) { return select(abs(m) == L(infinity<T>), L(T(0)), m); };
+      const Sums s(
+          x, n, count,
+          [=](std::int64_t k, L shift) {
+            return sum_over<L>(x + k * n, n, -infinity<T>,
+                               [&](std::int64_t, L v, std::int64_t) { return exp(v - shift); });
+          },
+          finite);
       L::load_some(s.shift, count).store_some(row(out[0], i, 1), count);
       log(L::load(s.sum)).store_some(row(out[1], i, 1), count);
     });
@@ -106,7 +104,7 @@ struct Rows {
       T* y = row(out[0], i, n);
       Sums s(x, n, count, [=](std::int64_t k, L shift) {
         return sum_over<L>(x + k * n, n, -infinity<T>, [&](std::int64_t j, L v, std::int64_t numbers) {
-          const L e = exp(v - shift);
+          const L e = exp_below(v - shift);
           if (numbers == L::width) e.store(y + k * n + j);
           else e.store_some(y + k * n + j, numbers);
           return e;
@@ -121,7 +119,10 @@ struct Rows {
                           void* const* out) {
     each_few(begin, end, n, [=](std::int64_t i, std::int64_t count) {
       const T* x = row(in[0], i, n);
-      Sums s(x, n, count, [=](std::int64_t k, L shift) { return sum_of_exp<L>(x + k * n, n, shift); });
+      Sums s(x, n, count, [=](std::int64_t k, L shift) {
+        return sum_over<L>(x + k * n, n, -infinity<T>,
+                           [&](std::int64_t, L v, std::int64_t) { return exp_below(v - shift); });
+      });
       log(L::load(s.sum)).store(s.sum);
       for (std::int64_t k = 0; k < count; ++k)
         map<L>(x + k * n, row(out[0], i + k, n), n,
