@@ -81,6 +81,22 @@ Tensor two(Operand a, Operand b) {
   return apply(Rule{}, a, b);
 }
 
+// A rule that cannot move once it has run, and so not into its node.
+struct Unmovable {
+  static constexpr std::string_view name = "unmovable";
+  bool ran = false;
+  Unmovable() = default;
+  Unmovable(Unmovable&& other) : ran(other.ran) {
+    if (ran) throw std::runtime_error("unmovable: moved");
+  }
+  Unmovable& operator=(Unmovable&&) = default;
+  Tensor forward(const Tensor& a, const Tensor& b) { return ran = true, a * b; }
+  Tensor forward(std::span<const Tensor> x) { return ran = true, x[0] * x[1]; }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return y_bar; }
+  Tensor vjp(arg<1>, const Tensor& y_bar) const { return y_bar; }
+  Tensor vjp(int, const Tensor& y_bar) const { return y_bar; }
+};
+
 }  // namespace
 
 TEST_CASE("custom: with both modes or one of them, all derivatives are there") {
@@ -254,4 +270,17 @@ TEST_CASE("on_gradient: mistakes are named; without a tape it is nothing") {
   CHECK(contains(what, "custom.cpp:" + std::to_string(line)));
   const Tensor constant = random({3});
   CHECK(detail::Access::body(on_gradient(constant, [](const Tensor&) {})) == detail::Access::body(constant));
+}
+
+TEST_CASE("custom rules: one that throws on its way into the tape leaves nothing behind") {
+  const Tensor x = random({3}, 1).track();
+  const auto before = memory_stats().in_use;
+  {
+    const std::vector<Tensor> operands = {x * 2, x * 3};
+    CHECK_THROWS_WITH((void)apply(Unmovable(), Operand(operands[0]), Operand(operands[1])), "unmovable: moved");
+    CHECK_THROWS_WITH((void)apply(Unmovable(), operands, Where::current()), "unmovable: moved");
+    const auto g = grad(sum(operands[0] * operands[1]), x);
+    check_close(g, x.detach() * 12, 1e-14);
+  }
+  CHECK(memory_stats().in_use == before);
 }

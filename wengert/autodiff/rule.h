@@ -120,7 +120,8 @@ template <std::size_t N>
 struct WithEdges : Node {
   std::array<Edge, N> list;
 
-  WithEdges(Place place, const std::array<const Tensor*, N>& x) : Node(place) {
+  using Node::Node;
+  void connect(const std::array<const Tensor*, N>& x) {
     for (std::size_t i = 0; i < N; ++i) list[i] = edge_to(*x[i]);
     edges = list.data(), edge_count = N;
   }
@@ -128,12 +129,15 @@ struct WithEdges : Node {
 
 /// As many as there happen to be.
 struct WithEdgeList : Node {
-  WithEdgeList(Place place, std::span<const Tensor> x) : Node(place) {
+  using Node::Node;
+  void connect(std::span<const Tensor> x) {
     edges = static_cast<Edge*>(allocate(x.size() * sizeof(Edge)));
     edge_count = static_cast<std::uint16_t>(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) new (edges + i) Edge(edge_to(x[i]));
   }
-  ~WithEdgeList() { deallocate(edges, edge_count * sizeof(Edge)); }
+  ~WithEdgeList() {
+    if (edges) deallocate(edges, edge_count * sizeof(Edge));
+  }
 };
 
 /// The common part of nodes made from a rule with K results.
@@ -142,9 +146,10 @@ struct RuleNode : Base {
   Rule rule;
   [[no_unique_address]] std::array<Result, K - 1> others;
 
-  /// The rule is made where it stands.
+  /// The rule is made where it stands. Edges come last: they hold other nodes, and a rule may throw.
   template <class Operands, class... Made>
-  RuleNode(Place place, const Operands& x, Made&&... of) : Base(place, x), rule{std::forward<Made>(of)...} {
+  RuleNode(Place place, const Operands& x, Made&&... of) : Base(place), rule{std::forward<Made>(of)...} {
+    this->connect(x);
     this->result_count = K;
   }
 

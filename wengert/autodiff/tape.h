@@ -77,7 +77,7 @@ struct Result {
   void of(const Tensor& y) { value = Access::body(y), shape = y.shape(), dtype = y.dtype(); }
 };
 
-/// An operator that ran: its rule, which moved here, and where its operands came from. Everything that a handle can
+/// An operator that ran: its rule, and where its operands came from. Everything that a handle can
 /// reach is the tape. Results are numbered; nearly every node has one.
 struct WENGERT_API Node : Counted {
   // What every pass of a sweep reads comes first: with the count and the first cotangent it is one line of the cache.
