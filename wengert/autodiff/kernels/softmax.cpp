@@ -57,6 +57,11 @@ void map(const T* x0, const T* x1, T* y, std::int64_t n, F&& f) {
   if (i < n) f(L::load_some(x0 + i, n - i), L::load_some(x1 + i, n - i)).store_some(y + i, n - i);
 }
 
+template <class L, class T, class Exp>
+L sum_of_exp(const T* x, std::int64_t n, L shift, Exp&& exponential) {
+  return sum_over<L>(x, n, -infinity<T>, [&](std::int64_t, L v, std::int64_t) { return exponential(v - shift); });
+}
+
 template <class L, class T = typename L::Scalar>
 struct Rows {
   static const T* row(const void* p, std::int64_t i, std::int64_t n) { return static_cast<const T*>(p) + i * n; }
@@ -89,11 +94,7 @@ struct Rows {
       const auto finite = [](L m) { return select(abs(m) == L(infinity<T>), L(T(0)), m); };
       const Sums s(
           x, n, count,
-          [=](std::int64_t k, L shift) {
-            return sum_over<L>(x + k * n, n, -infinity<T>,
-                               [&](std::int64_t, L v, std::int64_t) { return exp(v - shift); });
-          },
-          finite);
+          [=](std::int64_t k, L shift) { return sum_of_exp(x + k * n, n, shift, [](L v) { return exp(v); }); }, finite);
       L::load_some(s.shift, count).store_some(row(out[0], i, 1), count);
       log(L::load(s.sum)).store_some(row(out[1], i, 1), count);
     });
@@ -120,8 +121,7 @@ struct Rows {
     each_few(begin, end, n, [=](std::int64_t i, std::int64_t count) {
       const T* x = row(in[0], i, n);
       Sums s(x, n, count, [=](std::int64_t k, L shift) {
-        return sum_over<L>(x + k * n, n, -infinity<T>,
-                           [&](std::int64_t, L v, std::int64_t) { return exp_below(v - shift); });
+        return sum_of_exp(x + k * n, n, shift, [](L v) { return exp_below(v); });
       });
       log(L::load(s.sum)).store(s.sum);
       for (std::int64_t k = 0; k < count; ++k)
