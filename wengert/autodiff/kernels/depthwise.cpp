@@ -39,13 +39,12 @@ class Padded {
   void fill(const T* x) {
     each_line([&](std::int64_t from, std::int64_t to) {
       if (stride_ == 1) std::copy_n(x + from + first_[2], last_[2] - first_[2], numbers_ + to + first_[2] + before_[2]);
-      else
-        for (std::int64_t i = first_[2]; i < last_[2]; ++i) numbers_[to + column(i + before_[2])] = x[from + i];
+      else each_column([&](std::int64_t i, std::int64_t column) { numbers_[to + column] = x[from + i]; });
     });
   }
   void add_to(T* x) const {
     each_line([&](std::int64_t to, std::int64_t from) {
-      for (std::int64_t i = first_[2]; i < last_[2]; ++i) x[to + i] += numbers_[from + column(i + before_[2])];
+      each_column([&](std::int64_t i, std::int64_t column) { x[to + i] += numbers_[from + column]; });
     });
   }
   T* data() const { return numbers_; }
@@ -62,6 +61,14 @@ class Padded {
   }
 
   std::int64_t column(std::int64_t i) const { return stride_ == 1 ? i : i % stride_ * pitch_ + i / stride_; }
+  template <class F>
+  void each_column(F&& f) const {
+    const std::int64_t start = first_[2] + before_[2];
+    for (std::int64_t i = first_[2], rest = start % stride_, whole = start / stride_; i < last_[2]; ++i) {
+      f(i, rest * pitch_ + whole);
+      if (++rest == stride_) rest = 0, ++whole;
+    }
+  }
   template <class F>
   void each_line(F&& f) const {
     for (std::int64_t i = first_[0]; i < last_[0]; ++i)
