@@ -283,6 +283,35 @@ TEST_CASE("conv: 3 x 3 on one channel for each group is right for lines of any l
       }
 }
 
+TEST_CASE("conv: few channels into many, and many into few, are right for lines of any length") {
+  for (const std::int64_t n : {1, 3, 4, 7, 8, 9, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 36, 40, 49})
+    for (const std::int64_t few : {1, 3})
+      for (const std::int64_t many : {8, 13, 41})
+        for (const bool padded : {false, true}) {
+          CAPTURE(n);
+          CAPTURE(few);
+          CAPTURE(many);
+          CAPTURE(padded);
+          const Shape size{4, padded ? n : n + 2};
+          const std::int64_t border = padded;
+          const Sizes s{2, few, many, 1, size, {3, 3}, {1, 1}, {border, border}, {1, 1}},
+              back{2, many, few, 1, size, {3, 3}, {1, 1}, {border, border}, {1, 1}};
+          const Tensor x = random(joined({2, few}, size), 1), w = random({many, few, 3, 3}, 2), b = random({many}, 3);
+          const Tensor z = random(joined({2, many}, size), 4), dz = random(z.shape(), 5),
+                       v = random({few, many, 3, 3}, 6), want = naive_conv(dz, v, back), bar = random(want.shape(), 7);
+          for (const DType dtype : {float32, float64}) {
+            // Sums of up to 28 products below one, and of a few thousand of them.
+            const double rounding = dtype == float32 ? 6e-8 : 1.2e-16;
+            const Tensor y = conv(to(x, dtype), to(w, dtype), to(b, dtype), options_of(s));
+            check_close(to(y, float64), naive_conv(x, w, s) + reshape(b, {many, 1, 1}), 28 * rounding);
+            const Tensor a = to(z, dtype).track();
+            const Tensor z_bar = grad(sum(conv(a, to(v, dtype), Tensor(), options_of(back)) * to(bar, dtype)), a);
+            CHECK(sum(to(z_bar, float64) * dz).item() ==
+                  doctest::Approx(sum(bar * want).item()).epsilon(1000 * rounding));
+          }
+        }
+}
+
 TEST_CASE("conv: the gradient of a weight has nothing of what its windows do not see, even if that is infinite") {
   const double inf = std::numeric_limits<double>::infinity();
   for (const std::int64_t n : {5, 16, 19, 32})

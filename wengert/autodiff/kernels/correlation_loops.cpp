@@ -123,6 +123,57 @@ void correlate_weights(const T* x, std::int64_t x_step, const std::int64_t* at, 
   for (; k < taps; ++k) correlate_some<1>(x, x_step, at + k, y, y_step, lines, n, w + k);
 }
 
+// --- several results of the same numbers ---
+
+// Each sum needs a register. Weights are laid out by registers, and no more of them are read.
+#if defined(WENGERT_SIMD_AVX512) || !defined(__x86_64__)
+constexpr std::int64_t most_together = 8;
+#else
+constexpr std::int64_t most_together = 4;
+#endif
+template <class T>
+constexpr int together = static_cast<int>(std::min(Lanes<T>::width, most_together));
+
+// W registers of a line, `apart` from each other.
+template <int W, class T>
+void correlate_together(const T* x, std::int64_t apart, const std::int64_t* at, const T* w, std::int64_t w_step,
+                        std::int64_t taps, std::int64_t results, const T* start, T* y, std::int64_t y_step) {
+  using L = Lanes<T>;
+  L sum[together<T>][W];
+#pragma GCC unroll 8
+  for (int r = 0; r < together<T>; ++r)
+#pragma GCC unroll 8
+    for (int k = 0; k < W; ++k) sum[r][k] = L(start[r]);
+  for (std::int64_t tap = 0; tap < taps; ++tap, w += w_step) {
+    L seen[W];
+#pragma GCC unroll 8
+    for (int k = 0; k < W; ++k) seen[k] = L::load(x + at[tap] + k * apart);
+#pragma GCC unroll 8
+    for (int r = 0; r < together<T>; ++r)
+#pragma GCC unroll 8
+      for (int k = 0; k < W; ++k) sum[r][k] = xsimd::fma(L(w[r]).v, seen[k].v, sum[r][k].v);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < together<T>; ++r, y += y_step) {
+    if (r == results) return;
+#pragma GCC unroll 8
+    for (int k = 0; k < W; ++k) sum[r][k].store(y + k * apart);
+  }
+}
+// Two registers at a time. The last one ends with the line and covers some of the one before again.
+template <class T>
+void correlate_each(const T* x, const std::int64_t* at, const T* w, std::int64_t w_step, std::int64_t taps,
+                    std::int64_t results, std::int64_t n, const T* start, T* y, std::int64_t y_step) {
+  constexpr std::int64_t width = Lanes<T>::width;
+  for (std::int64_t i = 0; i < n; i += 2 * width) {
+    const std::int64_t second = std::min(n - i - width, width), first = second > 0 ? i : n - width;
+    for (std::int64_t r = 0; r < results; r += together<T>)
+      (second > 0 ? correlate_together<2, T> : correlate_together<1, T>)(x + first, second, at, w + r, w_step, taps,
+                                                                         results - r, start + r, y + r * y_step + first,
+                                                                         y_step);
+  }
+}
+
 // --- windows of 3 x 3, and a border of one zero ---
 
 // Registers move by one number: `before` and `after` hold what comes from outside.
@@ -243,7 +294,7 @@ void correlate_weights_3x3(const T* x, const T* y, std::int64_t lines, std::int6
 
 template <class T, class Arch>
 constinit const CorrelationLoops<T> CorrelationLoopsOf<T, Arch>::table = {
-    correlate<T>, scatter<T>, correlate_weights<T>, correlate_3x3<T>, correlate_weights_3x3<T>};
+    correlate<T>, scatter<T>, correlate_weights<T>, correlate_each<T>, correlate_3x3<T>, correlate_weights_3x3<T>};
 
 template struct CorrelationLoopsOf<float, Current>;
 template struct CorrelationLoopsOf<double, Current>;

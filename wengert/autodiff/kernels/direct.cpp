@@ -1,5 +1,6 @@
 #include "wengert/autodiff/kernels/direct.h"
 
+#include "wengert/autodiff/kernels/correlation_loops.h"
 #include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/gemm_tiles.h"
 #include "wengert/autodiff/kernels/scratch.h"
@@ -125,6 +126,16 @@ struct Sums {
   const GemmTiles<T>& t = best_tiles<T>();
   Cut slivers{parts(to, t.lanes), t.gathered_wide};
 
+  // The registers of a tile hold channels, and tiles have to be turned when they are put into the result; or they lie
+  // along the lines, where what does not fill them costs less than the turning.
+  static constexpr std::int64_t turning = 12;  // in multiplications for each number
+  bool along_lines() const {
+    const Axis& last = phase->axis[2];
+    if (phases > 1 || last.advance > 1 || last.count < t.lanes) return false;
+    const std::int64_t unused = parts(last.count, t.lanes) * t.lanes - last.count;
+    return from * kernel() * unused <= turning * last.count;
+  }
+
   std::int64_t kernel() const { return phase->axis[0].entries * phase->axis[1].entries * phase->axis[2].entries; }
   std::int64_t padded() const { return parts(to, t.lanes) * t.lanes; }
   std::int64_t first_channel(std::int64_t s) const { return slivers.begin(s) * t.lanes; }
@@ -193,6 +204,7 @@ struct Sums {
     const std::int64_t size = out[0] * out[1] * out[2];
     const Axis& last = p.axis[2];
     const Cut pieces(last.count, t.gathered_rows);
+    const bool along = along_lines();
     alignas(64) T tile[GemmTiles<T>::max_gathered_rows * GemmTiles<T>::max_gathered_wide * 64 / sizeof(T)];
     for (std::int64_t s = 0; s < slivers.count; ++s) {
       const T* weight = packed + weights(group, p, s);
@@ -206,12 +218,16 @@ struct Sums {
             result + first_channel(s) * size +
             ((p.axis[0].first + u0 * p.axis[0].step) * out[1] + p.axis[1].first + u1 * p.axis[1].step) * out[2] +
             last.first;
-        for (std::int64_t i = 0; i < pieces.count; ++i) {
-          const std::int64_t u = pieces.begin(i), rows = pieces.size(i);
-          t.gathered[rows - 1][slivers.size(s) - 1](p.depth, from_line + u * last.advance, last.advance,
-                                                    offsets + p.begin, weight, tile, bias ? start : nullptr, 0);
-          put(tile, rows, channels, wide, to_line + u * last.step, size, last.step);
-        }
+        if (along)
+          correlation_loops<T>().correlate_each(from_line, offsets + p.begin, weight, wide, p.depth, channels,
+                                                last.count, start, to_line, size);
+        else
+          for (std::int64_t i = 0; i < pieces.count; ++i) {
+            const std::int64_t u = pieces.begin(i), rows = pieces.size(i);
+            t.gathered[rows - 1][slivers.size(s) - 1](p.depth, from_line + u * last.advance, last.advance,
+                                                      offsets + p.begin, weight, tile, bias ? start : nullptr, 0);
+            put(tile, rows, channels, wide, to_line + u * last.step, size, last.step);
+          }
       }
     }
   }
