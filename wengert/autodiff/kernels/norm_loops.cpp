@@ -29,11 +29,11 @@ double sum_of_powers_loop(std::int64_t begin, std::int64_t end, const void* from
   const auto add = [](double a, double b) { return a + b; };
   const auto size = [](double t) { return t < 0 ? -t : t; };
   if (p == 2 && scale == 1) return fold(x, n, [](double t) { return t * t; }, add);
-  if (p == 2) return fold(x, n, [=](double t) { return t / scale * (t / scale); }, add);
   if (p == 1) return fold(x, n, [=](double t) { return size(t / scale); }, add);
   if (p == std::numeric_limits<double>::infinity())
     return fold(
         x, n, [=](double t) { return size(t / scale); }, [](double a, double b) { return a > b || a != a ? a : b; });
+  // Rare, and so are scales: they are for sums that leave the range of double.
   return fold(x, n, [=](double t) { return std::pow(size(t / scale), p); }, add);
 }
 
@@ -159,23 +159,26 @@ void normalize_loop(std::int64_t begin, std::int64_t end, const Groups& g, doubl
       });
   };
   auto *mean_of = static_cast<T*>(mean0), *scale_of = static_cast<T*>(scale0);
-  const double n = static_cast<double>(g.entries());
+  const double inverse = 1 / static_cast<double>(g.entries());
   each_few(begin, end, g, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       double total;
       group.template sum<1, 1>({all + i * g.group_step}, {T(0)}, &total,
                                [](L(&in)[1], L(&to)[1]) { to[0] = to[0] + in[0]; });
-      mean_of[i] = static_cast<T>(total / n);
+      mean_of[i] = static_cast<T>(total * inverse);
     }
+    alignas(64) double var[few] = {};
     for (std::int64_t i = first; i < last; ++i) {
-      double total;
-      group.template sum<1, 1>({all + i * g.group_step}, {mean_of[i]}, &total,
+      group.template sum<1, 1>({all + i * g.group_step}, {mean_of[i]}, &var[i - first],
                                [mean = L(mean_of[i])](L(&in)[1], L(&to)[1]) {
                                  const L d = in[0] - mean;
                                  to[0] = xsimd::fma(d.v, d.v, to[0].v);
                                });
-      scale_of[i] = static_cast<T>(1 / std::sqrt(total / n + eps));
     }
+    using D = Lanes<double>;  // a root and a division for several groups
+    for (std::int64_t k = 0; k < few; k += D::width)
+      (D(1) / sqrt(xsimd::fma(D::load(var + k).v, D(inverse).v, D(eps).v))).store(var + k);
+    for (std::int64_t i = first; i < last; ++i) scale_of[i] = static_cast<T>(var[i - first]);
     for (std::int64_t i = first; i < last; ++i) write(i);
   });
 }
