@@ -198,7 +198,7 @@ struct Lanes {
     WENGERT_REGISTER(Mask, m)
     WENGERT_LANE friend Mask operator&&(Mask a, Mask b) { return a.m && b.m; }
     WENGERT_LANE friend Mask operator||(Mask a, Mask b) { return a.m || b.m; }
-    WENGERT_LANE friend Mask operator!(Mask a) { return !a.m; }
+    WENGERT_LANE friend Mask operator!(Mask a) { return ~a.m; }  // xsimd's ! goes by halves on AVX2
     WENGERT_LANE friend bool all(Mask a) { return xsimd::all(a.m); }
   };
 
@@ -224,9 +224,7 @@ struct Lanes {
   WENGERT_LANE friend Mask operator>(Lanes a, Lanes b) { return a.v > b.v; }
   WENGERT_LANE friend Mask operator>=(Lanes a, Lanes b) { return a.v >= b.v; }
   WENGERT_LANE friend Mask operator==(Lanes a, Lanes b) { return a.v == b.v; }
-  WENGERT_LANE friend Mask operator!=(Lanes a, Lanes b) {
-    return !(a.v == b.v);
-  }  // xsimd 8.1 says NaN != NaN is false on AVX-512
+  WENGERT_LANE friend Mask operator!=(Lanes a, Lanes b) { return ~(a.v == b.v); }  // xsimd 8.1 says NaN == NaN by !=
 
 #define WENGERT_LANES(function, expression) \
   WENGERT_LANE friend Lanes function(Lanes x) { return expression; }

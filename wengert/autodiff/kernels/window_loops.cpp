@@ -33,42 +33,6 @@ struct Columns {
   L left, right;
 };
 
-// Short lines: the upper one of a pair in the lower half of a register, the lower one in the upper half.
-template <class L>
-struct Both {
-  using T = typename L::Scalar;
-  static constexpr auto all = std::make_index_sequence<L::width>();
-  First<T> one, two;
-  std::int64_t line;
-  L left, right;  // what the entries of these columns are called
-
-  Both(std::int64_t windows, std::int64_t step) : one(windows), two(2 * windows), line(step) {
-    alignas(64) T first[L::width];
-    for (std::int64_t i = 0; i < L::width; ++i) first[i] = i < L::width / 2 ? 0 : 2;
-    left = L::load(first), right = left + L(1);
-  }
-  Columns<L> load(const T* x) const {
-    const L zero(T(0)), a(two.load(x, zero.v)), b(two.load(x + line, zero.v));
-    return {every_second<0>(a, b), every_second<1>(a, b)};
-  }
-  void store(Columns<L> c, T* x) const {
-    two.store(x, in_turn<0>(c.left, c.right, all).v);
-    two.store(x + line, in_turn<L::width / 2>(c.left, c.right, all).v);
-  }
-  template <std::size_t... I>
-  static L swapped(L x, std::index_sequence<I...>) {
-    const typename L::Batch::register_type v = x.v;
-    return typename L::Batch(__builtin_shufflevector(v, v, (I + L::width / 2) % L::width...));
-  }
-  static L upper_half(L x) { return swapped(x, all); }
-  template <std::size_t... I>
-  static L twice(L x, std::index_sequence<I...>) {
-    const typename L::Batch::register_type v = x.v;
-    return typename L::Batch(__builtin_shufflevector(v, v, I % (L::width / 2)...));
-  }
-  static L in_both_halves(L x) { return twice(x, all); }
-};
-
 // As many windows of a line as a register has numbers.
 template <class L>
 struct Whole {
@@ -131,6 +95,15 @@ void store_which(L which, std::uint8_t* kept) {
 #if defined(__AVX512F__)
   if constexpr (L::width == 16) _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(which.v)));
   else _mm_storeu_si128((__m128i*)kept, _mm512_cvtepi32_epi8(_mm512_castsi256_si512(_mm512_cvtpd_epi32(which.v))));
+#elif defined(__AVX2__)
+  if constexpr (L::width == 8) {
+    const __m256i n = _mm256_cvtps_epi32(which.v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1));
+    _mm_storeu_si64(kept, _mm_packus_epi16(words, words));
+  } else {
+    const __m128i words = _mm_packs_epi32(_mm256_cvtpd_epi32(which.v), _mm_setzero_si128());
+    _mm_storeu_si32(kept, _mm_packus_epi16(words, words));
+  }
 #else
   alignas(64) typename L::Scalar place[L::width];
   which.store(place);
@@ -215,7 +188,9 @@ class Short {
 };
 #endif
 
-// f(part of the lines, place in the lines of x, place among the windows)
+// f(part of the lines, place in the lines of x, place among the windows). The last register of a line covers some
+// windows of the one before again; where a line fills none, it covers some of the next lines, whose turn is still to
+// come.
 template <class T, class F>
 [[gnu::always_inline]] inline void for_parts(std::int64_t line, std::int64_t lines, std::int64_t n, F&& f) {
   constexpr std::int64_t width = Lanes<T>::width;
@@ -223,32 +198,26 @@ template <class T, class F>
   const Rest<Lanes<T>> rest(n % width);
   for (std::int64_t l = 0; l < lines; ++l) {
     const std::int64_t from = 2 * l * line, first = l * n;
-    std::int64_t i = 0;
-    for (; i + width <= n; i += width) f(whole, from + 2 * i, first + i);
-    if (i < n) f(rest, from + 2 * i, first + i);
+    const bool fills = n >= width || first + width <= lines * n;  // and so do the lines of x
+    if (!fills) f(rest, from, first);
+    else
+      for (std::int64_t i = 0; i < n; i += width) {
+        const std::int64_t at = n < width ? 0 : std::min(i, n - width);
+        f(whole, from + 2 * at, first + at);
+      }
   }
 }
 
 template <class T>
 void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, T* y, std::uint8_t* which) {
   using L = Lanes<T>;
-  if (2 * n < L::width) {
-    std::int64_t l = 0;
 #if defined(__AVX512F__)
-    if (line == 2 * n)
-      for (const Short<L> some(n); l + some.lines <= lines; l += some.lines)
-        some.max(x + 2 * l * line, y + l * n, which ? which + l * n : nullptr);
-#endif
-    const Both<L> both(n, line);
-    for (; l < lines; ++l) {
-      const auto columns = both.load(x + 2 * l * line);
-      const auto m = better(Best<L>{columns.left, both.left}, Best<L>{columns.right, both.right});
-      const auto best = better(m, Best<L>{both.upper_half(m.value), both.upper_half(m.which)});
-      both.one.store(y + l * n, best.value.v);
-      if (which) store_which(best.which, which + l * n);
+  if (2 * n < L::width && line == 2 * n)
+    for (const Short<L> some(n); lines >= some.lines; lines -= some.lines) {
+      some.max(x, y, which);
+      x += 2 * some.lines * line, y += some.lines * n, which += which ? some.lines * n : 0;
     }
-    return;
-  }
+#endif
   for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
     const auto upper = part.load(x + at), lower = part.load(x + at + line);
     const Best<L> best = better(better(Best<L>{upper.left, L(0)}, Best<L>{upper.right, L(1)}),
@@ -273,21 +242,13 @@ void gather_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t 
 template <class T>
 void scatter_2x2(const T* y, const std::uint8_t* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line) {
   using L = Lanes<T>;
-  if (2 * n < L::width) {
-    std::int64_t l = 0;
 #if defined(__AVX512F__)
-    if (line == 2 * n)
-      for (const Short<L> some(n); l + some.lines <= lines; l += some.lines)
-        some.scatter(y + l * n, which + l * n, x + 2 * l * line);
-#endif
-    const Both<L> both(n, line);
-    for (; l < lines; ++l) {
-      const L g = both.in_both_halves(L(both.one.load(y + l * n, L(T(0)).v)));
-      const L w = both.in_both_halves(load_which<L>(which + l * n));
-      both.store({select(w == both.left, g, L(0)), select(w == both.right, g, L(0))}, x + 2 * l * line);
+  if (2 * n < L::width && line == 2 * n)
+    for (const Short<L> some(n); lines >= some.lines; lines -= some.lines) {
+      some.scatter(y, which, x);
+      x += 2 * some.lines * line, y += some.lines * n, which += some.lines * n;
     }
-    return;
-  }
+#endif
   for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
     const L g = part.get(y + i), w = load_which<L>(which + i);
     const auto where = [&](int k) { return select(w == L(k), g, L(0)); };
