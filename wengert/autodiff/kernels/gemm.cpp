@@ -53,8 +53,14 @@ template <class T>
 void copy(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t row, std::int64_t column, T* to,
           std::int64_t to_row) {
   if (column == 1) {
-    for (std::int64_t i = 0; i < rows; ++i)
-      std::memcpy(to + i * to_row, from + i * row, static_cast<std::size_t>(columns) * sizeof(T));
+    const std::size_t bytes = static_cast<std::size_t>(columns) * sizeof(T);
+    if (bytes == 64)  // as wide as a tile of AVX2: no call for so few, and what is copied next is asked for
+      for (std::int64_t i = 0; i < rows; ++i) {
+        __builtin_prefetch(from + i * row + columns);
+        std::memcpy(to + i * to_row, from + i * row, 64);
+      }
+    else
+      for (std::int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * row, bytes);
     return;
   }
   std::int64_t j = row == 1 ? transpose(rows, columns, from, column, to, to_row) : 0;
