@@ -224,7 +224,7 @@ struct Lanes {
   WENGERT_LANE friend Mask operator>(Lanes a, Lanes b) { return a.v > b.v; }
   WENGERT_LANE friend Mask operator>=(Lanes a, Lanes b) { return a.v >= b.v; }
   WENGERT_LANE friend Mask operator==(Lanes a, Lanes b) { return a.v == b.v; }
-  WENGERT_LANE friend Mask operator!=(Lanes a, Lanes b) { return ~(a.v == b.v); }  // xsimd 8.1 says NaN == NaN by !=
+  WENGERT_LANE friend Mask operator!=(Lanes a, Lanes b) { return ~(a.v == b.v); }  // xsimd 8.1's own is false for NaN
 
 #define WENGERT_LANES(function, expression) \
   WENGERT_LANE friend Lanes function(Lanes x) { return expression; }
