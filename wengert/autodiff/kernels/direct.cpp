@@ -128,7 +128,7 @@ struct Sums {
 
   // The registers of a tile hold channels, and tiles have to be turned when they are put into the result; or they lie
   // along the lines, where what does not fill them costs less than the turning.
-  static constexpr std::int64_t turning = 12;  // in multiplications for each number
+  static constexpr std::int64_t turning = 12;  // about so many multiplications for each number
   bool along_lines() const {
     const Axis& last = phase->axis[2];
     if (phases > 1 || last.advance > 1 || last.count < t.lanes) return false;
