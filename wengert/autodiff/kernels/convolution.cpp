@@ -1,10 +1,12 @@
 #include "wengert/autodiff/kernels/convolution.h"
 
+#include "wengert/autodiff/kernels/arch.h"
 #include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/kernels/depthwise.h"
 #include "wengert/autodiff/kernels/direct.h"
 #include "wengert/autodiff/kernels/im2col.h"
 #include "wengert/autodiff/kernels/onednn.h"
+#include "wengert/autodiff/kernels/winograd.h"
 
 #include <algorithm>
 
@@ -25,6 +27,11 @@ const T* in_as(const void* p) {
   return static_cast<const T*>(p);
 }
 
+// oneDNN has Winograd's filtering for AVX-512.
+bool filters_itself(DType d, const Convolution& g) {
+  return suits_winograd(d, g) && !(has_onednn && level() == Level::avx512 && suits_onednn(d, g));
+}
+
 // Without entries to sum over, the result is the bias.
 template <class T>
 void only_bias(std::int64_t n, std::int64_t channels, std::int64_t positions, const T* bias, T* y) {
@@ -36,6 +43,8 @@ void only_bias(std::int64_t n, std::int64_t channels, std::int64_t positions, co
 
 void conv(DType d, const Convolution& g, const void* x, const void* w, const void* bias, void* y) {
   if (g.y_size() == 0) return;
+  if (filters_itself(d, g))
+    return winograd(g, in_as<float>(x), in_as<float>(w), in_as<float>(bias), static_cast<float*>(y));
   if constexpr (has_onednn)
     if (suits_onednn(d, g)) return onednn_conv(g, x, w, bias, y);
   with_type(d, [&]<class T>(T) {
@@ -49,6 +58,8 @@ void conv(DType d, const Convolution& g, const void* x, const void* w, const voi
 
 void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const void* w, const void* bias, void* x_bar) {
   if (g.x_size() == 0) return;
+  if (filters_itself(d, g))
+    return winograd_input_grad(g, in_as<float>(y_bar), in_as<float>(w), in_as<float>(bias), static_cast<float*>(x_bar));
   if constexpr (has_onednn)
     if (!bias && suits_onednn(d, g)) return onednn_input_grad(g, y_bar, w, x_bar);
   with_type(d, [&]<class T>(T) {
@@ -64,6 +75,8 @@ void conv_input_grad(DType d, const Convolution& g, const void* y_bar, const voi
 
 void conv_weight_grad(DType d, const Convolution& g, const void* x, const void* y_bar, void* w_bar) {
   if (g.w_size() == 0) return;
+  if (filters_itself(d, g))
+    return winograd_weight_grad(g, in_as<float>(x), in_as<float>(y_bar), static_cast<float*>(w_bar));
   if constexpr (has_onednn)
     if (suits_onednn(d, g)) return onednn_weight_grad(g, x, y_bar, w_bar);
   with_type(d, [&]<class T>(T) {

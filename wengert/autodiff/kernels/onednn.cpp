@@ -3,6 +3,7 @@
 #include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/transpose.h"
+#include "wengert/autodiff/kernels/winograd.h"
 #include "wengert/autodiff/parallel.h"
 #include "wengert/autodiff/serial.h"
 
@@ -40,27 +41,16 @@ std::int64_t padding_behind(const Windows& g, int d) {
 
 enum class Map { forward, input_grad, weight_grad };
 
-// WENGERT_ONEDNN in the environment: "0" for our own loops, "direct" for oneDNN without Winograd's.
-bool wished(std::string_view mode) {
-  static const char* const wish = std::getenv("WENGERT_ONEDNN");
-  return wish && wish == mode;
-}
-
-// Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray 2016) multiplies a quarter as often, but brings 6 by 6
-// numbers of every channel there and back for each tile of 4 by 4 results. So there must be channels to spread that
-// over, results that fill the tiles, and tiles enough to pay for the weights. The bounds were found by measuring.
+// oneDNN has Winograd's filtering for AVX-512. Its bounds were found by measuring.
 struct Winograd {
   static constexpr std::size_t most_scratch = std::size_t{1} << 26;  // bytes, for each thread
-  static std::int64_t tiles(const Convolution& g) { return parts(g.out[1], 4) * parts(g.out[2], 4); }  // of an image
   static bool suits_images(Map map, const Convolution& g) {
-    for (int d = 1; d < 3; ++d)
-      if (g.kernel[d] != 3 || g.stride[d] != 1 || g.dilation[d] != 1 || g.padding[d] > 1) return false;
-    if (g.groups != 1 || std::min(g.c, g.o) < 32 || wished("direct")) return false;
-    const double filled = static_cast<double>(g.out_size()) / static_cast<double>(16 * tiles(g));
+    if (!allows_winograd(float32, g) || g.padding[1] > 1 || g.padding[2] > 1 || std::min(g.c, g.o) < 32) return false;
+    const double filled = static_cast<double>(g.out_size()) / static_cast<double>(16 * winograd_tiles(g));
     const double channels = static_cast<double>(g.c * g.o) / static_cast<double>(g.c + g.o);
     return filled >= 0.75 && channels * (filled - 0.25) >= (map == Map::forward ? 10 : 12);
   }
-  static bool suits(Map map, const Convolution& g) { return suits_images(map, g) && g.n * tiles(g) >= 64; }
+  static bool suits(Map map, const Convolution& g) { return suits_images(map, g) && g.n * winograd_tiles(g) >= 64; }
 };
 
 // One of the three maps for one shape, from plain rows to plain rows: the compiled loops, and what brings operands into
@@ -280,7 +270,7 @@ Plan& plan_for(Map map, const Convolution& g, bool bias) {
 
 // Of the images, for the threads. Each piece brings the weights into Winograd's form, so it should have some tiles.
 Cut pieces_of(Map map, const Convolution& g) {
-  const std::int64_t some = Winograd::suits_images(map, g) ? parts(128, Winograd::tiles(g)) : 1;
+  const std::int64_t some = Winograd::suits_images(map, g) ? parts(128, winograd_tiles(g)) : 1;
   return Cut(g.n, std::max(some, parts(g.n, 8)));
 }
 
@@ -309,10 +299,12 @@ Plan::Ordered ordered_weights(Map map, const Convolution& g, bool bias, const vo
 
 bool suits_onednn(DType d, const Convolution& g) {
   const bool image = g.in[0] == 1 && g.kernel[0] == 1 && g.out[0] == 1 && g.padding[0] == 0;
+  static const char* const wish = std::getenv("WENGERT_ONEDNN");
+  const bool wished = !wish || wish != std::string_view("0");
   // What a transposed convolution adds to its result may be longer than the stride, and then oneDNN refuses.
   const bool fits = padding_behind(g, 1) + g.stride[1] >= 0 && padding_behind(g, 2) + g.stride[2] >= 0;
   const bool wide = g.c >= 16 && g.o >= 16;
-  return !wished("0") && d == float32 && image && fits && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
+  return wished && d == float32 && image && fits && wide && g.kernel_size() > 1 && g.n > 0 && g.out_size() > 0;
 }
 
 void onednn_conv(const Convolution& g, const void* x, const void* w, const void* bias, void* y) {

@@ -13,8 +13,8 @@ inline constexpr bool has_onednn = true;
 inline constexpr bool has_onednn = false;
 #endif
 
-/// Is it likely to be faster than the loops of our own? Never where nothing is to be done, nor with WENGERT_ONEDNN=0 in
-/// the environment. (WENGERT_ONEDNN=direct leaves out Winograd's filtering, whose errors are larger: docs/numerics.md.)
+/// Is it likely to be faster than the plain sums of our own? Never where nothing is to be done, nor with
+/// WENGERT_ONEDNN=0 in the environment.
 bool suits_onednn(DType, const Convolution&);
 
 // As conv, conv_input_grad and conv_weight_grad, for those.
