@@ -45,7 +45,9 @@ enum class Map { forward, input_grad, weight_grad };
 struct Winograd {
   static constexpr std::size_t most_scratch = std::size_t{1} << 26;  // bytes, for each thread
   static bool suits_images(Map map, const Convolution& g) {
-    if (!allows_winograd(float32, g) || g.padding[1] > 1 || g.padding[2] > 1 || std::min(g.c, g.o) < 32) return false;
+    if (!allows_winograd(float32, g) || g.kernel[2] != 3 || g.padding[1] > 1 || g.padding[2] > 1 ||
+        std::min(g.c, g.o) < 32)
+      return false;
     const double filled = static_cast<double>(g.out_size()) / static_cast<double>(16 * winograd_tiles(g));
     const double channels = static_cast<double>(g.c * g.o) / static_cast<double>(g.c + g.o);
     return filled >= 0.75 && channels * (filled - 0.25) >= (map == Map::forward ? 10 : 12);

@@ -15,7 +15,7 @@
 namespace wengert::kernels {
 namespace {
 
-constexpr std::int64_t entries = 36, window = 9;
+constexpr std::int64_t entries = 36;
 
 std::int64_t rounded_up(std::int64_t n, std::int64_t size) { return parts(n, size) * size; }
 
@@ -28,7 +28,7 @@ struct Size {
 Size in_of(const Convolution& g) { return {g.in[1], g.in[2]}; }
 Size out_of(const Convolution& g) { return {g.out[1], g.out[2]}; }
 
-// Part of each of some images: `rows` x `columns` tiles of 4 x 4 results.
+// Part of each of some images: `rows` x `columns` tiles.
 struct Block {
   std::int64_t image, images, row, rows, column, columns;
   std::int64_t tiles() const { return images * rows * columns; }
@@ -37,14 +37,15 @@ struct Block {
 // Images of the same size, cut into blocks of about as many tiles.
 class Blocks {
  public:
-  Blocks(std::int64_t images, Size out, std::int64_t tiles)
-      : columns_(parts(out.width, 4), tiles),
-        rows_(parts(out.height, 4), std::max<std::int64_t>(1, tiles / columns_.size(0))),
+  Blocks(std::int64_t images, Size out, std::int64_t step, std::int64_t tiles)
+      : columns_(parts(out.width, step), tiles),
+        rows_(parts(out.height, step), std::max<std::int64_t>(1, tiles / columns_.size(0))),
         images_(images, std::max<std::int64_t>(1, tiles / (rows_.size(0) * columns_.size(0)))) {}
 
   std::int64_t count() const { return images_.count * rows_.count * columns_.count; }
   Block operator[](std::int64_t i) const {
-    const std::int64_t c = i % columns_.count, r = i / columns_.count % rows_.count, n = i / columns_.count / rows_.count;
+    const std::int64_t c = i % columns_.count, r = i / columns_.count % rows_.count,
+                       n = i / columns_.count / rows_.count;
     return {images_.begin(n), images_.size(n), rows_.begin(r), rows_.size(r), columns_.begin(c), columns_.size(c)};
   }
   Block largest() const { return {0, images_.size(0), 0, rows_.size(0), 0, columns_.size(0)}; }
@@ -69,8 +70,8 @@ struct Filtered {
 
 // ---------------------------------------------------------------- planes of an image, and places of registers
 
-// Some lines of as many planes as registers have lanes, and the places that they go to or come from; a square at a time,
-// so that each plane is read in order.
+// Some lines of as many planes as registers have lanes, and the places that they go to or come from; a square at a
+// time, so that each plane is read in order.
 struct Turn {
   std::int64_t channels, lines, n;  // n numbers of each line
   std::int64_t plane, plane_line, place, place_line;
@@ -100,24 +101,25 @@ struct Turn {
   }
 };
 
-// Images [n, channels, size] whose tiles see `seen` by `seen` places, the first one `padding` before the image.
+// Images [n, channels, size] with a tile every `step` places, which sees `seen` by `seen` of them; the first one begins
+// `padding` before the image.
 struct Images {
   const float* numbers;
   std::int64_t channels;
   Size size;
-  std::int64_t seen = 4;
-  Size padding = {0, 0};
+  std::int64_t step, seen;
+  Size padding;
   WinogradLoops::Enter enter;
 
-  std::int64_t line(const Block& b) const { return 4 * (b.columns - 1) + seen; }
-  std::int64_t places(const Block& b) const { return (4 * (b.rows - 1) + seen) * line(b); }
+  std::int64_t line(const Block& b) const { return step * (b.columns - 1) + seen; }
+  std::int64_t places(const Block& b) const { return (step * (b.rows - 1) + seen) * line(b); }
   std::int64_t registers(std::int64_t lanes) const { return parts(channels, lanes); }
 };
 
 // What one register of channels, from c on, holds of a block's tiles on one image, zero beyond the image.
 void frame(const Images& x, const Block& b, std::int64_t image, std::int64_t c, std::int64_t lanes, float* places) {
   const std::int64_t wide = x.line(b), line = wide * lanes, high = x.places(b) / wide;
-  const std::int64_t top = 4 * b.row - x.padding.height, left = 4 * b.column - x.padding.width;
+  const std::int64_t top = x.step * b.row - x.padding.height, left = x.step * b.column - x.padding.width;
   const auto inside = [](std::int64_t first, std::int64_t n, std::int64_t all) {
     const std::int64_t begin = std::clamp<std::int64_t>(-first, 0, n);
     return std::pair(begin, std::clamp(all - first, begin, n));
@@ -142,15 +144,16 @@ void enter(const Images& x, const Block& b, std::int64_t image, std::int64_t c, 
            const Filtered& v) {
   frame(x, b, b.image + image, c, lanes, places);
   for (std::int64_t r = 0; r < b.rows; ++r)
-    x.enter(places + 4 * r * x.line(b) * lanes, x.line(b), b.columns, v.at(0, (image * b.rows + r) * b.columns, c),
+    x.enter(places + x.step * r * x.line(b) * lanes, x.line(b), b.columns, v.at(0, (image * b.rows + r) * b.columns, c),
             v.channels, v.entry);
 }
 
 // ---------------------------------------------------------------- weights
 
 // Windows w[o, c] in memory, the places of each perhaps turned round.
-struct Windows3x3 {
+struct WeightWindows {
   const float* numbers;
+  std::int64_t size;
   std::int64_t o, c, o_step, c_step;
   bool turned;
 };
@@ -160,18 +163,18 @@ struct FilteredWindows {
   std::int64_t c, o, width, entry;
   Scratch<float> numbers;
 
-  FilteredWindows(const Windows3x3& w, const WinogradLoops& loops, std::int64_t width)
+  FilteredWindows(const WeightWindows& w, const WinogradLoops& loops, std::int64_t width)
       : c(w.c), o(rounded_up(w.o, loops.lanes)), width(width), entry(c * o), numbers(entries * entry) {
     const std::int64_t lanes = loops.lanes;
     parallel_for(o / lanes, parts(1024, c), [&](std::int64_t begin, std::int64_t end) {
-      const Scratch<float> places(window * lanes);
-      std::fill_n(static_cast<float*>(places), window * lanes, 0.f);
+      const Scratch<float> places(w.size * lanes);
+      std::fill_n(static_cast<float*>(places), w.size * lanes, 0.f);
       for (std::int64_t first = begin * lanes; first < end * lanes; first += lanes)
         for (std::int64_t i = 0; i < c; ++i) {
           for (std::int64_t l = 0; l < std::min(lanes, w.o - first); ++l)
-            for (std::int64_t k = 0; k < window; ++k)
+            for (std::int64_t k = 0; k < w.size; ++k)
               places[k * lanes + l] =
-                  w.numbers[(first + l) * w.o_step + i * w.c_step + (w.turned ? window - 1 - k : k)];
+                  w.numbers[(first + l) * w.o_step + i * w.c_step + (w.turned ? w.size - 1 - k : k)];
           const std::int64_t sliver = first / width * width;
           loops.enter_window(places, at(0, sliver) + i * wide(sliver) + first - sliver, entry);
         }
@@ -186,12 +189,12 @@ struct FilteredWindows {
 // So many tiles that their numbers stay in the second cache, or not far from it.
 constexpr std::int64_t some_tiles = 64;
 
-// Results of stride one by windows of 3 x 3.
-void filter(std::int64_t n, const Images& x, const Windows3x3& w, Size out, const float* bias, float* y) {
-  const WinogradLoops& loops = winograd_loops();
+// Results of stride one.
+void filter(const WinogradLoops& loops, std::int64_t n, const Images& x, const WeightWindows& w, Size out,
+            const float* bias, float* y) {
   const GemmTiles<float>& t = best_tiles<float>();
   const FilteredWindows u(w, loops, t.wide * loops.lanes);
-  const Blocks blocks(n, out, some_tiles);
+  const Blocks blocks(n, out, loops.step, some_tiles);
   const Block largest = blocks.largest();
   parallel_for(blocks.count(), 1, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t lanes = loops.lanes;
@@ -211,33 +214,43 @@ void filter(std::int64_t n, const Images& x, const Windows3x3& w, Size out, cons
                                                             u.at(e, o), u.wide(o), true, m.at(e, rows.begin(r), o),
                                                             m.channels, lanes, false, {});
 
-      const std::int64_t line = 4 * b.columns, high = std::min(4 * b.rows, out.height - 4 * b.row),
-                         wide = std::min(line, out.width - 4 * b.column);
+      const std::int64_t top = loops.step * b.row, left = loops.step * b.column, line = loops.step * b.columns,
+                         high = std::min(loops.step * b.rows, out.height - top),
+                         wide = std::min(line, out.width - left);
       for (std::int64_t o = 0; o < w.o; o += lanes)
         for (std::int64_t i = 0; i < b.images; ++i) {
           for (std::int64_t r = 0; r < b.rows; ++r)
             loops.leave(m.at(0, (i * b.rows + r) * b.columns, o), m.channels, m.entry, b.columns, start + o,
-                        places + 4 * r * line * lanes, line);
+                        places + loops.step * r * line * lanes, line);
           Turn{std::min(lanes, w.o - o), high, wide, out.area(), out.width, lanes, line * lanes}.run<true>(
-              y + ((b.image + i) * w.o + o) * out.area() + 4 * b.row * out.width + 4 * b.column, places);
+              y + ((b.image + i) * w.o + o) * out.area() + top * out.width + left, places);
         }
     }
   });
 }
+
+// What the windows of an image see: `padding` places before it.
+Images seen(const float* numbers, std::int64_t channels, Size size, const WinogradLoops& loops, Size padding) {
+  return {numbers, channels, size, loops.step, 6, padding, loops.enter};
+}
+
+const WinogradLoops& loops_of(const Convolution& g) { return winograd_loops(g.kernel[2]); }
 
 }  // namespace
 
 bool allows_winograd(DType d, const Convolution& g) {
   static const char* const wish = std::getenv("WENGERT_WINOGRAD");
   if (wish && wish == std::string_view("0")) return false;
-  if (d != float32 || g.in[0] != 1 || g.kernel[0] != 1 || g.out[0] != 1 || g.padding[0] != 0 || g.groups != 1)
+  const std::int64_t window = g.kernel[2];
+  if (d != float32 || g.in[0] != 1 || g.kernel[0] != 1 || g.out[0] != 1 || g.padding[0] != 0 || g.groups != 1 ||
+      (window != 3 && window != 5))
     return false;
   for (int a = 1; a < 3; ++a)
-    if (g.kernel[a] != 3 || g.stride[a] != 1 || g.dilation[a] != 1 || g.padding[a] > 2) return false;
+    if (g.kernel[a] != window || g.stride[a] != 1 || g.dilation[a] != 1 || g.padding[a] >= window) return false;
   return g.y_size() > 0 && g.x_size() > 0;
 }
 
-// In multiplications for each tile, and for each pair of channels: 16 results of nine, or 36 and what it costs to bring
+// In multiplications for each tile, and for each pair of channels: the plain sum, or 36 and what it costs to bring the
 // numbers of a channel, and of a window, there and back. These two were fitted to what was measured, on AVX2, for 16 to
 // 128 channels and images of 4 x 4 to 28 x 28.
 bool suits_winograd(DType d, const Convolution& g) {
@@ -245,28 +258,33 @@ bool suits_winograd(DType d, const Convolution& g) {
   constexpr double of_channel = 700, of_window = 1000, margin = 1.1;
   const double c = static_cast<double>(g.c), o = static_cast<double>(g.o);
   const double tiles = static_cast<double>(winograd_tiles(g) * g.n);
-  const double plain = 9 * static_cast<double>(g.n * g.out_size()) / tiles;
+  const double plain = static_cast<double>(g.kernel_size() * g.n * g.out_size()) / tiles;
   return plain > margin * (36 + of_channel * (1 / c + 1 / o) + of_window / tiles);
 }
 
 void winograd(const Convolution& g, const float* x, const float* w, const float* bias, float* y) {
-  filter(g.n, {x, g.c, in_of(g), 6, {g.padding[1], g.padding[2]}, winograd_loops().enter},
-         {w, g.o, g.c, g.c * window, window, false}, out_of(g), bias, y);
+  const WinogradLoops& loops = loops_of(g);
+  const std::int64_t size = g.kernel_size();
+  filter(loops, g.n, seen(x, g.c, in_of(g), loops, {g.padding[1], g.padding[2]}),
+         {w, size, g.o, g.c, g.c * size, size, false}, out_of(g), bias, y);
 }
 
 void winograd_input_grad(const Convolution& g, const float* y_bar, const float* w, const float* bias, float* x_bar) {
-  filter(g.n, {y_bar, g.o, out_of(g), 6, {2 - g.padding[1], 2 - g.padding[2]}, winograd_loops().enter},
-         {w, g.c, g.o, window, g.c * window, true}, in_of(g), bias, x_bar);
+  const WinogradLoops& loops = loops_of(g);
+  const std::int64_t size = g.kernel_size();
+  const Size padding = {g.kernel[1] - 1 - g.padding[1], g.kernel[2] - 1 - g.padding[2]};
+  filter(loops, g.n, seen(y_bar, g.o, out_of(g), loops, padding), {w, size, g.c, g.o, size, g.c * size, true}, in_of(g),
+         bias, x_bar);
 }
 
 // U_bar = sum over tiles of M_bar V, then w_bar. Threads share what a block needs, so that there is one sum.
 void winograd_weight_grad(const Convolution& g, const float* x, const float* y_bar, float* w_bar) {
-  const WinogradLoops& loops = winograd_loops();
+  const WinogradLoops& loops = loops_of(g);
   const GemmTiles<float>& t = best_tiles<float>();
-  const std::int64_t lanes = loops.lanes;
-  const Images images{x, g.c, in_of(g), 6, {g.padding[1], g.padding[2]}, loops.enter},
-      cotangents{y_bar, g.o, out_of(g), 4, {0, 0}, loops.enter_cotangent};
-  const Blocks blocks(g.n, out_of(g), 4 * some_tiles);
+  const std::int64_t lanes = loops.lanes, size = g.kernel_size();
+  const Images images = seen(x, g.c, in_of(g), loops, {g.padding[1], g.padding[2]});
+  const Images cotangents{y_bar, g.o, out_of(g), loops.step, loops.step, {0, 0}, loops.enter_cotangent};
+  const Blocks blocks(g.n, out_of(g), loops.step, 4 * some_tiles);
   const Block largest = blocks.largest();
   const std::int64_t c = images.registers(lanes), o = cotangents.registers(lanes);
   const Filtered v(largest.tiles(), c * lanes), m_bar(largest.tiles(), o * lanes), u_bar(g.o, c * lanes);
@@ -280,25 +298,26 @@ void winograd_weight_grad(const Convolution& g, const float* x, const float* y_b
         else enter(cotangents, b, image, (channel - c) * lanes, lanes, places, m_bar);
       }
     });
-    const std::int64_t width = t.wide * lanes, slivers = parts(c, t.wide);
+    const std::int64_t slivers = parts(c, t.wide);
     parallel_for(entries * slivers, 1, [&](std::int64_t begin, std::int64_t end) {
       const Cut rows(g.o, t.rows);
       for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t e = i / slivers, first = i % slivers * width, wide = std::min(t.wide * lanes, c * lanes - first);
+        const std::int64_t e = i / slivers, sliver = i % slivers * t.wide, first = sliver * lanes;
+        const std::int64_t wide = std::min<std::int64_t>(t.wide, c - sliver);
         for (std::int64_t r = 0; r < rows.count; ++r)
-          t.tile[rows.size(r) - 1][wide / lanes - 1](b.tiles(), m_bar.at(e, 0, rows.begin(r)), 1, m_bar.channels,
-                                                     v.at(e, 0, first), v.channels, true,
-                                                     u_bar.at(e, rows.begin(r), first), u_bar.channels, lanes, at > 0, {});
+          t.tile[rows.size(r) - 1][wide - 1](b.tiles(), m_bar.at(e, 0, rows.begin(r)), 1, m_bar.channels,
+                                             v.at(e, 0, first), v.channels, true, u_bar.at(e, rows.begin(r), first),
+                                             u_bar.channels, lanes, at > 0, {});
       }
     });
   }
   parallel_for(g.o, parts(1024, g.c), [&](std::int64_t begin, std::int64_t end) {
-    const Scratch<float> places(window * lanes);
+    const Scratch<float> places(size * lanes);
     for (std::int64_t i = begin; i < end; ++i)
       for (std::int64_t j = 0; j < g.c; j += lanes) {
         loops.leave_window(u_bar.at(0, i, j), u_bar.entry, places);
         for (std::int64_t l = 0; l < std::min(lanes, g.c - j); ++l)
-          for (std::int64_t k = 0; k < window; ++k) w_bar[(i * g.c + j + l) * window + k] = places[k * lanes + l];
+          for (std::int64_t k = 0; k < size; ++k) w_bar[(i * g.c + j + l) * size + k] = places[k * lanes + l];
       }
   });
 }

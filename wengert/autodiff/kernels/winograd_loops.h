@@ -6,33 +6,35 @@
 
 namespace wengert::kernels {
 
-/// The transformations of Winograd's filtering F(4x4, 3x3), compiled for each instruction set. A register holds one
-/// place of an image for as many channels: places follow each other in a line, lines are `line` places apart. Of what
-/// a tile is brought to, number e of 36 is at e * entry.
+/// The transformations of Winograd's filtering, compiled for each instruction set: F(4x4, 3x3) or F(2x2, 5x5), that is
+/// `step` by `step` results of 6 by 6 places. A register holds one place of an image for as many channels: places
+/// follow each other in a line, lines are `line` places apart. Of what a tile is brought to, number e of 36 is at e *
+/// entry.
 struct WinogradLoops {
-  std::int64_t lanes;
+  std::int64_t lanes, step;
 
-  // A row of tiles, four places apart: V = B^T x B for 6 by 6 places, and M_bar = A y_bar A^T for 4 by 4.
+  // A row of tiles: V = B^T x B for what they see, 6 by 6 places, and M_bar = A y_bar A^T for their results.
   using Enter = void (*)(const float* x, std::int64_t line, std::int64_t tiles, float* v, std::int64_t tile,
                          std::int64_t entry);
   Enter enter, enter_cotangent;
-  // y = A^T M A + start: 4 by 4 places for each tile.
+  // y = A^T M A + start, for a row of tiles.
   void (*leave)(const float* m, std::int64_t tile, std::int64_t entry, std::int64_t tiles, const float* start, float* y,
                 std::int64_t line);
 
-  // U = G w G^T for a window of 3 by 3 places, and w_bar = G^T U_bar G.
+  // U = G w G^T for a window, and w_bar = G^T U_bar G.
   void (*enter_window)(const float* w, float* u, std::int64_t entry);
   void (*leave_window)(const float* u_bar, std::int64_t entry, float* w_bar);
 };
 
 template <class Arch>
 struct WinogradLoopsOf {
-  static const WinogradLoops table;
+  static const WinogradLoops of_3x3, of_5x5;
 };
 
-/// Those for this machine.
-inline const WinogradLoops& winograd_loops() {
-  return *dispatch([]<class Arch>() { return &WinogradLoopsOf<Arch>::table; });
+/// Those for this machine, and windows of 3 x 3 or 5 x 5.
+inline const WinogradLoops& winograd_loops(std::int64_t window) {
+  return *dispatch(
+      [window]<class Arch>() { return window == 3 ? &WinogradLoopsOf<Arch>::of_3x3 : &WinogradLoopsOf<Arch>::of_5x5; });
 }
 
 }  // namespace wengert::kernels
