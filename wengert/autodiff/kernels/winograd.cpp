@@ -187,7 +187,7 @@ struct FilteredWindows {
 // ---------------------------------------------------------------- the maps
 
 // So many tiles that their numbers stay in the second cache, or not far from it.
-constexpr std::int64_t some_tiles = 64;
+constexpr std::int64_t some_tiles = 48;
 
 // Results of stride one.
 void filter(const WinogradLoops& loops, std::int64_t n, const Images& x, const WeightWindows& w, Size out,
