@@ -295,33 +295,53 @@ struct Lanes {
     ((sum = xsimd::fma(sum, z, Batch(T(c)))), ...);
     return sum;
   }
-  // In float32 x = n log 2 + r and e^x = 2^n P(r), where P is fitted relatively, 4e-9 off before rounding. 2^n is a
-  // product of two powers, for at both ends of the range it is no float.
+  // In float32 x = n log 2 + r and e^x = 2^n P(r), where P is fitted relatively, 4e-9 off before rounding.
+  template <class N>
+  struct Exponential {
+    N n;
+    Batch p;  // `scale` times P
+  };
+  WENGERT_LANE static auto exponential(Batch x, double scale) {
+    const Batch a = xsimd::max(Batch(-104), x);  // a NaN passes
+#if defined(__AVX512F__)
+    const Batch n = xsimd::nearbyint(a * Batch(T(1.44269504))), k = n;
+#else
+    const auto n = xsimd::nearbyint_as_int(a * Batch(T(1.44269504)));
+    const Batch k = xsimd::to_float(n);
+#endif
+    const Batch r = xsimd::fma(k, Batch(T(2.12194440e-4)), xsimd::fma(k, Batch(T(-0.693359375)), a));
+    return Exponential<std::remove_const_t<decltype(n)>>{
+        n, polynomial(r, scale * 0.00138143159, scale * 0.00836885162, scale * 0.0416684002, scale * 0.166665196,
+                      scale * 0.49999994, scale, scale)};
+  }
   WENGERT_LANE friend Lanes exp(Lanes x) {
     if constexpr (sizeof(T) == 4) {
-      return exp_below(Lanes(xsimd::min(Batch(89), x.v)));
+      const Batch a = xsimd::min(Batch(89), x.v);  // where e^x is infinite already
+#if defined(__AVX512F__)
+      return exp_below(Lanes(a));
+#else
+      // 2^n is a product of two powers, for at both ends of the range it is no float.
+      const auto e = exponential(a, 1);
+      const auto half = e.n >> 1;
+      return e.p * xsimd::bitwise_cast<Batch>((half + 127) << 23) *
+             xsimd::bitwise_cast<Batch>((e.n - half + 127) << 23);
+#endif
     } else {
       const Batch size = xsimd::abs(x.v);
       return except(size > exp_first && size < exp_last, xsimd::exp(x.v), x, [](T t) { return std::exp(t); });
     }
   }
-  /// For numbers up to 89, where e^x is infinite in float32, and NaN.
+  /// For numbers up to 64 (AVX-512: 89), and NaN.
   WENGERT_LANE friend Lanes exp_below(Lanes x) {
     if constexpr (sizeof(T) == 4) {
-      const Batch a = xsimd::max(Batch(-104), x.v);
 #if defined(__AVX512F__)
-      const Batch k = xsimd::nearbyint(a * Batch(T(1.44269504)));
+      const auto e = exponential(x.v, 1);
+      return Batch(_mm512_scalef_ps(e.p, e.n));
 #else
-      const auto n = xsimd::nearbyint_as_int(a * Batch(T(1.44269504)));
-      const Batch k = xsimd::to_float(n);
-#endif
-      const Batch r = xsimd::fma(k, Batch(T(2.12194440e-4)), xsimd::fma(k, Batch(T(-0.693359375)), a));
-      const Batch p = polynomial(r, 0.00138143159, 0.00836885162, 0.0416684002, 0.166665196, 0.49999994, 1, 1);
-#if defined(__AVX512F__)
-      return Batch(_mm512_scalef_ps(p, k));
-#else
-      const auto half = n >> 1;
-      return p * xsimd::bitwise_cast<Batch>((half + 127) << 23) * xsimd::bitwise_cast<Batch>((n - half + 127) << 23);
+      // n is added to an exponent that has room for it, and what is small is rounded last.
+      const auto e = exponential(x.v, 0x1p32);
+      const auto bits = xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(e.p);
+      return xsimd::bitwise_cast<Batch>(bits + (e.n << 23)) * Batch(T(0x1p-32));
 #endif
     } else {
       return exp(x);

@@ -92,9 +92,12 @@ struct Rows {
       const T* x = row(in[0], i, n);
       // inf - inf would be NaN, and the sum is infinite.
       const auto finite = [](L m) { return select(abs(m) == L(infinity<T>), L(T(0)), m); };
-      const Sums s(
-          x, n, count,
-          [=](std::int64_t k, L shift) { return sum_of_exp(x + k * n, n, shift, [](L v) { return exp(v); }); }, finite);
+      const auto sum = [=](std::int64_t k, L shift) {
+        // Zero may stand for an infinite entry, whose exponential is infinite.
+        if (first_of(shift) == T(0)) return sum_of_exp(x + k * n, n, shift, [](L v) { return exp(v); });
+        return sum_of_exp(x + k * n, n, shift, [](L v) { return exp_below(v); });
+      };
+      const Sums s(x, n, count, sum, finite);
       L::load_some(s.shift, count).store_some(row(out[0], i, 1), count);
       log(L::load(s.sum)).store_some(row(out[1], i, 1), count);
     });

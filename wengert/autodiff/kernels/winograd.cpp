@@ -234,7 +234,9 @@ Images seen(const float* numbers, std::int64_t channels, Size size, const Winogr
   return {numbers, channels, size, loops.step, 6, padding, loops.enter};
 }
 
-const WinogradLoops& loops_of(const Convolution& g) { return winograd_loops(g.kernel[2]); }
+const WinogradLoops& loops_of(const Convolution& g) {
+  return dispatch([&g]<class Arch>() -> const WinogradLoops& { return winograd_loops<Arch>(g.kernel[2]); });
+}
 
 }  // namespace
 

@@ -126,9 +126,10 @@ constexpr WinogradLoops loops = {
 
 }  // namespace
 
-template <>
-const WinogradLoops WinogradLoopsOf<Current>::of_3x3 = loops<3>;
-template <>
-const WinogradLoops WinogradLoopsOf<Current>::of_5x5 = loops<5>;
+template <class Arch>
+const WinogradLoops& winograd_loops(std::int64_t window) {
+  return window == 3 ? loops<3> : loops<5>;
+}
+template const WinogradLoops& winograd_loops<Current>(std::int64_t);
 
 }  // namespace wengert::kernels

@@ -26,15 +26,8 @@ struct WinogradLoops {
   void (*leave_window)(const float* u_bar, std::int64_t entry, float* w_bar);
 };
 
+/// For windows of 3 x 3 or 5 x 5.
 template <class Arch>
-struct WinogradLoopsOf {
-  static const WinogradLoops of_3x3, of_5x5;
-};
-
-/// Those for this machine, and windows of 3 x 3 or 5 x 5.
-inline const WinogradLoops& winograd_loops(std::int64_t window) {
-  return *dispatch(
-      [window]<class Arch>() { return window == 3 ? &WinogradLoopsOf<Arch>::of_3x3 : &WinogradLoopsOf<Arch>::of_5x5; });
-}
+const WinogradLoops& winograd_loops(std::int64_t window);
 
 }  // namespace wengert::kernels
