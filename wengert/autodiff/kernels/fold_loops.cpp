@@ -27,32 +27,47 @@ struct Smallest {
   template <class T> static Lanes<T> join(Lanes<T> a, Lanes<T> b) { return minimum(a, b); }
 };
 
-// Running values hide the latency of the additions. There are as many for every instruction set, and they are joined in
-// one order, by halves, so that sums have the same bits on all of them.
-constexpr std::int64_t running = 64;
+// Running values hide the latency of the additions. There are as many for every instruction set, two registers of the
+// widest, and they are joined in one order, by halves, so that sums have the same bits on all of them.
+template <class T>
+constexpr std::int64_t running = 128 / sizeof(T);
 
-template <class R, class T> requires std::is_floating_point_v<T> T fold_row(const T* x, std::int64_t n) {
+template <class R, int rows, class T> requires std::is_floating_point_v<T>
+void fold_rows(std::int64_t step, std::int64_t n, const T* x, T* y) {
   using L = Lanes<T>;
-  constexpr int registers = running / L::width;
+  constexpr int registers = running<T> / L::width;
   const L start(R::template start<T>);
-  L lane[registers];
-  for (L& l : lane) l = start;
+  L lane[rows][registers];
+  for (auto& row : lane)
+    for (L& l : row) l = start;
   std::int64_t i = 0;
-  for (; i + running <= n; i += running)
-    for (int k = 0; k < registers; ++k) lane[k] = R::join(lane[k], L::load(x + i + k * L::width));
-  for (int k = 0; i < n; ++k, i += L::width) {
-    const L rest = n - i < L::width ? L(First<T>(n - i).load(x + i, start.v)) : L::load(x + i);
-    lane[k] = R::join(lane[k], rest);
+  for (; i + running<T> <= n; i += running<T>)
+    for (int r = 0; r < rows; ++r)
+      for (int k = 0; k < registers; ++k) lane[r][k] = R::join(lane[r][k], L::load(x + r * step + i + k * L::width));
+  for (int k = 0; i < n; ++k, i += L::width)
+    for (int r = 0; r < rows; ++r) {
+      const T* at = x + r * step + i;
+      lane[r][k] = R::join(lane[r][k], n - i < L::width ? L(First<T>(n - i).load(at, start.v)) : L::load(at));
+    }
+  for (int r = 0; r < rows; ++r) {
+    for (int half = registers / 2; half; half /= 2)
+      for (int k = 0; k < half; ++k) lane[r][k] = R::join(lane[r][k], lane[r][k + half]);
+    y[r] = first_of(across(lane[r][0], [](L a, L b) { return R::join(a, b); }));
   }
-  for (int half = registers / 2; half; half /= 2)
-    for (int k = 0; k < half; ++k) lane[k] = R::join(lane[k], lane[k + half]);
-  return first_of(across(lane[0], [](L a, L b) { return R::join(a, b); }));
 }
-template <class R>
-std::int64_t fold_row(const std::int64_t* x, std::int64_t n) {
-  std::int64_t all = R::template start<std::int64_t>;
-  for (std::int64_t i = 0; i < n; ++i) all = R::join(all, x[i]);
-  return all;
+template <class R, int rows>
+void fold_rows(std::int64_t step, std::int64_t n, const std::int64_t* x, std::int64_t* y) {
+  for (int r = 0; r < rows; ++r, x += step) {
+    y[r] = R::template start<std::int64_t>;
+    for (std::int64_t i = 0; i < n; ++i) y[r] = R::join(y[r], x[i]);
+  }
+}
+
+// As many at once as registers hold.
+constexpr int at_once = Lanes<float>::width == 4 ? 2 : 4;
+template <class R, class T>
+void fold_apart(std::int64_t step, std::int64_t n, const T* x, T* y) {
+  for (int r = 0; r < 4; r += at_once) fold_rows<R, at_once>(step, n, x + r * step, y + r);
 }
 
 template <class R, class T>
@@ -65,7 +80,7 @@ void fold(std::int64_t rows, std::int64_t n, const T* x, T* y) {
     }
     return;
   }
-  for (std::int64_t i = 0; i < rows; ++i) y[i] = fold_row<R>(x + i * n, n);
+  for (std::int64_t i = 0; i < rows; ++i) fold_rows<R, 1>(n, n, x + i * n, y + i);
 }
 
 template <class R, class T>
@@ -89,7 +104,9 @@ void join(std::int64_t rows, std::int64_t n, const T* __restrict x, T* __restric
 }
 
 template <class T>
-constexpr FoldLoops<T> table{{fold<Plus>, fold<Largest>, fold<Smallest>}, {join<Plus>, join<Largest>, join<Smallest>}};
+constexpr FoldLoops<T> table{{fold<Plus>, fold<Largest>, fold<Smallest>},
+                             {fold_apart<Plus>, fold_apart<Largest>, fold_apart<Smallest>},
+                             {join<Plus>, join<Largest>, join<Smallest>}};
 
 }  // namespace
 

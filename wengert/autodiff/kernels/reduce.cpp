@@ -1,6 +1,7 @@
 #include "wengert/autodiff/kernels/reduce.h"
 
 #include "wengert/autodiff/kernels/ask.h"
+#include "wengert/autodiff/kernels/cut.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/parallel.h"
 
@@ -13,12 +14,14 @@ namespace {
 template <class T>
 struct Fold {
   void (*rows)(std::int64_t rows, std::int64_t n, const T* x, T* y);
+  void (*apart)(std::int64_t step, std::int64_t n, const T* x, T* y);
   void (*join)(std::int64_t rows, std::int64_t n, const T* x, T* y);
 
   explicit Fold(Reduction what) {
     static const FoldLoops<T>& best =
         *dispatch([]<class Arch>() -> const FoldLoops<T>* { return fold_loops<T, Arch>(); });
-    rows = best.fold[static_cast<int>(what)], join = best.join[static_cast<int>(what)];
+    const int which = static_cast<int>(what);
+    rows = best.fold[which], apart = best.fold_apart[which], join = best.join[which];
   }
   T one(const T* x, std::int64_t n) const {
     T y;
@@ -78,15 +81,34 @@ struct Made {
 std::int64_t whole_rows(std::int64_t columns) { return columns && columns < leaf ? leaf / columns * columns : 0; }
 
 // Above `leaf` entries halves are joined, so that the error of a sum grows with the logarithm of its length (pairwise
-// summation).
+// summation). What is stored is read by four leaves at a time.
 template <class T, class Read>
 T fold_long(const Fold<T>& fold, Read& read, std::int64_t at, std::int64_t n) {
-  if (n <= leaf) return fold.one(read(at, n), n);
-  const std::int64_t half = (n / 2 + 15) / 16 * 16;
-  T first = fold_long(fold, read, at, half);
-  const T second = fold_long(fold, read, at + half, n - half);
-  fold.join(1, 1, &second, &first);
-  return first;
+  constexpr std::int64_t most = 32;
+  const std::int64_t leaves = parts(n, leaf);
+  if (leaves <= 1) return fold.one(read(at, n), n);
+  T part[most];
+  if (leaves > most) {
+    const std::int64_t half = leaves / 2 * leaf;
+    part[0] = fold_long(fold, read, at, half);
+    part[1] = fold_long(fold, read, at + half, n - half);
+    return fold.one(part, 2);
+  }
+  std::int64_t i = 0;
+  if constexpr (std::is_same_v<Read, Stored<T>>) {
+    const std::int64_t quarter = n / leaf / 4;
+    for (; i < quarter; ++i) {
+      T four[4];
+      fold.apart(quarter * leaf, leaf, read.x + at + i * leaf, four);
+      for (int k = 0; k < 4; ++k) part[i + k * quarter] = four[k];
+    }
+    i = 4 * quarter;
+  }
+  for (; i < leaves; ++i) {
+    const std::int64_t length = std::min(leaf, n - i * leaf);
+    part[i] = fold.one(read(at + i * leaf, length), length);
+  }
+  return fold.one(part, leaves);
 }
 
 template <class Source, class T = typename Source::Number>
