@@ -76,13 +76,14 @@ struct Turn {
   std::int64_t channels, lines, n;  // n numbers of each line
   std::int64_t plane, plane_line, place, place_line;
 
-  template <bool back>
-  void run(float* planes, float* places) const {
+  template <bool back, class Plane>
+  void run(Plane* planes, float* places) const {
     constexpr std::int64_t some = square<float>;
     const std::int64_t whole = n < some ? 0 : channels / some * some;
     for (std::int64_t c = 0; c < whole; c += some)
       for (std::int64_t l = 0; l < lines; ++l) {
-        float *const p = planes + c * plane + l * plane_line, *const q = places + c + l * place_line;
+        Plane* const p = planes + c * plane + l * plane_line;
+        float* const q = places + c + l * place_line;
         const auto square_at = [&](std::int64_t i) {
           if constexpr (back) transpose_square(q + i * place, place, p + i, plane);
           else transpose_square(p + i, plane, q + i * place, place);
@@ -94,7 +95,8 @@ struct Turn {
     for (std::int64_t c = whole; c < channels; ++c)
       for (std::int64_t l = 0; l < lines; ++l)
         for (std::int64_t i = 0; i < n; ++i) {
-          float &p = planes[c * plane + l * plane_line + i], &q = places[c + l * place_line + i * place];
+          Plane& p = planes[c * plane + l * plane_line + i];
+          float& q = places[c + l * place_line + i * place];
           if constexpr (back) p = q;
           else q = p;
         }
@@ -136,7 +138,7 @@ void frame(const Images& x, const Block& b, std::int64_t image, std::int64_t c, 
   const float* const from =
       x.numbers + (image * x.channels + c) * x.size.area() + (top + above) * x.size.width + left + before;
   Turn{std::min(lanes, x.channels - c), below - above, after - before, x.size.area(), x.size.width, lanes, line}
-      .run<false>(const_cast<float*>(from), places + above * line + before * lanes);
+      .run<false>(from, places + above * line + before * lanes);
 }
 
 // The same, brought to its 36 numbers.
@@ -146,6 +148,25 @@ void enter(const Images& x, const Block& b, std::int64_t image, std::int64_t c, 
   for (std::int64_t r = 0; r < b.rows; ++r)
     x.enter(places + x.step * r * x.line(b) * lanes, x.line(b), b.columns, v.at(0, (image * b.rows + r) * b.columns, c),
             v.channels, v.entry);
+}
+
+// The way out: results [n, channels, size] from the 36 numbers of their tiles, and what each channel starts with.
+struct Results {
+  float* numbers;
+  std::int64_t channels;
+  Size size;
+  const float* start;
+};
+void leave(const Filtered& m, const WinogradLoops& loops, const Block& b, std::int64_t image, std::int64_t c,
+           float* places, const Results& y) {
+  const std::int64_t line = loops.step * b.columns, top = loops.step * b.row, left = loops.step * b.column;
+  for (std::int64_t r = 0; r < b.rows; ++r)
+    loops.leave(m.at(0, (image * b.rows + r) * b.columns, c), m.channels, m.entry, b.columns, y.start + c,
+                places + loops.step * r * line * loops.lanes, line);
+  const std::int64_t high = std::min(loops.step * b.rows, y.size.height - top),
+                     wide = std::min(line, y.size.width - left);
+  Turn{std::min(loops.lanes, y.channels - c), high, wide, y.size.area(), y.size.width, loops.lanes, line * loops.lanes}
+      .run<true>(y.numbers + ((b.image + image) * y.channels + c) * y.size.area() + top * y.size.width + left, places);
 }
 
 // ---------------------------------------------------------------- weights
@@ -214,17 +235,8 @@ void filter(const WinogradLoops& loops, std::int64_t n, const Images& x, const W
                                                             u.at(e, o), u.wide(o), true, m.at(e, rows.begin(r), o),
                                                             m.channels, lanes, false, {});
 
-      const std::int64_t top = loops.step * b.row, left = loops.step * b.column, line = loops.step * b.columns,
-                         high = std::min(loops.step * b.rows, out.height - top),
-                         wide = std::min(line, out.width - left);
       for (std::int64_t o = 0; o < w.o; o += lanes)
-        for (std::int64_t i = 0; i < b.images; ++i) {
-          for (std::int64_t r = 0; r < b.rows; ++r)
-            loops.leave(m.at(0, (i * b.rows + r) * b.columns, o), m.channels, m.entry, b.columns, start + o,
-                        places + loops.step * r * line * lanes, line);
-          Turn{std::min(lanes, w.o - o), high, wide, out.area(), out.width, lanes, line * lanes}.run<true>(
-              y + ((b.image + i) * w.o + o) * out.area() + top * out.width + left, places);
-        }
+        for (std::int64_t i = 0; i < b.images; ++i) leave(m, loops, b, i, o, places, {y, w.o, out, start});
     }
   });
 }
@@ -256,7 +268,8 @@ bool allows_winograd(DType d, const Convolution& g) {
 // numbers of a channel, and of a window, there and back. These two were fitted to what was measured, on AVX2, for 16 to
 // 128 channels and images of 4 x 4 to 28 x 28.
 bool suits_winograd(DType d, const Convolution& g) {
-  if (!allows_winograd(d, g)) return false;
+  constexpr std::int64_t most_weights = std::int64_t{1} << 26;  // bytes
+  if (!allows_winograd(d, g) || entries * 4 * g.c * g.o > most_weights) return false;
   constexpr double of_channel = 700, of_window = 1000, margin = 1.1;
   const double c = static_cast<double>(g.c), o = static_cast<double>(g.o);
   const double tiles = static_cast<double>(winograd_tiles(g) * g.n);
