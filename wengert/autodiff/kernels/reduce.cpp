@@ -80,8 +80,25 @@ struct Made {
 // As many short rows as fit a leaf.
 std::int64_t whole_rows(std::int64_t columns) { return columns && columns < leaf ? leaf / columns * columns : 0; }
 
+// y[i] from row i, of at most a leaf; of what is stored, four rows at a time, from four places. Returns how many rows
+// were done: a few of the last ones may be left.
+template <class T, class Read>
+std::int64_t fold_apart(const Fold<T>& fold, const Read& read, std::int64_t at, std::int64_t rows, std::int64_t columns,
+                        T* y) {
+  if constexpr (std::is_same_v<Read, Stored<T>>) {
+    const std::int64_t quarter = rows / 4;
+    for (std::int64_t i = 0; i < quarter; ++i) {
+      T four[4];
+      fold.apart(quarter * columns, columns, read.x + at + i * columns, four);
+      for (int k = 0; k < 4; ++k) y[i + k * quarter] = four[k];
+    }
+    return 4 * quarter;
+  }
+  return 0;
+}
+
 // Above `leaf` entries halves are joined, so that the error of a sum grows with the logarithm of its length (pairwise
-// summation). What is stored is read by four leaves at a time.
+// summation).
 template <class T, class Read>
 T fold_long(const Fold<T>& fold, Read& read, std::int64_t at, std::int64_t n) {
   constexpr std::int64_t most = 32;
@@ -94,17 +111,7 @@ T fold_long(const Fold<T>& fold, Read& read, std::int64_t at, std::int64_t n) {
     part[1] = fold_long(fold, read, at + half, n - half);
     return fold.one(part, 2);
   }
-  std::int64_t i = 0;
-  if constexpr (std::is_same_v<Read, Stored<T>>) {
-    const std::int64_t quarter = n / leaf / 4;
-    for (; i < quarter; ++i) {
-      T four[4];
-      fold.apart(quarter * leaf, leaf, read.x + at + i * leaf, four);
-      for (int k = 0; k < 4; ++k) part[i + k * quarter] = four[k];
-    }
-    i = 4 * quarter;
-  }
-  for (; i < leaves; ++i) {
+  for (std::int64_t i = fold_apart(fold, read, at, n / leaf, leaf, part); i < leaves; ++i) {
     const std::int64_t length = std::min(leaf, n - i * leaf);
     part[i] = fold.one(read(at + i * leaf, length), length);
   }
@@ -131,8 +138,10 @@ void rows_as(Reduction what, std::int64_t rows, std::int64_t columns, const Sour
     if (columns > leaf) {
       for (std::int64_t i = b; i < e; ++i) y[i] = fold_long(fold, read, i * columns, columns);
     } else {
-      const std::int64_t some = columns ? leaf / columns : e - b;
-      for (std::int64_t i = b; i < e; i += some) {
+      constexpr std::int64_t worth_it = 64;
+      const std::int64_t some = columns ? leaf / columns : e - b,
+                         done = columns < worth_it ? 0 : fold_apart(fold, read, b * columns, e - b, columns, y + b);
+      for (std::int64_t i = b + done; i < e; i += some) {
         const std::int64_t n = std::min(some, e - i);
         fold.rows(n, columns, read(i * columns, n * columns), y + i);
       }
