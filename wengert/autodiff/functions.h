@@ -537,11 +537,18 @@ struct LeakyRelu {
   template <class T> T slope_x(T x) const { return select(x > T(0), T(1), T(negative_slope)); }
 };
 
+/// e^x of no more than zero, to which registers have a shorter way.
+template <class T>
+T exp_of_negative(T x) {
+  if constexpr (requires { exp_below(x); }) return exp_below(x);
+  else return exp(x);
+}
+
 // 1 / (1 + exp(-x)), from exp(-|x|) so that nothing overflows.
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   template <class T> static T value(T x) {
-    const T e = exp(-abs(x));
+    const T e = exp_of_negative(-abs(x));
     return select(x >= T(0), T(1), e) / (T(1) + e);
   }
   template <class T> static T slope_y(T y) { return y * (T(1) - y); }
@@ -551,7 +558,7 @@ WENGERT_UNARY(sigmoid, Sigmoid)
 // log(1 + exp(x)) without overflow; the slope is the sigmoid, taken from the input.
 struct Softplus {
   static constexpr std::string_view name = "softplus";
-  template <class T> static T value(T x) { return maximum(x, T(0)) + log1p(exp(-abs(x))); }
+  template <class T> static T value(T x) { return maximum(x, T(0)) + log1p(exp_of_negative(-abs(x))); }
   template <class T> static T slope_x(T x) { return sigmoid(x); }
 };
 WENGERT_UNARY(softplus, Softplus)
@@ -559,7 +566,7 @@ WENGERT_UNARY(softplus, Softplus)
 // log(1 / (1 + exp(-x))) = -softplus(-x).
 struct LogSigmoid {
   static constexpr std::string_view name = "log_sigmoid";
-  template <class T> static T value(T x) { return minimum(x, T(0)) - log1p(exp(-abs(x))); }
+  template <class T> static T value(T x) { return minimum(x, T(0)) - log1p(exp_of_negative(-abs(x))); }
   template <class T> static T slope_x(T x) { return sigmoid(-x); }
 };
 WENGERT_UNARY(log_sigmoid, LogSigmoid)
@@ -637,7 +644,7 @@ struct Selu {
     return select(x > T(0), T(scale) * x, T(scale * alpha) * expm1(minimum(x, T(0))));
   }
   template <class T> static T slope_x(T x) {
-    return select(x > T(0), T(scale), T(scale * alpha) * exp(minimum(x, T(0))));
+    return select(x > T(0), T(scale), T(scale * alpha) * exp_of_negative(minimum(x, T(0))));
   }
 };
 WENGERT_UNARY(selu, Selu)
@@ -658,7 +665,9 @@ struct Elu {
   double alpha = 1;
   void describe(auto& a) const { a.add("alpha", alpha); }
   template <class T> T value(T x) const { return select(x > T(0), x, T(alpha) * expm1(minimum(x, T(0)))); }
-  template <class T> T slope_x(T x) const { return select(x > T(0), T(1), T(alpha) * exp(minimum(x, T(0)))); }
+  template <class T> T slope_x(T x) const {
+    return select(x > T(0), T(1), T(alpha) * exp_of_negative(minimum(x, T(0))));
+  }
 };
 
 // Passes the cotangent on the closed interval.

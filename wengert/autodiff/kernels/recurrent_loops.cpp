@@ -28,7 +28,7 @@ void each(std::int64_t n, F&& f) {
 
 template <class L>
 L sigmoid(L x) {  // as functions.h has it
-  const L e = exp(-abs(x));
+  const L e = exp_below(-abs(x));
   return select(x >= L(0), L(1), e) / (L(1) + e);
 }
 template <class L>
