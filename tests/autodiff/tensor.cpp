@@ -1,5 +1,8 @@
 #include "../support.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/pool.h"
+
+#include <algorithm>
 
 using namespace wengert;
 using test::contains;
@@ -68,6 +71,35 @@ TEST_CASE("memory: freed blocks are kept, counted, and given back by trim") {
   }
   CHECK(memory_stats().in_use == before.in_use);
   CHECK(memory_stats().reserved > before.reserved);
+  trim();
+  CHECK(memory_stats().reserved == before.reserved);
+}
+
+TEST_CASE("memory: blocks below a huge page are cut from regions, which go back once nothing in them is held") {
+  trim();
+  const auto before = memory_stats();
+  {
+    Tensor kept;
+    {
+      std::vector<Tensor> many;  // 22 MB, in blocks of 20 KB to 1.3 MB
+      for (int i = 0; i < 60; ++i) many.push_back(full({5000 << i % 7}, i));
+      for (int i = 0; i < 60; ++i) {
+        const auto x = many[i].read<float>();
+        CHECK(reinterpret_cast<std::uintptr_t>(x.data()) % 64 == 0);
+        CHECK(std::ranges::count(x, static_cast<float>(i)) == many[i].numel());
+      }
+      kept = many[30];
+    }
+    const auto all = memory_stats();
+    CHECK(all.reserved >= before.reserved + (16 << 20));
+    CHECK(all.system_allocations <= before.system_allocations + 4);
+    trim();
+    CHECK(memory_stats().reserved <= all.reserved - (8 << 20));
+    std::vector<Tensor> others;  // what is left of the region that holds `kept` is used, and `kept` is not
+    for (int i = 0; i < 60; ++i) others.push_back(full({5000 << i % 7}, -1));
+    CHECK(memory_stats().system_allocations <= all.system_allocations + 4);
+    CHECK(std::ranges::count(kept.read<float>(), 30.0f) == kept.numel());
+  }
   trim();
   CHECK(memory_stats().reserved == before.reserved);
 }

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WENGERT_ASAN 1
@@ -21,7 +22,9 @@
 #endif
 #ifdef WENGERT_ASAN
 #include <sanitizer/asan_interface.h>
+constexpr std::size_t between = 64;  // poisoned, so that running over the end of a block is seen
 #else
+constexpr std::size_t between = 0;
 #define ASAN_POISON_MEMORY_REGION(p, n) (void)0
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) (void)0
 #endif
@@ -31,22 +34,25 @@ namespace {
 
 constexpr std::size_t unit = 64;                    // alignment and smallest block
 constexpr std::size_t huge = std::size_t{1} << 21;  // a huge page: one fault in place of 512
-constexpr std::size_t slab = 256 * 1024;            // small blocks are cut from slabs
-constexpr std::size_t small_limit = 16 * 1024;
-constexpr std::size_t small_classes = 16;  // multiples of the unit
+constexpr std::size_t region_size = 4 * huge;       // what does not fill a huge page is cut from a region of some
+constexpr std::size_t slab = 256 * 1024;            // small blocks are cut from slabs, which are cut from regions
+constexpr std::size_t small_classes = 16;           // multiples of the unit
+constexpr std::size_t beside = 256;  // in larger classes, so that a body and numbers that fill a power of two fit well
+constexpr std::size_t small_limit = 16 * 1024 + beside;
 constexpr int class_count = small_classes + 4 * 38;
 constexpr std::int64_t portion = 65536;  // what a thread took and gave reaches the common count in portions
 
-// Multiples of 64 up to 1 KiB, then four classes for each doubling: at most a quarter is lost.
+// Multiples of 64 up to 1 KiB, then four classes for each doubling: no more than a quarter is lost.
 int class_of(std::size_t bytes) {
   if (bytes <= small_classes * unit) return bytes == 0 ? 0 : static_cast<int>((bytes - 1) / unit);
-  const int doubling = std::bit_width(bytes - 1) - 11;       // 0 for (1 KiB, 2 KiB]
-  const auto quarter = ((bytes - 1) >> (doubling + 8)) - 4;  // 0..3
+  const std::size_t last = std::max(bytes - beside, small_classes * unit + 1) - 1;
+  const int doubling = std::bit_width(last) - 11;     // 0 for (1 KiB, 2 KiB]
+  const auto quarter = (last >> (doubling + 8)) - 4;  // 0..3
   return 16 + 4 * doubling + static_cast<int>(quarter);
 }
 constexpr std::size_t size_of_class(int c) {
   if (c < 16) return unit * static_cast<std::size_t>(c + 1);
-  return static_cast<std::size_t>(5 + (c - 16) % 4) << ((c - 16) / 4 + 8);
+  return (static_cast<std::size_t>(5 + (c - 16) % 4) << ((c - 16) / 4 + 8)) + beside;
 }
 
 struct Free {
@@ -79,9 +85,19 @@ constexpr auto limits = [] {
   return limit;
 }();
 
+// Memory whose beginning has been cut into blocks.
+struct Region {
+  std::byte* begin = nullptr;
+  std::size_t cut = region_size;
+};
+
+// Huge pages are not only fewer faults: in single pages of 4 KiB, as they happen to lie, two tensors that the second
+// cache could hold together drive each other out of it.
 struct Store {
   std::mutex mutex;
   std::array<List, class_count> lists;
+  std::vector<Region> regions;  // of blocks; new ones are cut from the last
+  Region slabs;                 // never given back
   std::atomic<std::int64_t> in_use{0}, peak{0}, reserved{0}, system_allocations{0};
 
   void account(std::int64_t bytes) {
@@ -100,7 +116,67 @@ struct Store {
     system_allocations.fetch_add(1, std::memory_order_relaxed);
     return p;
   }
+  Region new_region() {
+    auto* p = static_cast<std::byte*>(from_system(region_size));
+    ASAN_POISON_MEMORY_REGION(p, region_size);
+    return {p, 0};
+  }
+  static void* cut(Region& from, std::size_t bytes) {
+    void* p = from.begin + from.cut;
+    from.cut += bytes + between;
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+    return p;
+  }
+  static bool holds(const Region& r, std::size_t bytes) { return r.cut + bytes + between <= region_size; }
+
+  void* new_slab() {
+    std::lock_guard lock(mutex);
+    if (!holds(slabs, slab)) slabs = new_region();
+    return cut(slabs, slab);
+  }
+  void* new_block(std::size_t bytes) {
+    if (bytes >= huge) return from_system(bytes);
+    std::lock_guard lock(mutex);
+    if (regions.empty() || !holds(regions.back(), bytes)) regions.push_back(new_region());
+    return cut(regions.back(), bytes);
+  }
+  void give_back(void* p, std::size_t bytes) {
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+    std::free(p);
+    reserved.fetch_sub(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+  }
+  void trim();
 };
+
+// Blocks of huge pages go back one by one, regions once all their blocks are free.
+void Store::trim() {
+  std::lock_guard lock(mutex);
+  std::ranges::sort(regions, {}, &Region::begin);
+  const auto region_of = [&](void* block) {
+    return std::ranges::upper_bound(regions, static_cast<std::byte*>(block), {}, &Region::begin) - regions.begin() - 1;
+  };
+  std::vector<std::size_t> in_use(regions.size());
+  for (std::size_t r = 0; r < regions.size(); ++r) in_use[r] = regions[r].cut;
+  const int first = class_of(small_limit) + 1, whole = class_of(huge);  // in slabs | in regions | in huge pages
+  for (int c = first; c < whole; ++c)
+    for (Free* f = lists[c].head; f; f = f->next) in_use[region_of(f)] -= size_of_class(c) + between;
+
+  for (int c = first; c < class_count; ++c) {
+    List parts;
+    while (lists[c].count) {
+      void* p = lists[c].pop();
+      if (c >= whole) give_back(p, size_of_class(c));
+      else if (in_use[region_of(p)]) parts.push(p);
+    }
+    lists[c] = parts;
+  }
+  std::vector<Region> kept;
+  for (std::size_t r = 0; r < regions.size(); ++r)
+    if (in_use[r]) kept.push_back(regions[r]);
+    else give_back(regions[r].begin, region_size);
+  regions = kept;
+}
+
 Store& store() {
   static auto* s = new Store;  // never destroyed: tensors with static storage may outlive any order of destruction
   return *s;
@@ -120,8 +196,8 @@ struct Cache {
       while (common.count && mine.count < wanted) mine.push(common.pop());
     }
     if (mine.count) return;
-    if (size > small_limit) return mine.push(s.from_system(size));
-    auto* p = static_cast<std::byte*>(s.from_system(slab));
+    if (size > small_limit) return mine.push(s.new_block(size));
+    auto* p = static_cast<std::byte*>(s.new_slab());
     for (std::size_t at = slab / size; at-- > 0;) mine.push(p + at * size);
   }
   void spill(int c, int keep) {
@@ -171,7 +247,7 @@ Cache* cache() { return cache_of_thread ? cache_of_thread : make_cache(); }
   Cache* mine = cache();
   if (!mine) {  // a thread that is already being taken down
     store().account(static_cast<std::int64_t>(size));
-    return store().from_system(size);
+    return store().new_block(size);
   }
   if (!mine->lists[c].count) mine->refill(c, size);
   mine->account(static_cast<std::int64_t>(size));
@@ -245,18 +321,7 @@ std::int64_t detail::exchange_peak(std::int64_t to) {
 
 void trim() {
   if (auto* c = detail::cache()) c->empty();
-  auto& s = detail::store();
-  std::lock_guard lock(s.mutex);
-  for (int c = 0; c < detail::class_count; ++c) {
-    const auto size = detail::size_of_class(c);
-    if (size <= detail::small_limit) continue;  // parts of slabs
-    while (s.lists[c].count) {
-      void* p = s.lists[c].pop();
-      ASAN_UNPOISON_MEMORY_REGION(p, size);
-      std::free(p);
-      s.reserved.fetch_sub(static_cast<std::int64_t>(size), std::memory_order_relaxed);
-    }
-  }
+  detail::store().trim();
 }
 
 }  // namespace wengert
