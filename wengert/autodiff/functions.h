@@ -524,7 +524,7 @@ WENGERT_UNARY(digamma, Digamma)
 // The slope at zero is zero.
 struct Relu {
   static constexpr std::string_view name = "relu";
-  template <class T> static T value(T x) { return maximum(x, T(0)); }
+  template <class T> static T value(T x) { return select(x <= T(0), T(0), x); }
   template <class T> static T slope_y(T y) { return select(y > T(0), T(1), T(0)); }
 };
 WENGERT_UNARY(relu, Relu)

@@ -246,12 +246,12 @@ struct Lanes {
   WENGERT_LANES(trunc, xsimd::trunc(x.v))
   WENGERT_LANES(round, xsimd::nearbyint(x.v))  // ties to even, as the field does
 #undef WENGERT_LANES
-  // A NaN in either operand is the result.
+  // A NaN in either operand is the result. The machine's max and min give the second operand if one of them is NaN.
   WENGERT_LANE friend Lanes maximum(Lanes a, Lanes b) {
-    return xsimd::select(a.v > b.v || xsimd::isnan(a.v), a.v, b.v);
+    return xsimd::select(xsimd::isnan(a.v), a.v, xsimd::max(a.v, b.v));
   }
   WENGERT_LANE friend Lanes minimum(Lanes a, Lanes b) {
-    return xsimd::select(a.v < b.v || xsimd::isnan(a.v), a.v, b.v);
+    return xsimd::select(xsimd::isnan(a.v), a.v, xsimd::min(a.v, b.v));
   }
   WENGERT_LANE friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
   WENGERT_LANE friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }

@@ -38,9 +38,10 @@ template <class L, std::size_t... I, class F>
 void for_lanes(const void* const* in, void* out, std::int64_t n, std::index_sequence<I...>, F&& f) {
   using T = typename L::Scalar;
   T* y = static_cast<T*>(out);
+  const T* const x[] = {static_cast<const T*>(in[I])...};  // of its own: a store to y could change those in `in`
   std::int64_t i = 0;
-  for (; i + L::width <= n; i += L::width) f(L::load(static_cast<const T*>(in[I]) + i)...).store(y + i);
-  if (i < n) f(L::load_some(static_cast<const T*>(in[I]) + i, n - i)...).store_some(y + i, n - i);
+  for (; i + L::width <= n; i += L::width) f(L::load(x[I] + i)...).store(y + i);
+  if (i < n) f(L::load_some(x[I] + i, n - i)...).store_some(y + i, n - i);
 }
 
 template <class Op, class L>
