@@ -114,7 +114,7 @@ void scatter(const void* from, void* to, std::size_t element, const Shape& shape
 }
 
 void run_block(Loop loop, const void* op, const Shape& shape, const Operand* in, int in_count, std::int64_t at,
-               std::int64_t length, std::byte* buffer, std::int64_t room, void* const* to) {
+               std::int64_t length, std::byte* buffer, std::int64_t room, bool again, void* const* to) {
   const void* from[max_pointers];
   for (int k = 0; k < in_count; ++k) {
     if (!in[k].data) {
@@ -122,7 +122,9 @@ void run_block(Loop loop, const void* op, const Shape& shape, const Operand* in,
     } else if (in[k].contiguous) {
       from[k] = static_cast<const std::byte*>(in[k].data) + static_cast<std::size_t>(at) * in[k].element;
     } else {
-      gather(in[k], Walk(shape, in[k].strides), at, length, buffer);
+      const Walk w(shape, in[k].strides);
+      const bool is_one_number = w.shape.rank() == 1 && w.strides[0] == 0;
+      if (!again || !is_one_number) gather(in[k], w, at, length, buffer);
       from[k] = buffer;
       buffer += room * 8;
     }
@@ -171,7 +173,7 @@ void run_blocks(Loop loop, const void* op, const Shape& shape, const Operand* in
         to[k] = out[k] ? place(k) : nullptr;
         if (streams[k]) to[k] = held, held += block * 8;
       }
-      run_block(loop, op, shape, in, in_count, at, length, held, block, to);
+      run_block(loop, op, shape, in, in_count, at, length, held, block, at > begin, to);
       for (int k = 0; k < out_count; ++k)
         if (streams[k]) streams[k]->copy(place(k), to[k], static_cast<std::size_t>(length) * out_element[k]);
     }

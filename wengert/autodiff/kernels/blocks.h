@@ -29,9 +29,10 @@ struct Operand {
 void run_blocks(Loop, const void* op, const Shape& shape, const Operand* in, int in_count, void* const* out,
                 const std::size_t* out_element, int out_count);
 
-/// One block of them, elements [at, at + length): buffer has room for `room` numbers of every strided operand.
+/// One block of them, elements [at, at + length): buffer has room for `room` numbers of every strided operand; `again`:
+/// and holds what the call before left there, which was no shorter.
 void run_block(Loop, const void* op, const Shape& shape, const Operand* in, int in_count, std::int64_t at,
-               std::int64_t length, std::byte* buffer, std::int64_t room, void* const* to);
+               std::int64_t length, std::byte* buffer, std::int64_t room, bool again, void* const* to);
 int strided_count(const Operand* in, int in_count);
 
 /// Copies `length` elements of a strided operand, from linear index `begin` of `shape` on.

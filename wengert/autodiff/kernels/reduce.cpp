@@ -63,7 +63,8 @@ struct Made {
       if (at < first_ || at + n > last_) {
         first_ = at, last_ = std::min(end_, at + std::max(n, ahead_));
         void* to[] = {values_};
-        run_block(from_.loop, from_.op, from_.shape, from_.in, from_.in_count, at, last_ - at, buffers_, leaf, to);
+        run_block(from_.loop, from_.op, from_.shape, from_.in, from_.in_count, at, last_ - at, buffers_, leaf, false,
+                  to);
       }
       return values_ + (at - first_);
     }
