@@ -115,7 +115,7 @@ struct detail::DryRunner::Look final : detail::Observer {
   }
 };
 
-detail::DryRunner::DryRunner() : look_(std::make_unique<Look>()) {}
+detail::DryRunner::DryRunner() : look_(new Look) {}
 detail::DryRunner::~DryRunner() = default;
 
 void detail::DryRunner::differentiate(const Tensor& y) {

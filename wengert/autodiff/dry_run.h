@@ -9,10 +9,10 @@
 // numbers only if each operator said a second time what it makes of them, and where indices, masks or loops choose the
 // shapes there would still be no answer. So use it with a batch that fits; afterwards multiply.
 
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/tensor.h"
 
 #include <concepts>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,7 +55,7 @@ class WENGERT_API DryRunner {
 
  private:
   struct Look;
-  std::unique_ptr<Look> look_;
+  Hidden<Look> look_;
 };
 
 }  // namespace detail

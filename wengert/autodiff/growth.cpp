@@ -113,7 +113,7 @@ struct GrowthWatch::Watch final : detail::Observer {
 };
 
 GrowthWatch::GrowthWatch(std::shared_ptr<void> f, Warn warn, GrowthOptions options)
-    : watch_(std::make_unique<Watch>(std::move(f), warn, options)) {}
+    : watch_(new Watch(std::move(f), warn, options)) {}
 GrowthWatch::~GrowthWatch() = default;
 void GrowthWatch::step() { watch_->end_step(); }
 GrowthReport GrowthWatch::report() const { return watch_->report(); }

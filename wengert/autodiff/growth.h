@@ -9,6 +9,7 @@
 // running.
 
 #include "wengert/autodiff/error.h"
+#include "wengert/autodiff/hidden.h"
 
 #include <cstdint>
 #include <memory>
@@ -62,7 +63,7 @@ class [[nodiscard]] WENGERT_API GrowthWatch {
   using Warn = void (*)(void*, const GrowthReport&);
   GrowthWatch(std::shared_ptr<void>, Warn, GrowthOptions);
   struct Watch;
-  std::unique_ptr<Watch> watch_;
+  detail::Hidden<Watch> watch_;
 };
 
 }  // namespace wengert

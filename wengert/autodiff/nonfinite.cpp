@@ -213,7 +213,7 @@ struct NonFinite::Finder final : detail::Observer {
   }
 };
 
-NonFinite::NonFinite(NonFiniteOptions options) : finder_(std::make_unique<Finder>(options)) {}
+NonFinite::NonFinite(NonFiniteOptions options) : finder_(new Finder(options)) {}
 NonFinite::~NonFinite() = default;
 const std::optional<NonFiniteFinding>& NonFinite::found() const { return finder_->found; }
 

@@ -12,10 +12,10 @@
 // made of them. Costs a pass over every result; results keep their bits.
 
 #include "wengert/autodiff/error.h"
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/pass.h"
 #include "wengert/autodiff/shape.h"
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -78,7 +78,7 @@ class [[nodiscard]] WENGERT_API NonFinite {
 
  private:
   struct Finder;
-  std::unique_ptr<Finder> finder_;
+  detail::Hidden<Finder> finder_;
 };
 
 }  // namespace wengert

@@ -75,6 +75,13 @@ void remove(std::vector<Observer*>& from, Observer* o) { std::erase(from, o); }
 
 }  // namespace
 
+void Attributes::add(std::string_view name, double value) { all_.push_back({name, value, {}, {}}); }
+void Attributes::add(std::string_view name, const Shape& list) { all_.push_back({name, 0, list, {}}); }
+void Attributes::add(std::string_view name, const Tensor& t) { all_.push_back({name, 0, {}, t.detach()}); }
+double Attributes::number(std::string_view name) const { return at(name).number; }
+const Shape& Attributes::list(std::string_view name) const { return at(name).list; }
+const Tensor& Attributes::tensor(std::string_view name) const { return at(name).tensor; }
+
 const Attributes::Attribute& Attributes::at(std::string_view name) const {
   for (auto& a : all_)
     if (a.name == name) return a;

@@ -18,13 +18,13 @@ enum class Act : std::uint8_t { forward, vjp, jvp, accumulate, backward, tangent
 /// What a rule tells of itself beside its operands, by name: describe(Attributes& a) const { a.add("axis", axis); }
 class WENGERT_API Attributes {
  public:
-  void add(std::string_view name, double value) { all_.push_back({name, value, {}, {}}); }
-  void add(std::string_view name, const Shape& list) { all_.push_back({name, 0, list, {}}); }
-  void add(std::string_view name, const Tensor& t) { all_.push_back({name, 0, {}, t.detach()}); }
+  void add(std::string_view name, double value);
+  void add(std::string_view name, const Shape& list);
+  void add(std::string_view name, const Tensor& t);
   /// Of a name that the rule added.
-  double number(std::string_view name) const { return at(name).number; }
-  const Shape& list(std::string_view name) const { return at(name).list; }
-  const Tensor& tensor(std::string_view name) const { return at(name).tensor; }
+  double number(std::string_view name) const;
+  const Shape& list(std::string_view name) const;
+  const Tensor& tensor(std::string_view name) const;
 
  private:
   struct Attribute {

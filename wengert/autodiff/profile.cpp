@@ -14,7 +14,7 @@ namespace wengert {
 using detail::Act;
 using detail::Recorder;
 
-Profile::Profile(ProfileOptions options) : recorder_(std::make_unique<Recorder>(options)) {}
+Profile::Profile(ProfileOptions options) : recorder_(new Recorder(options)) {}
 Profile::~Profile() = default;
 void Profile::stop() { recorder_->stop(); }
 

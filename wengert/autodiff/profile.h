@@ -13,10 +13,10 @@
 // not contain. Optimizers change parameters in place, by no operators, and do not appear.
 
 #include "wengert/autodiff/error.h"
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/pass.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -66,7 +66,7 @@ class [[nodiscard]] WENGERT_API Profile {
 
  private:
   friend const detail::NodeCost* cost_of(const Profile&, const detail::Node*);
-  std::unique_ptr<detail::Recorder> recorder_;
+  detail::Hidden<detail::Recorder> recorder_;
 };
 
 /// A table of rows(), with units; the last line sums up.

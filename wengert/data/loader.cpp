@@ -207,7 +207,7 @@ void LoaderState::next(void* slot, Where where) {
   check_place(where);
   const Place p{seed(), epoch(), batch()};
   if (p.batch == batches()) return go_to(p.epoch + 1, 0);
-  if (!engine_) engine_.reset(new Engine{Dealer(rows_, options_, maker_)});
+  if (!engine_) engine_ = Hidden(new Engine{Dealer(rows_, options_, maker_)});
   if (options_.prefetch == 0) {
     engine_->dealer.make(p, slot, 0);
   } else {

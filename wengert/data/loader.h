@@ -1,5 +1,6 @@
 #pragma once
 
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/random.h"
 #include "wengert/data/dataset.h"
@@ -66,7 +67,7 @@ class WENGERT_API LoaderState {
   LoaderOptions options_;
   std::int64_t rows_;
   std::shared_ptr<const BatchMaker> maker_;
-  std::unique_ptr<Engine> engine_;  // once a batch was asked for
+  Hidden<Engine> engine_;  // once a batch was asked for
 };
 
 template <class F>

@@ -83,7 +83,7 @@ struct Summarizer::Look final : Observer {
   }
 };
 
-Summarizer::Summarizer() : look_(std::make_unique<Look>()) {}
+Summarizer::Summarizer() : look_(new Look) {}
 Summarizer::~Summarizer() = default;
 
 void Summarizer::parameter(std::string_view path, const Tensor& w) {
@@ -258,7 +258,7 @@ struct Linter::Look final : Observer {
   }
 };
 
-Linter::Linter() : look_(std::make_unique<Look>()) {}
+Linter::Linter() : look_(new Look) {}
 Linter::~Linter() = default;
 void Linter::done(const Tensor& loss) {
   look_->stop();

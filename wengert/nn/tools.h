@@ -7,10 +7,10 @@
 //   nn::freeze(model, "features.*");
 
 #include "wengert/autodiff/dry_run.h"
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/pattern.h"
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,7 +49,7 @@ class WENGERT_API Summarizer {
 
  private:
   struct Look;
-  std::unique_ptr<Look> look_;
+  wengert::detail::Hidden<Look> look_;
 };
 
 [[noreturn]] WENGERT_API void none_fits(const char* who, std::string_view pattern,
@@ -108,7 +108,7 @@ class WENGERT_API Linter {
 
  private:
   struct Look;
-  std::unique_ptr<Look> look_;
+  wengert::detail::Hidden<Look> look_;
 };
 
 }  // namespace tools

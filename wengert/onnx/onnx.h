@@ -5,12 +5,12 @@
 // The model runs on an example, and the operators that run are written down. So what is exported is what this input
 // took: sizes are those of the example, the batch too, and loops are unrolled.
 
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/model.h"
 #include "wengert/autodiff/safetensors.h"
 #include "wengert/autodiff/tensor.h"
 
 #include <array>
-#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -39,7 +39,7 @@ class WENGERT_API OnnxExport {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  Hidden<State> state_;
 };
 
 template <class X>

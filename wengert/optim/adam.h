@@ -2,8 +2,6 @@
 
 #include "wengert/optim/step.h"
 
-#include <cmath>
-
 namespace wengert::optim {
 
 namespace detail {
@@ -24,9 +22,6 @@ struct AdamStep {
   }
 };
 WENGERT_API UpdateLoop update_loop(const AdamStep&, DType, int memory);
-
-/// 1 - beta^t, by pow in double: a running product would drift.
-inline double bias(double beta, std::int64_t t) { return 1 - std::pow(beta, static_cast<double>(t)); }
 
 }  // namespace detail
 
@@ -53,12 +48,7 @@ struct AdamOptions {
     c.at_least_0("eps_root", eps_root), c.at_least_0("weight_decay", weight_decay);
   }
   detail::Common common() const { return detail::common(weight_decay, decoupled_weight_decay, lr, maximize); }
-  Step at(std::int64_t t) const {
-    const double bias1 = bias_correction ? detail::bias(beta1, t) : 1;
-    const double root = bias_correction ? std::sqrt(detail::bias(beta2, t)) : 1;
-    if (eps_hat) return {beta1, beta2, eps, eps_root, lr * root / bias1, 1};
-    return {beta1, beta2, eps, eps_root, lr / bias1, 1 / root};
-  }
+  WENGERT_API Step at(std::int64_t t) const;
 };
 
 namespace detail {

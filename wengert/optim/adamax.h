@@ -40,7 +40,7 @@ struct AdamaxOptions {
     c.at_least_0("weight_decay", weight_decay);
   }
   detail::Common common() const { return {weight_decay, 1, maximize}; }
-  Step at(std::int64_t t) const { return {beta1, beta2, eps, lr / detail::bias(beta1, t), eps_outside}; }
+  WENGERT_API Step at(std::int64_t t) const;
 };
 
 /// Kingma & Ba 2015, Algorithm 2, Adam with the infinity norm:

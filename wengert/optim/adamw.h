@@ -27,9 +27,7 @@ struct AdamWOptions {
   detail::Common common() const {
     return detail::common(weight_decay, true, schedule * (decay_times_lr ? lr : 1), maximize);
   }
-  Step at(std::int64_t t) const {
-    return {beta1, beta2, eps, 0, schedule * lr / detail::bias(beta1, t), 1 / std::sqrt(detail::bias(beta2, t))};
-  }
+  WENGERT_API Step at(std::int64_t t) const;
 };
 
 /// Loshchilov & Hutter 2019, Algorithm 2: Adam, with a weight decay that does not go through the moments:

@@ -8,7 +8,8 @@
 #include <cmath>
 #include <limits>
 
-namespace wengert::optim::detail {
+namespace wengert::optim {
+namespace detail {
 
 using wengert::detail::Access;
 
@@ -108,4 +109,12 @@ Tensor adapted(const Tensor& g, const Tensor& w, double clip, double eps) {
   return reshape(x * factor, g.shape());
 }
 
-}  // namespace wengert::optim::detail
+}  // namespace detail
+
+bool ClipNorm::count() {
+  const bool finite = std::isfinite(norm);
+  clipped += finite && norm > max_norm, nonfinite_norms += !finite;
+  return finite || nonfinite != NonFinite::skip;
+}
+
+}  // namespace wengert::optim

@@ -2,8 +2,6 @@
 
 #include "wengert/optim/gradients.h"
 
-#include <cmath>
-
 // Clipping, of gradients or of what backward() left in the Params of a model (what is not yet used by a step).
 //
 //   double norm = optim::clip_norm(grads, 1.0);
@@ -74,14 +72,15 @@ class ClipNorm : public ClipOptions {
   template <class X>
   bool operator()(X& grads, Where where = Where::current()) {
     norm = clip_norm(grads, max_norm, *this, where);
-    const bool finite = std::isfinite(norm);
-    clipped += finite && norm > max_norm, nonfinite_norms += !finite;
-    return finite || nonfinite != NonFinite::skip;
+    return count();
   }
 
   double max_norm;
   double norm = 0;                                ///< of the last gradients, before they were clipped
   std::int64_t clipped = 0, nonfinite_norms = 0;  ///< how often
+
+ private:
+  WENGERT_API bool count();
 };
 
 /// The same for each gradient by itself; returns the largest of their norms.

@@ -58,13 +58,13 @@ Spectrum detail::lanczos(Objective& f, const Tensor& x, std::int64_t steps, Rng&
   Tensor q = rng.normal(x.shape(), 0, 1, x.dtype()), t = zeros({n, n}, float64);
   std::int64_t made = 0;
   for (double beta = 0; made < n; ++made) {
-    const double size = std::sqrt(inner(q, q));
+    const double size = length(q);
     if (made > 0 && !(size > 1e-10 * beta)) break;  // the space is exhausted
     auto at = [&](std::int64_t i, std::int64_t j) -> double& { return t.write<double>()[std::size_t(i * n + j)]; };
     if (made > 0) at(made, made - 1) = at(made - 1, made) = size;
     basis.push_back(q / size);
     q = f.curvature(x, basis.back());
-    beta = std::max(beta, std::sqrt(inner(q, q)));
+    beta = std::max(beta, length(q));
     at(made, made) = inner(q, basis.back());
     for (int twice = 0; twice < 2; ++twice)
       for (const Tensor& b : basis) q = q - inner(q, b) * b;

@@ -3,8 +3,6 @@
 #include "wengert/autodiff/random.h"
 #include "wengert/optim/flat.h"
 
-#include <cmath>
-
 namespace wengert::optim {
 
 /// Norms of the tensors of a model, of gradients or of steps, with their names.
@@ -16,9 +14,7 @@ template <class Model>
 std::vector<NamedNorm> norms(const Model& model) {
   std::vector<NamedNorm> all;
   detail::walk_trained<true>(
-      [&](std::string_view name, const Tensor& t) {
-        all.push_back({std::string(name), std::sqrt(detail::inner(t.detach(), t.detach()))});
-      },
+      [&](std::string_view name, const Tensor& t) { all.push_back({std::string(name), detail::length(t.detach())}); },
       Where(), model);
   return all;
 }

@@ -82,6 +82,7 @@ class OnModel final : public Objective {
 };
 
 WENGERT_API double inner(const Tensor& a, const Tensor& b);
+WENGERT_API double length(const Tensor& a);   ///< the root of inner(a, a)
 WENGERT_API double largest(const Tensor& a);  ///< |a|, infinity norm
 
 }  // namespace detail

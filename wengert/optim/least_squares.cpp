@@ -9,7 +9,7 @@ double LeastSquaresState::step(Residuals& f, Tensor& x, const LeastSquaresOption
   Check{"least_squares", where}.at_least_0("damping", o.damping);
   const Tensor r = f.value(x), j = f.slopes(x), g = matmul(transpose(j), r), a = matmul(transpose(j), j);
   const double before = inner(r, r) / 2;
-  gradient_norm = std::sqrt(inner(g, g));
+  gradient_norm = length(g);
   if (gradient_norm == 0) return before;
   if (o.damping == 0) return x = x - solve(a, g), before;
 

@@ -20,6 +20,7 @@ void overwrite(Tensor& w, const Tensor& v) {
 }
 
 double inner(const Tensor& a, const Tensor& b) { return sum(a * b).item(); }
+double length(const Tensor& a) { return std::sqrt(inner(a, a)); }
 double largest(const Tensor& a) { return a.numel() ? amax(abs(a)).item() : 0; }
 
 Tensor LineFunction::point(double t) const { return x_ + t * d_; }

@@ -41,20 +41,9 @@ struct NadamOptions {
     c.at_least_0("momentum_decay", momentum_decay), c.at_least_0("weight_decay", weight_decay);
   }
   detail::Common common() const { return detail::common(weight_decay, decoupled_weight_decay, lr, maximize); }
-  double mu(std::int64_t t) const {
-    return beta1 * (1 - 0.5 * std::pow(0.96, static_cast<double>(t) * momentum_decay));
-  }
+  WENGERT_API double mu(std::int64_t t) const;
   /// product: of mu_1 to mu_t, carried from step to step.
-  Step at(std::int64_t t, double& product) const {
-    product *= mu(t);
-    const double next = mu(t + 1);
-    return {beta1,
-            beta2,
-            eps,
-            lr * (1 - mu(t)) / (1 - product),
-            lr * next / (1 - product * next),
-            1 / std::sqrt(detail::bias(beta2, t))};
-  }
+  WENGERT_API Step at(std::int64_t t, double& product) const;
 };
 
 /// Dozat 2016, Adam with Nesterov's momentum, and his schedule of momentum:

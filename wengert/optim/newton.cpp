@@ -11,7 +11,7 @@ NewtonStep newton_step(Objective& f, Tensor& x, const NewtonCgOptions& o, Where 
   check.that(o.cg_iterations >= 0, "cg_iterations must be at least 0");
   Tensor g;
   NewtonStep done{f.value(x, g), 0, 0};
-  const double norm = done.gradient_norm = std::sqrt(inner(g, g));
+  const double norm = done.gradient_norm = length(g);
   if (norm == 0) return done;
 
   // H p = -g, with the residual r = H p + g.

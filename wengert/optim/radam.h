@@ -48,15 +48,7 @@ struct RadamOptions {
            "(beta2 > 0.6 for a threshold of 4)");
   }
   detail::Common common() const { return detail::common(weight_decay, decoupled_weight_decay, lr, maximize); }
-  Step at(std::int64_t t) const {
-    const double steps = static_cast<double>(t), most = 2 / (1 - beta2) - 1;
-    const double rho = most - 2 * steps * std::pow(beta2, steps) / detail::bias(beta2, t);
-    const double rate = lr / detail::bias(beta1, t), root = std::sqrt(detail::bias(beta2, t));
-    if (!(rho > threshold)) return {beta1, beta2, eps, rate, 1, false};
-    const double r = std::sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho));
-    if (eps_hat) return {beta1, beta2, eps, rate * r * root, 1, true};
-    return {beta1, beta2, eps, rate * r, 1 / root, true};
-  }
+  WENGERT_API Step at(std::int64_t t) const;
 };
 
 /// Liu et al. 2020, Algorithm 2, Adam whose adaptive rate is rectified while v rests on few steps:

@@ -21,6 +21,7 @@
 //
 //   [&] { return data::batches(train, {.size = 64, .shuffle = rng}); }
 
+#include "wengert/autodiff/hidden.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/pass.h"
 #include "wengert/autodiff/transforms.h"
@@ -123,7 +124,7 @@ class WENGERT_API Course {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  Hidden<State> state_;
 };
 
 template <class Loss, class Model, class X, class Y>
