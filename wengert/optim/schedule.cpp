@@ -111,6 +111,10 @@ double Cyclic::momentum(std::int64_t step, Where where) const {
   return along(momentum_high, momentum_low, height(step, where));
 }
 
+Schedule operator*(Schedule a, Schedule b) {
+  return [=](std::int64_t step) { return a(step) * b(step); };
+}
+
 Schedule in_turn(std::vector<Phase> phases, Where where) {
   if (phases.empty()) fail<ValueError>(where, "in_turn: needs at least one schedule");
   for (const Phase& p : phases) at_least("in_turn", "steps", 0, p.steps, where);

@@ -129,9 +129,7 @@ class Schedule {
   double (*call_)(const void*, std::int64_t);
 };
 
-inline Schedule operator*(Schedule a, Schedule b) {
-  return [=](std::int64_t step) { return a(step) * b(step); };
-}
+WENGERT_API Schedule operator*(Schedule a, Schedule b);
 
 struct Phase {
   Schedule schedule;
