@@ -2,8 +2,8 @@
 
 namespace wengert::detail {
 
-/// Owns what a class keeps in its source file. A std::unique_ptr does the same, and takes 6 ms to compile for every class
-/// that has one, wherever its header is included.
+/// Owns what a class keeps in its source file. A std::unique_ptr does the same, and takes 6 ms to compile for every
+/// class that has one, wherever its header is included.
 template <class T>
 class Hidden {
  public:

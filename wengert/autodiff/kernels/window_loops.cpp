@@ -11,21 +11,54 @@ namespace {
 
 // --- windows of two lines and two columns ---
 
-// Every second number of two registers, from the first or from the second on.
-template <int first, class L, std::size_t... I>
-L every_second(L x, L y, std::index_sequence<I...>) {
+// Two registers of a line become one of left and one of right entries. One instruction does that within parts of 16
+// bytes, with AVX-512 within whole registers, and windows stay as that leaves them until they are stored: every part
+// has some of the first register, then some of the second.
+template <class L>
+struct Parts {
+#if defined(__AVX512F__)
+  static constexpr std::size_t size = L::width;
+#else
+  static constexpr std::size_t size = 16 / sizeof(typename L::Scalar);
+#endif
+  static constexpr std::size_t half = size / 2, halves = L::width / half;
+
+  // Where a window lies, and which window lies there, by halves: 0 2 1 3.
+  static constexpr std::size_t swapped(std::size_t i) {
+    const std::size_t h = i / half;
+    return (h % (halves / 2) * 2 + h / (halves / 2)) * half + i % half;
+  }
+};
+
+template <auto from, class L, std::size_t... I>
+L shuffled(L x, L y, std::index_sequence<I...>) {
   const typename L::Batch::register_type v = x.v, w = y.v;
-  return typename L::Batch(__builtin_shufflevector(v, w, (2 * I + first)...));
+  return typename L::Batch(__builtin_shufflevector(v, w, from(I)...));
 }
-template <int first, class L>
+template <auto from, class L>
+L shuffled(L x, L y) {
+  return shuffled<from>(x, y, std::make_index_sequence<L::width>());
+}
+// Every second number of each part of x, then of y: the left entries (0) or the right ones (1).
+template <int side, class L>
 L every_second(L x, L y) {
-  return every_second<first>(x, y, std::make_index_sequence<L::width>());
+  using P = Parts<L>;
+  return shuffled<[](std::size_t i) {
+    return i / P::size * P::size + i % P::half * 2 + side + i % P::size / P::half * L::width;
+  }>(x, y);
 }
-// The way back: numbers of x and y in turn, from the `first` on.
-template <int first, class L, std::size_t... I>
-L in_turn(L x, L y, std::index_sequence<I...>) {
-  const typename L::Batch::register_type v = x.v, w = y.v;
-  return typename L::Batch(__builtin_shufflevector(v, w, (first + I / 2 + I % 2 * L::width)...));
+// The way back: entries in turn, those of the first register (0) or of the second (1).
+template <int which, class L>
+L in_turn(L left, L right) {
+  using P = Parts<L>;
+  return shuffled<[](std::size_t i) {
+    return i / P::size * P::size + which * P::half + i % P::size / 2 + i % 2 * L::width;
+  }>(left, right);
+}
+// From the order of parts to that of memory, and back.
+template <class L>
+L reordered(L windows) {
+  return shuffled<Parts<L>::swapped>(windows, windows);
 }
 
 template <class L>
@@ -38,16 +71,15 @@ template <class L>
 struct Whole {
   using T = typename L::Scalar;
 
-  L get(const T* y) const { return L::load(y); }
-  void put(L y, T* to) const { y.store(to); }
+  L get(const T* y) const { return reordered(L::load(y)); }
+  void put(L y, T* to) const { reordered(y).store(to); }
   Columns<L> load(const T* x) const {
     const L a = L::load(x), b = L::load(x + L::width);
     return {every_second<0>(a, b), every_second<1>(a, b)};
   }
   void store(Columns<L> c, T* x) const {
-    constexpr auto all = std::make_index_sequence<L::width>();
-    in_turn<0>(c.left, c.right, all).store(x);
-    in_turn<L::width / 2>(c.left, c.right, all).store(x + L::width);
+    in_turn<0>(c.left, c.right).store(x);
+    in_turn<1>(c.left, c.right).store(x + L::width);
   }
 };
 
@@ -61,16 +93,15 @@ struct Rest {
       : one(windows),
         first(std::min<std::int64_t>(2 * windows, L::width)),
         second(std::max<std::int64_t>(2 * windows - L::width, 0)) {}
-  L get(const T* y) const { return L(one.load(y, L(T(0)).v)); }
-  void put(L y, T* to) const { one.store(to, y.v); }
+  L get(const T* y) const { return reordered(L(one.load(y, L(T(0)).v))); }
+  void put(L y, T* to) const { one.store(to, reordered(y).v); }
   Columns<L> load(const T* x) const {
     const L zero(T(0)), a(first.load(x, zero.v)), b(second.load(x + L::width, zero.v));
     return {every_second<0>(a, b), every_second<1>(a, b)};
   }
   void store(Columns<L> c, T* x) const {
-    constexpr auto all = std::make_index_sequence<L::width>();
-    first.store(x, in_turn<0>(c.left, c.right, all).v);
-    second.store(x + L::width, in_turn<L::width / 2>(c.left, c.right, all).v);
+    first.store(x, in_turn<0>(c.left, c.right).v);
+    second.store(x + L::width, in_turn<1>(c.left, c.right).v);
   }
 };
 
@@ -113,12 +144,15 @@ void store_which(L which, std::uint8_t* kept) {
 
 template <class L>
 struct Best {
+  using Register = typename L::Batch::register_type;
   L value, which;
 
-  // The later of two, where it is larger or no number.
+  // The later of two, where it is larger or no number. (In the compiler's own vectors, which know that such a mask
+  // has all bits or none.)
   friend Best better(const Best& a, const Best& b) {
-    const auto later = b.value > a.value || b.value != b.value;
-    return {select(later, b.value, a.value), select(later, b.which, a.which)};
+    const Register x = a.value.v, y = b.value.v;
+    const auto later = (y > x) | (y != y);
+    return {L(later ? y : x), L(later ? Register(b.which.v) : Register(a.which.v))};
   }
 };
 
@@ -159,17 +193,16 @@ class Short {
       const L g = taken(all_g, window_[k]), w = taken(all_w, window_[k]);
       c[k] = {select(w == left_[k], g, L(T(0))), select(w == left_[k] + L(1), g, L(T(0)))};
     }
-    in_turn<0>(c[0].left, c[0].right, all).store(x);
-    in_turn<L::width / 2>(c[0].left, c[0].right, all).store(x + L::width);
-    in_turn<0>(c[1].left, c[1].right, all).store(x + 2 * L::width);
-    rest_.store(x + 3 * L::width, in_turn<L::width / 2>(c[1].left, c[1].right, all).v);
+    in_turn<0>(c[0].left, c[0].right).store(x);
+    in_turn<1>(c[0].left, c[0].right).store(x + L::width);
+    in_turn<0>(c[1].left, c[1].right).store(x + 2 * L::width);
+    rest_.store(x + 3 * L::width, in_turn<1>(c[1].left, c[1].right).v);
   }
 
   const std::int64_t lines;  // of windows, at a time
 
  private:
   using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  static constexpr auto all = std::make_index_sequence<L::width>();
   First<T> some_, rest_;
   __m512i upper_, lower_, window_[2];  // of a window: its two lines; of an entry: its window
   L left_[2];                          // what an entry of the left column is called
@@ -196,15 +229,16 @@ template <class T, class F>
   constexpr std::int64_t width = Lanes<T>::width;
   const Whole<Lanes<T>> whole;
   const Rest<Lanes<T>> rest(n % width);
-  for (std::int64_t l = 0; l < lines; ++l) {
-    const std::int64_t from = 2 * l * line, first = l * n;
-    const bool fills = n >= width || first + width <= lines * n;  // and so do the lines of x
-    if (!fills) f(rest, from, first);
-    else
+  if (n >= width) {
+    for (std::int64_t l = 0; l < lines; ++l)
       for (std::int64_t i = 0; i < n; i += width) {
-        const std::int64_t at = n < width ? 0 : std::min(i, n - width);
-        f(whole, from + 2 * at, first + at);
+        const std::int64_t at = std::min(i, n - width);
+        f(whole, 2 * (l * line + at), l * n + at);
       }
+  } else {
+    std::int64_t l = 0;
+    for (; l * n + width <= lines * n; ++l) f(whole, 2 * l * line, l * n);  // lines of x reach as far
+    for (; l < lines; ++l) f(rest, 2 * l * line, l * n);
   }
 }
 
@@ -223,7 +257,7 @@ void max_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t n, 
     const Best<L> best = better(better(Best<L>{upper.left, L(0)}, Best<L>{upper.right, L(1)}),
                                 better(Best<L>{lower.left, L(2)}, Best<L>{lower.right, L(3)}));
     part.put(best.value, y + i);
-    if (which) store_which(best.which, which + i);
+    if (which) store_which(reordered(best.which), which + i);
   });
 }
 
@@ -232,7 +266,7 @@ void gather_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t 
   using L = Lanes<T>;
   for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
     const auto upper = part.load(x + at), lower = part.load(x + at + line);
-    const L w = load_which<L>(which + i);
+    const L w = reordered(load_which<L>(which + i));
     const L in_upper = select(w == L(0), upper.left, upper.right),
             in_lower = select(w == L(2), lower.left, lower.right);
     part.put(select(w < L(2), in_upper, in_lower), y + i);
@@ -242,6 +276,7 @@ void gather_2x2(const T* x, std::int64_t line, std::int64_t lines, std::int64_t 
 template <class T>
 void scatter_2x2(const T* y, const std::uint8_t* which, std::int64_t n, std::int64_t lines, T* x, std::int64_t line) {
   using L = Lanes<T>;
+  using Register = typename L::Batch::register_type;
 #if defined(__AVX512F__)
   if (2 * n < L::width && line == 2 * n)
     for (const Short<L> some(n); lines >= some.lines; lines -= some.lines) {
@@ -250,8 +285,10 @@ void scatter_2x2(const T* y, const std::uint8_t* which, std::int64_t n, std::int
     }
 #endif
   for_parts<T>(line, lines, n, [=](const auto& part, std::int64_t at, std::int64_t i) {
-    const L g = part.get(y + i), w = load_which<L>(which + i);
-    const auto where = [&](int k) { return select(w == L(k), g, L(0)); };
+    const L g = part.get(y + i), w = reordered(load_which<L>(which + i));
+    const auto where = [&, gs = Register(g.v), ws = Register(w.v)](int k) {
+      return L(ws == Register(L(k).v) ? gs : Register(L(0).v));
+    };
     part.store(Columns<L>{where(0), where(1)}, x + at);
     part.store(Columns<L>{where(2), where(3)}, x + at + line);
   });
