@@ -22,9 +22,7 @@
 #endif
 #ifdef WENGERT_ASAN
 #include <sanitizer/asan_interface.h>
-constexpr std::size_t between = 64;  // poisoned, so that running over the end of a block is seen
 #else
-constexpr std::size_t between = 0;
 #define ASAN_POISON_MEMORY_REGION(p, n) (void)0
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) (void)0
 #endif
@@ -40,6 +38,11 @@ constexpr std::size_t small_classes = 16;           // multiples of the unit
 constexpr std::size_t beside = 256;  // in larger classes, so that a body and numbers that fill a power of two fit well
 constexpr std::size_t small_limit = 16 * 1024 + beside;
 constexpr int class_count = small_classes + 4 * 38;
+#ifdef WENGERT_ASAN
+constexpr std::size_t between = 64;  // blocks: poisoned, so that running over the end of one is seen
+#else
+constexpr std::size_t between = 0;
+#endif
 constexpr std::int64_t portion = 65536;  // what a thread took and gave reaches the common count in portions
 
 // Multiples of 64 up to 1 KiB, then four classes for each doubling: no more than a quarter is lost.
@@ -155,24 +158,24 @@ void Store::trim() {
   const auto region_of = [&](void* block) {
     return std::ranges::upper_bound(regions, static_cast<std::byte*>(block), {}, &Region::begin) - regions.begin() - 1;
   };
-  std::vector<std::size_t> in_use(regions.size());
-  for (std::size_t r = 0; r < regions.size(); ++r) in_use[r] = regions[r].cut;
+  std::vector<std::size_t> held(regions.size());
+  for (std::size_t r = 0; r < regions.size(); ++r) held[r] = regions[r].cut;
   const int first = class_of(small_limit) + 1, whole = class_of(huge);  // in slabs | in regions | in huge pages
   for (int c = first; c < whole; ++c)
-    for (Free* f = lists[c].head; f; f = f->next) in_use[region_of(f)] -= size_of_class(c) + between;
+    for (Free* f = lists[c].head; f; f = f->next) held[region_of(f)] -= size_of_class(c) + between;
 
   for (int c = first; c < class_count; ++c) {
     List parts;
     while (lists[c].count) {
       void* p = lists[c].pop();
       if (c >= whole) give_back(p, size_of_class(c));
-      else if (in_use[region_of(p)]) parts.push(p);
+      else if (held[region_of(p)]) parts.push(p);
     }
     lists[c] = parts;
   }
   std::vector<Region> kept;
   for (std::size_t r = 0; r < regions.size(); ++r)
-    if (in_use[r]) kept.push_back(regions[r]);
+    if (held[r]) kept.push_back(regions[r]);
     else give_back(regions[r].begin, region_size);
   regions = kept;
 }
