@@ -1,10 +1,10 @@
 // Elementwise functions, reductions, normalisations: alone, forwards and backwards.
 
-#include "bench/shapes.h"
-#include "bench/steps.h"
-#include "wengert/autodiff/fuse.h"
-#include "wengert/autodiff/gradient.h"
+#include "shapes.h"
+#include "steps.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/fuse.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/nn/losses.h"
 
 using namespace wengert;

@@ -4,14 +4,14 @@
 //   steps --case 'ew_*' --threads 2
 // A training step is forward + loss + backward + the optimizer's step on one fixed random batch.
 
-#include "bench/steps.h"
+#include "steps.h"
 
-#include "bench/shapes.h"
-#include "wengert/autodiff/gradient.h"
+#include "shapes.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/sequences.h"
+#include "wengert/autodiff/ops/sequences.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/nn/nn.h"
 #include "wengert/optim/optim.h"
 

@@ -1,10 +1,10 @@
 // attend and self_attend: attention as one node.
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/sequences.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/ops/sequences.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/random.h"
 
 using namespace wengert;
 using test::check_rule;

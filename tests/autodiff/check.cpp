@@ -1,12 +1,12 @@
 // The harness itself: a rule that is wrong in one way only is told so, in words that say where.
 
-#include "wengert/autodiff/check.h"
+#include "wengert/autodiff/inspect/check.h"
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/rule.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
 
 #include <cmath>
 

@@ -1,9 +1,9 @@
-#include "wengert/autodiff/checkpoint.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
 
 #include "support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/random.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <cmath>
 #include <cstring>

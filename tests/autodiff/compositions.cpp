@@ -1,9 +1,9 @@
 // Transforms of transforms, on tensors and on models: every pair once, against closed forms.
 
 #include "derivatives.h"
-#include "wengert/autodiff/checkpoint.h"
-#include "wengert/autodiff/custom.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/custom.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <functional>
 

@@ -1,6 +1,6 @@
 #include "../support.h"
 #include "derivatives.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 
 #include <limits>
 

@@ -1,11 +1,11 @@
-#include "wengert/autodiff/draw.h"
+#include "wengert/autodiff/inspect/draw.h"
 
-#include "tests/files.h"
-#include "wengert/autodiff/gradient.h"
+#include "../files.h"
+#include "wengert/autodiff/inspect/profile.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/profile.h"
-#include "wengert/autodiff/rule.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <doctest/doctest.h>
 

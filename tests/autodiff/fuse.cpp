@@ -1,4 +1,4 @@
-#include "wengert/autodiff/fuse.h"
+#include "wengert/autodiff/ops/fuse.h"
 
 #include "../support.h"
 

@@ -1,7 +1,7 @@
 // Every elementwise function of the vocabulary inside a lambda: value, vjp and jvp against the plain operators.
 
 #include "../support.h"
-#include "wengert/autodiff/fuse.h"
+#include "wengert/autodiff/ops/fuse.h"
 
 #include <cmath>
 #include <tuple>

@@ -1,7 +1,7 @@
 #include "../support.h"
-#include "wengert/autodiff/fuse.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/pool.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/base/pool.h"
+#include "wengert/autodiff/ops/fuse.h"
 
 #include <cmath>
 

@@ -1,7 +1,7 @@
 // Kinks, ties and poles: each sentence of docs/numerics.md about them, for the operators and inside fuse().
 
 #include "../support.h"
-#include "wengert/autodiff/fuse.h"
+#include "wengert/autodiff/ops/fuse.h"
 
 #include <cmath>
 #include <limits>

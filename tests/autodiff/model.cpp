@@ -1,8 +1,8 @@
-#include "wengert/autodiff/model.h"
+#include "wengert/autodiff/model/model.h"
 
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 #include <doctest/doctest.h>
 

@@ -1,10 +1,10 @@
-#include "wengert/autodiff/nonfinite.h"
+#include "wengert/autodiff/inspect/nonfinite.h"
 
-#include "tests/support.h"
-#include "wengert/autodiff/gradient.h"
+#include "../support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/rule.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <cmath>
 #include <limits>

@@ -1,7 +1,7 @@
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/random.h"
 
 #include <cmath>
 

@@ -1,7 +1,7 @@
-#include "wengert/autodiff/vmap.h"
+#include "wengert/autodiff/transforms/vmap.h"
 
 #include "derivatives.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 
 using namespace wengert;
 using test::contains;

@@ -4,9 +4,9 @@
 
 #include "../remember.h"
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/sequences.h"
+#include "wengert/autodiff/ops/sequences.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/nn/nn.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 
 #include "files.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/data/loader.h"
 
 #include <doctest/doctest.h>

@@ -1,9 +1,9 @@
 #include "wengert/data/loader.h"
 
 #include "files.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/pool.h"
 #include "wengert/data/data.h"
 #include "wengert/optim/checkpoints.h"
 

@@ -1,8 +1,8 @@
 #include "wengert/data/transforms.h"
 
 #include "files.h"
+#include "wengert/autodiff/files/safetensors.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/safetensors.h"
 
 #include <doctest/doctest.h>
 

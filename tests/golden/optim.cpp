@@ -2,7 +2,7 @@
 
 #include "golden.h"
 #include "options.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <fmt/format.h>
 

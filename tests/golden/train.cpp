@@ -1,6 +1,6 @@
 #include "modules.h"
 #include "options.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <fmt/ranges.h>
 

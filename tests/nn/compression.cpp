@@ -1,8 +1,8 @@
 #include "wengert/nn/compression.h"
 
 #include "files.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/optim/adam.h"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/model.h"
+#include "wengert/autodiff/model/model.h"
 #include "wengert/nn/nn.h"
 
 using namespace wengert;

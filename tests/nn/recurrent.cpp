@@ -1,8 +1,8 @@
 #include "wengert/nn/recurrent.h"
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/layers.h"
 #include "wengert/optim/adam.h"
 

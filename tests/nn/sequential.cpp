@@ -1,6 +1,6 @@
 #include "support.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 using namespace wengert;

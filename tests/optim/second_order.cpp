@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/optim/optim.h"
 
 #include <cmath>

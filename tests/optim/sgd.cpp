@@ -1,6 +1,6 @@
 #include "models.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/optim/optim.h"
 
 using namespace wengert;

@@ -4,9 +4,9 @@
 
 #include "files.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/data/data.h"
 #include "wengert/optim/optim.h"
 

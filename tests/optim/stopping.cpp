@@ -2,7 +2,7 @@
 
 #include "files.h"
 #include "support.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/optim/optim.h"
 
 #include <signal.h>

@@ -2,7 +2,7 @@
 
 #include "files.h"
 #include "support.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/data/data.h"
 #include "wengert/data/loader.h"
 #include "wengert/nn.h"

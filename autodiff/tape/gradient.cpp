@@ -1,0 +1,432 @@
+#include "wengert/autodiff/tape/gradient.h"
+
+#include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/returned.h"
+#include "wengert/autodiff/tape/rows.h"
+#include "wengert/autodiff/tape/rule.h"
+
+#include <algorithm>
+#include <atomic>
+#include <ranges>
+
+namespace wengert {
+namespace detail {
+namespace {
+
+std::atomic<std::uint64_t> last_sweep{0};
+// The oldest sweep under way on this thread: scratch that carries its number or a later one is in use.
+thread_local std::uint64_t oldest_active = 0;
+
+void clear_cotangents(Node& n) {
+  if (n.result_count == 1) [[likely]] {
+    if (n.first.cotangent.defined()) n.first.cotangent = Tensor();
+    return;
+  }
+  for (std::uint32_t k = 0; k < n.result_count; ++k) n.result(k).cotangent = Tensor();
+}
+
+void drop_edges(Node& n) {
+  for (Edge& e : n.operands())
+    if (Node* to = std::exchange(e.node, nullptr); to && to->drop()) destroy(to);
+}
+
+// Rules may differentiate by themselves, so recording is on while they run, whoever called. Without create_graph
+// nothing comes of it: what they are given is off the tape.
+struct Recording {
+  bool before = std::exchange(thread_state().recording, true);
+  ~Recording() { thread_state().recording = before; }
+};
+
+}  // namespace
+
+// Scratch of an outer sweep, set aside while an inner one uses the node.
+struct Sweep::Stashed {
+  Node* node;
+  bool needed, variable;
+  std::uint32_t pending;
+  std::uint64_t sweep;
+  std::vector<Tensor> cotangents;
+};
+
+void Sweep::meet(Node* n, Node*& open) {
+  __builtin_prefetch(reinterpret_cast<const char*>(n) + sizeof(Node));  // its edges
+  if (n->sweep == id_) return;
+  if (outer_ && n->sweep >= outer_) [[unlikely]] {
+    Stashed s{n, n->needed, n->variable, n->pending, n->sweep, {}};
+    for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result(k).cotangent));
+    stash_.push_back(std::move(s));
+  }
+  n->sweep = id_, n->pending = 0, n->needed = n->variable = false;
+  released_ |= n->is_released();
+  clear_cotangents(*n);
+  n->next = open;
+  open = n;
+}
+
+void Sweep::append(Node* n) {
+  if (count_ == room_) [[unlikely]] {
+    const std::size_t room = room_ ? 2 * room_ : 128;
+    auto** more = static_cast<Node**>(allocate(room * sizeof(Node*)));
+    std::copy_n(nodes_, count_, more);
+    if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
+    nodes_ = more, room_ = room;
+  }
+  n->retain();
+  nodes_[count_++] = n;
+}
+
+Sweep::Sweep() : id_(++last_sweep), outer_(oldest_active) {
+  if (!outer_) oldest_active = id_;
+}
+
+// Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node
+// follows in the list once all those have been listed. The list is an array: whoever walks along it can have several
+// nodes loaded at a time.
+Sweep::Sweep(std::span<const Tensor> roots) : Sweep() {
+  Node* open = nullptr;
+  for (const Tensor& r : roots)
+    if (Node* n = Access::node(r)) meet(n, open);
+  while (Node* n = open) {
+    open = n->next;
+    for (const Edge& e : n->operands())
+      if (e.node) meet(e.node, open), ++e.node->pending;
+  }
+  Node* ready = nullptr;
+  constexpr auto listed = ~std::uint32_t{0};
+  auto make_ready = [&](Node* n) {
+    n->pending = listed;
+    n->next = ready;
+    ready = n;
+  };
+  for (const Tensor& r : roots)
+    if (Node* n = Access::node(r); n && n->pending == 0) make_ready(n);
+  while (Node* n = ready) {
+    ready = n->next;
+    for (const Edge& e : n->operands())
+      if (e.node && --e.node->pending == 0) make_ready(e.node);
+    append(n);
+  }
+}
+
+Sweep::~Sweep() {
+  for (Node* n : nodes())
+    if (n->drop()) destroy(n);
+  if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
+  for (Stashed& s : stash_) {
+    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep;
+    for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result(k).cotangent = std::move(s.cotangents[k]);
+  }
+  if (oldest_active == id_) oldest_active = 0;
+}
+
+void Sweep::spread_need() {
+  for (std::size_t i = count_; i-- > gone_;) {
+    Node* n = nodes_[i];
+    for (const Edge& e : n->operands()) n->needed = n->needed || e.needed();
+  }
+}
+
+// Nodes and values were last seen when they were made, and there are many: what will be read soon is asked for.
+void Sweep::drop_newest() {
+  Node* n = nodes_[gone_++];
+  if (n->drop()) destroy(n);
+  if (gone_ + 2 < count_) {
+    const auto* soon = reinterpret_cast<const char*>(nodes_[gone_ + 2]);
+    for (int line = 0; line < 5; ++line) __builtin_prefetch(soon + 64 * line);
+    const auto* value = static_cast<const char*>(nodes_[gone_ + 1]->first.value);
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(value + 64 * line);
+  }
+}
+
+namespace {
+
+void add_to(Tensor& into, const Tensor& more, bool create_graph) {
+  if (!create_graph && Access::body(into)->overwritable() && more.is_contiguous() && into.dtype() == more.dtype())
+    add_in_place(into, more);
+  else into = add(into, more);
+}
+
+// The same with observers.
+[[gnu::cold, gnu::noinline]] void add_watched(Tensor& into, const Tensor& more, bool create_graph) {
+  const Tensor* x[] = {&into, &more};
+  Frame frame(Act::accumulate, "accumulate", Where(), x);
+  add_to(into, more, create_graph);
+  frame.done({&into, 1}, static_cast<double>(into.numel()));
+}
+struct ReadsTold {
+  bool before = std::exchange(thread_state().reads_told, true);
+  ~ReadsTold() { thread_state().reads_told = before; }
+};
+[[gnu::cold, gnu::noinline]] void pull_watched(Node& n, Pullback& to) {
+  std::vector<const Tensor*> y_bar;
+  for (std::uint32_t k = 0; k < n.result_count; ++k) y_bar.push_back(&n.result(k).cotangent);
+  Frame frame(Act::vjp, n.name(), n.where, y_bar, &n);
+  const ReadsTold reads;
+  n.pull(to);
+  frame.done();
+}
+[[gnu::cold, gnu::noinline]] void push_watched(Node& n, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) {
+  std::vector<const Tensor*> x;
+  for (const Tensor& t : x_dot) x.push_back(&t);
+  Frame frame(Act::jvp, n.name(), n.where, x, &n);
+  const ReadsTold reads;
+  n.push(x_dot, y_dot);
+  frame.done(y_dot);
+}
+
+}  // namespace
+
+void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
+  if (!into.defined()) return void(into = std::move(more));
+  if (rows_of(into) && !rows_of(more)) std::swap(into, more);  // rows are added to what has all of them
+  if (watched()) [[unlikely]]
+    add_watched(into, more, create_graph);
+  else add_to(into, more, create_graph);
+}
+
+void Pullback::send(int operand, Tensor x_bar) const {
+  if (!x_bar.defined()) return;  // zero
+  const Edge& e = node_.edges[operand];
+  check_returned(node_, operand, x_bar);
+  if (watched()) [[unlikely]]
+    tell_sent(operand, x_bar);
+  accumulate(e.node->result(e.output).cotangent, std::move(x_bar), create_graph_);
+}
+
+Tensor* Pullback::held(int operand) const {
+  const Edge& e = node_.edges[operand];
+  Tensor& sum = e.node->result(e.output).cotangent;
+  return !create_graph_ && sum.defined() && Access::body(sum)->overwritable() && !watched() ? &sum : nullptr;
+}
+
+namespace {
+
+void check_cotangent(const Tensor& y, const Tensor& y_bar, Where where) {
+  if (!(y.shape() == y_bar.shape()) || y.dtype() != y_bar.dtype())
+    fail<ShapeError>(where, "backward: the cotangent must be {} {} like y, got {} {}", y.dtype(), y.shape(),
+                     y_bar.dtype(), y_bar.shape());
+}
+
+Tensor seed_of(const Tensor& y, Where where) {
+  if (!is_float(y.dtype()))
+    fail<TypeError>(where, "backward: y is {}, and only float32 and float64 have derivatives", y.dtype());
+  if (y.numel() != 1)
+    fail<ShapeError>(
+        where,
+        "backward: y must have one element, got {}; reduce it (sum, mean) or pass its cotangent: backward(y, y_bar)",
+        y.shape());
+  return full(y.shape(), 1, y.dtype());
+}
+
+void check_not_released(const Node& n, Where where) {
+  if (n.is_released()) [[unlikely]]
+    fail<GraphError>(where,
+                     "backward: the graph of {} (called at {}) was already released by the backward at {}; pass "
+                     "{{.keep_graph = true}} there to go through it again",
+                     n.name(), short_place(n.where), short_place(n.released));
+}
+
+// A node may be released only where its rule would have to run again.
+void check_reachable(const Sweep& sweep, Where where) {
+  if (!sweep.met_released()) return;
+  for (const Node* n : sweep.nodes()) check_not_released(*n, where);
+}
+
+void seed(std::span<const Tensor> ys, std::span<const Tensor> y_bars, bool create_graph, Where where) {
+  for (std::size_t k = 0; k < ys.size(); ++k) {
+    Node* n = Access::node(ys[k]);
+    if (!n) continue;
+    Tensor y_bar = y_bars.empty() ? seed_of(ys[k], where) : create_graph ? y_bars[k] : y_bars[k].detach();
+    if (y_bar.defined()) accumulate(n->result(Access::output(ys[k])).cotangent, std::move(y_bar), create_graph);
+  }
+}
+
+bool has_cotangent(Node& n) {
+  if (n.result_count == 1) [[likely]]
+    return n.first.cotangent.defined();
+  for (std::uint32_t k = 0; k < n.result_count; ++k)
+    if (n.result(k).cotangent.defined()) return true;
+  return false;
+}
+
+// Newest to oldest; `arrived` sees each node when its cotangents are complete and before its rule runs.
+template <class Arrived>
+void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) {
+  const bool keep = options.keep_graph.value_or(options.create_graph);
+  Recording recording;
+  Unpacking unpacking(options.create_graph);
+  std::optional<Frame> frame;
+  if (watched()) [[unlikely]]
+    frame.emplace(Act::backward, "backward", where, std::span<const Tensor* const>());
+  for (; !sweep.nodes().empty(); sweep.drop_newest()) {
+    Node* n = sweep.nodes().front();
+    arrived(*n);
+    if (n->kind == Kind::leaf) {
+      n->first.cotangent = Tensor();
+      continue;
+    }
+    bool wanted = false;
+    for (const Edge& e : n->operands()) wanted = wanted || e.needed();
+    if (wanted && has_cotangent(*n)) {
+      if (n->emptied) [[unlikely]]
+        refill(*n);
+      Pullback to(*n, options.create_graph);
+      unpacking.begin(*n);
+      if (watched()) [[unlikely]]
+        pull_watched(*n, to);
+      else n->pull(to);
+      unpacking.end();
+    }
+    clear_cotangents(*n);
+    if (n->seat && keep) [[unlikely]]
+      drop_saved(*n);
+    if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
+    if (n->unique()) continue;      // nobody will come this way again, and it dies in a moment
+    n->forget();
+    n->released = where;
+    if (n->seat) [[unlikely]]
+      leave(*n);
+    drop_edges(*n);
+  }
+  if (frame) frame->done();
+}
+
+}  // namespace
+
+void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs,
+               std::span<Tensor> x_bars, BackwardOptions options, Where where) {
+  for (std::size_t k = 0; k < y_bars.size(); ++k)
+    if (y_bars[k].defined()) check_cotangent(ys[k], y_bars[k], where);
+  for (const Tensor& y : ys)
+    if (y_bars.empty() && !y.tracked()) (void)seed_of(y, where);
+  Sweep sweep(ys);
+  check_reachable(sweep, where);
+  for (const Tensor* x : xs)
+    if (Node* n = Access::node(*x); n && sweep.met(*n)) n->needed = n->variable = true;
+  sweep.spread_need();
+  seed(ys, y_bars, options.create_graph, where);
+  run(sweep, options, where, [&](Node& n) {
+    if (n.variable)
+      for (std::size_t i = 0; i < xs.size(); ++i)
+        if (Access::node(*xs[i]) == &n) x_bars[i] = n.result(Access::output(*xs[i])).cotangent;
+  });
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (!x_bars[i].defined()) x_bars[i] = zeros(xs[i]->shape(), xs[i]->dtype());
+}
+
+}  // namespace detail
+
+using namespace detail;
+
+void backward(const Tensor& y, BackwardOptions options, Where where) {
+  const Tensor y_bar = seed_of(y, where);
+  backward(y, y_bar, options, where);
+}
+
+void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Where where) {
+  if (!is_float(y.dtype())) (void)seed_of(y, where);
+  Node* root = Access::node(y);
+  if (!root)
+    fail<GraphError>(
+        where,
+        "backward: this tensor is not on the tape; was it made under no_grad, detached, or from tensors that are "
+        "neither Param nor track()ed?");
+  if (root->kind == Kind::leaf)
+    fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
+  if (thread_state().region)
+    fail<GraphError>(where,
+                     "backward: called inside checkpoint(), whose f runs once more later and would add the gradients "
+                     "again; take grad() or vjp() there, which change nothing");
+  check_cotangent(y, y_bar, where);
+  Sweep sweep({&y, 1});
+  check_reachable(sweep, where);
+  for (Node* n : sweep.nodes()) n->needed = true;
+  seed({&y, 1}, {&y_bar, 1}, options.create_graph, where);
+  run(sweep, options, where, [&](Node& n) {
+    if (n.kind == Kind::leaf && n.first.cotangent.defined())
+      add_to_leaf(n, std::move(n.first.cotangent), options.create_graph);
+  });
+}
+
+std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> y_bars,
+                         BackwardOptions options, Where where) {
+  if (!y_bars.empty() && y_bars.size() != ys.size())
+    fail<ShapeError>(where, "grad: {} results need as many cotangents, got {}", ys.size(), y_bars.size());
+  std::vector<const Tensor*, FromPool<const Tensor*>> pointers;
+  pointers.reserve(xs.size());
+  for (const Tensor& x : xs) {
+    if (!x.tracked())
+      fail<GraphError>(where, "grad: an x is not on the tape; make it a variable with track() before computing y");
+    pointers.push_back(&x);
+  }
+  std::vector<Tensor> x_bars(xs.size());
+  pull_back(ys, y_bars, pointers, x_bars, options, where);
+  return x_bars;
+}
+
+Tensor grad(const Tensor& y, const Tensor& x, BackwardOptions options, Where where) {
+  return grad({&y, 1}, {&x, 1}, {}, options, where)[0];
+}
+
+std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> x_dots,
+                                 bool create_graph, Where where) {
+  if (xs.size() != x_dots.size())
+    fail<ShapeError>(where, "jvp: {} operands need as many tangents, got {}", xs.size(), x_dots.size());
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (!(xs[i].shape() == x_dots[i].shape()) || xs[i].dtype() != x_dots[i].dtype())
+      fail<ShapeError>(where, "jvp: the tangent must be {} {} like x, got {} {}", xs[i].dtype(), xs[i].shape(),
+                       x_dots[i].dtype(), x_dots[i].shape());
+  Sweep sweep(ys);
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (Node* n = Access::node(xs[i]); n && sweep.met(*n)) n->needed = true;
+  sweep.spread_need();
+  Recording recording;
+  std::optional<Frame> frame;
+  if (watched()) [[unlikely]]
+    frame.emplace(Act::tangents, "jvp", where, std::span<const Tensor* const>());
+  Unpacking unpacking(create_graph);
+  // The slots that hold cotangents in reverse mode hold tangents here.
+  std::vector<Tensor> x_dot, y_dot;
+  for (Node* n : sweep.nodes() | std::views::reverse) {
+    if (!n->needed) continue;
+    for (std::size_t i = 0; i < xs.size(); ++i)
+      if (Access::node(xs[i]) == n)
+        n->result(Access::output(xs[i])).cotangent = create_graph ? x_dots[i] : x_dots[i].detach();
+    bool reached = false;
+    x_dot.clear();
+    for (const Edge& e : n->operands()) {
+      x_dot.push_back(e.needed() ? e.node->result(e.output).cotangent : Tensor());
+      reached = reached || x_dot.back().defined();
+    }
+    if (!reached) continue;
+    check_not_released(*n, where);
+    y_dot.assign(n->result_count, Tensor());
+    if (n->emptied) [[unlikely]]
+      refill(*n);
+    unpacking.begin(*n);
+    if (watched()) [[unlikely]]
+      push_watched(*n, x_dot, y_dot);
+    else n->push(x_dot, y_dot);
+    unpacking.end();
+    if (n->seat) [[unlikely]]
+      drop_saved(*n);
+    for (std::uint32_t k = 0; k < n->result_count; ++k) {
+      Tensor& slot = n->result(k).cotangent;
+      if (!y_dot[k].defined()) continue;
+      check_returned(*n, k, y_dot[k]);
+      slot = slot.defined() ? add(slot, y_dot[k]) : std::move(y_dot[k]);
+    }
+  }
+  std::vector<Tensor> result;
+  for (const Tensor& y : ys) {
+    Node* n = Access::node(y);
+    Tensor t = n ? n->result(Access::output(y)).cotangent : Tensor();
+    result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
+  }
+  for (Node* n : sweep.nodes()) clear_cotangents(*n);
+  if (frame) frame->done();
+  return result;
+}
+
+}  // namespace wengert

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "wengert/autodiff/tape/tape.h"
+
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace wengert {
+
+struct BackwardOptions {
+  /// Record the derivative itself, so that it can be differentiated again.
+  bool create_graph = false;
+  /// Keep saved values for another backward through the same graph. Default: as create_graph.
+  std::optional<bool> keep_graph = {};
+};
+
+/// Reverse mode from a single-element y: adds dy/dx to x.grad() of every leaf x that y reaches (a Param, or a tensor
+/// from track()). Gradients accumulate over several calls until an optimizer has stepped with them; the next call then
+/// starts afresh. Saved values are dropped on the way, edges too, so that graphs die as the loop goes on. GraphError
+/// when y is not on the tape, is a leaf, or was released by an earlier backward; ShapeError when y has not one element.
+WENGERT_API void backward(const Tensor& y, BackwardOptions = {}, Where = Where::current());
+/// The same from any y, with its cotangent: adds J^T y_bar. ShapeError unless y_bar has the shape of y.
+WENGERT_API void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions = {}, Where = Where::current());
+
+/// x_bar = J^T y_bar for each x: gradients of sum_k <y_bar_k, y_k> as values, leaving grad() alone. Only what leads to
+/// an x is computed. y_bars may be left out when every y has one element. An x that no y depends on receives zeros.
+WENGERT_API std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs,
+                                     std::span<const Tensor> y_bars = {}, BackwardOptions = {},
+                                     Where = Where::current());
+/// dy/dx for a single-element y.
+WENGERT_API Tensor grad(const Tensor& y, const Tensor& x, BackwardOptions = {}, Where = Where::current());
+
+/// y_dot = J x_dot for each y, forwards along the tape that made ys from xs. The graph is kept.
+/// With create_graph the tangents are on the tape themselves.
+WENGERT_API std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs,
+                                             std::span<const Tensor> x_dots, bool create_graph = false,
+                                             Where = Where::current());
+
+namespace detail {
+
+/// grad() without a vector: writes the cotangents of `count` leaves or results to x_bars.
+WENGERT_API void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars,
+                           std::span<const Tensor* const> xs, std::span<Tensor> x_bars, BackwardOptions, Where);
+
+/// Every node that `roots` reach, in an order in which each comes after all that use it. Holds the nodes while it
+/// lives. Sweeps nest: a rule may start one of its own.
+class WENGERT_API Sweep {
+ public:
+  explicit Sweep(std::span<const Tensor> roots);
+  ~Sweep();
+  Sweep(const Sweep&) = delete;
+
+  /// Newest first.
+  std::span<Node* const> nodes() const { return {nodes_ + gone_, count_ - gone_}; }
+  bool met(const Node& n) const { return n.sweep == id_; }
+  /// Was any of them released by a backward()?
+  bool met_released() const { return released_; }
+  /// Leaves only nodes that lead to a node marked needed.
+  void spread_need();
+  /// Lets go of the newest, and starts to load those that follow.
+  void drop_newest();
+
+ private:
+  struct Stashed;
+  Sweep();
+  void meet(Node*, Node*& open);
+  void append(Node*);
+
+  Node** nodes_ = nullptr;
+  std::size_t count_ = 0, room_ = 0, gone_ = 0;
+  std::uint64_t id_ = 0, outer_ = 0;
+  bool released_ = false;
+  std::vector<Stashed> stash_;
+};
+
+}  // namespace detail
+}  // namespace wengert

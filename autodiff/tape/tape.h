@@ -1,0 +1,190 @@
+#pragma once
+
+#include "wengert/autodiff/tape/observer.h"
+#include "wengert/autodiff/tape/tensor.h"
+
+#include <string_view>
+
+namespace wengert {
+
+class Saved;
+
+/// Recording is on by default; where it is off, operators compute values only.
+WENGERT_API bool recording();
+
+/// While this object lives, this thread records nothing.
+class [[nodiscard]] WENGERT_API no_grad {
+ public:
+  no_grad();
+  ~no_grad();
+  no_grad(const no_grad&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// While this object lives, operators called on this thread are filed under this place: a layer's operator() passes on
+/// the place of the user's call, so that an error names the user's line and not the layer's.
+class [[nodiscard]] WENGERT_API At {
+ public:
+  explicit At(Where);
+  ~At();
+  At(const At&) = delete;
+
+ private:
+  bool outermost_;
+};
+
+namespace detail {
+
+struct Node;
+class Region;  // a checkpoint: region.h
+
+/// Where a node stands in the checkpoint that recorded it.
+struct Seat {
+  Region* region;
+  Node* node;     // null when it is gone
+  Region* inner;  // or a checkpoint inside this one; null when it is gone
+  std::uint32_t index;
+};
+
+/// What a new node is filed under.
+struct Place {
+  Where where;
+  Region* region;
+};
+WENGERT_API Place place_of(Where call);
+
+/// One operand of a node: the node that made it, and which of its results it is.
+struct Edge {
+  Node* node = nullptr;  // null: not differentiable
+  std::uint32_t output = 0;
+  std::uint32_t maker = 0;      // the node again, as an identity
+  const void* value = nullptr;  // the operand's body: an identity, never read through
+
+  bool needed() const;
+};
+
+enum class Kind : std::uint8_t { operation, leaf };
+
+/// What the tape knows of one result of an operator.
+struct Result {
+  Tensor cotangent;             // scratch: what has arrived so far
+  const void* value = nullptr;  // its body: an identity, never read through
+  [[no_unique_address]] Shape shape;
+  DType dtype = float32;
+
+  void of(const Tensor& y) { value = Access::body(y), shape = y.shape(), dtype = y.dtype(); }
+};
+
+/// An operator that ran: its rule, and where its operands came from. Everything that a handle can
+/// reach is the tape. Results are numbered; nearly every node has one.
+struct WENGERT_API Node : Counted {
+  // What every pass of a sweep reads comes first: with the count and the first cotangent it is one line of the cache.
+  std::uint16_t edge_count = 0;
+  std::uint16_t result_count = 1;
+  Kind kind = Kind::operation;
+  bool needed = false;        // scratch of a sweep: does it lead to a variable?
+  bool variable = false;      // scratch of a sweep: is a result of it one?
+  bool watched = false;       // an observer was told of it
+  std::uint32_t pending = 0;  // scratch of a sweep: cotangents still to come
+  std::uint64_t sweep = 0;    // which sweep the scratch belongs to
+  Node* next = nullptr;       // scratch of a sweep's beginning, or of destruction
+  Edge* edges = nullptr;
+  Where released{};  // the backward() that dropped the saved values
+  [[no_unique_address]] Result first;
+  bool emptied = false;  // its checkpoint has to run again before its rule can
+  Where where;           // the user's call
+  Seat* seat = nullptr;  // in the checkpoint that recorded it
+
+  [[gnu::always_inline]] explicit Node(Where w) : where(w) {
+    if (detail::watched()) [[unlikely]]
+      tell_born(*this);
+  }
+  [[gnu::always_inline]] explicit Node(Place p) : Node(p.where) {
+    if (p.region) [[unlikely]]
+      take_seat(*p.region);
+  }
+  Node(const Node&) = delete;
+  static void* operator new(std::size_t bytes) { return allocate(bytes); }
+  static void operator delete(void* p, std::size_t bytes) { deallocate(p, bytes); }
+
+  virtual std::string_view name() const = 0;
+  /// Sends the cotangents of the operands that are needed to `to`.
+  virtual void pull(class Pullback& to) = 0;
+  /// Tangents of the results from those of the operands (undefined: zero).
+  virtual void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) = 0;
+  /// Forgets the saved values; edges stay.
+  virtual void forget() = 0;
+  /// Takes over the saved values of a node of the same type, made from the same numbers.
+  virtual void adopt(Node& twin) = 0;
+  Result& result(std::uint32_t k) { return k == 0 ? first : further()[k - 1]; }
+  const Result& result(std::uint32_t k) const { return const_cast<Node&>(*this).result(k); }
+  /// Bytes of the saved values that only this node keeps alive are not known; this counts all it saved.
+  virtual std::size_t block_bytes() const = 0;
+
+  bool is_released() const { return released.line() != 0; }
+  std::span<Edge> operands() { return {edges, edge_count}; }
+
+ protected:
+  ~Node() = default;  // destroyed by destroy(Node*) only
+  friend void destroy(Node*) noexcept;
+  virtual void end() noexcept = 0;               // runs the derived destructor
+  virtual Result* further() { return nullptr; }  // the results after the first
+
+ private:
+  void take_seat(Region&);
+};
+inline Node* Access::node(const Tensor& t) { return static_cast<Node*>(t.node_); }
+inline bool Edge::needed() const { return node && node->needed; }
+
+/// Receives the cotangents of one node's operands.
+class WENGERT_API Pullback {
+ public:
+  Pullback(Node& node, bool create_graph) : node_(node), create_graph_(create_graph) {}
+  bool wants(int operand) const { return node_.edges[operand].needed(); }
+  void send(int operand, Tensor x_bar) const;
+  /// What has arrived for this operand so far, if more may be added to it in place: nobody else holds it and nobody
+  /// looks on. Null otherwise.
+  Tensor* held(int operand) const;
+  Node& node() const { return node_; }
+
+ private:
+  Node& node_;
+  bool create_graph_;
+};
+
+/// What a thread knows beside its pools.
+struct ThreadState {
+  bool recording = true;
+  bool has_place = false;
+  int transforms = 0;         // whose f runs
+  Region* region = nullptr;   // the innermost checkpoint whose f runs
+  Where place{};              // of the outermost At
+  Node* unpacking = nullptr;  // the node whose rule runs now
+  bool reattach = false;      // its saved values are wanted with their graph
+  bool reads_told = false;    // observers hear of them
+  const Saved* reattached = nullptr;
+  Node* graveyard = nullptr;
+  bool burying = false;
+};
+WENGERT_API ThreadState& thread_state();
+
+/// A node of a checkpoint: saved values come back, are dropped again, and the node leaves for good.
+void refill(Node&);
+void drop_saved(Node&);
+void leave(Node&) noexcept;
+
+WENGERT_API Counted* new_leaf(const Body& value, Where);
+/// The gradient that backward() accumulates in a leaf. It starts afresh once an optimizer has used it.
+WENGERT_API Tensor leaf_gradient(Node&);
+WENGERT_API bool leaf_has_fresh_gradient(Node&);
+WENGERT_API void mark_leaf_used(Node&);
+WENGERT_API void clear_leaf(Node&);
+void add_to_leaf(Node&, Tensor&& gradient, bool create_graph);
+
+/// into += more, in place when nobody else holds `into`.
+WENGERT_API void accumulate(Tensor& into, Tensor&& more, bool create_graph);
+
+}  // namespace detail
+}  // namespace wengert

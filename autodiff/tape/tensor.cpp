@@ -1,0 +1,253 @@
+#include "wengert/autodiff/tape/tensor.h"
+
+#include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/kernels/blocks.h"
+#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/rows.h"
+#include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/transforms/region.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace wengert {
+
+std::string short_place(Where where) {
+  const std::string_view file = where.file_name();
+  return fmt::format("{}:{}", file.substr(file.rfind('/') + 1), where.line());
+}
+
+Error::Error(const std::string& what, Where where)
+    : std::runtime_error(where.line() ? fmt::format("{}\n  at {}:{}", what, where.file_name(), where.line()) : what),
+      where_(where) {}
+
+std::string_view name(DType d) {
+  switch (d) {
+    case DType::float32: return "float32";
+    case DType::float64: return "float64";
+    case DType::int64: return "int64";
+    case DType::boolean: return "bool";
+  }
+  return "?";
+}
+
+std::string to_string(const Shape& s) { return fmt::format("[{}]", fmt::join(s.begin(), s.end(), ", ")); }
+
+void Shape::too_many() { fail<ShapeError>(Where(), "a tensor has at most {} axes", max_rank); }
+
+namespace detail {
+namespace {
+
+constexpr std::size_t header = (sizeof(Body) + 63) / 64 * 64;
+
+bool in_order(const Shape& shape, const Shape& strides) {
+  std::int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    if (shape[i] == 0) return true;
+    if (shape[i] != 1 && strides[i] != step) return false;
+    step *= shape[i];
+  }
+  return true;
+}
+
+}  // namespace
+
+// Body and numbers are one block.
+Body* new_body(const Shape& shape, DType dtype) {
+  constexpr std::int64_t most = std::int64_t{1} << 46;
+  std::int64_t n = 1;  // an empty axis counts as one, so that strides cannot overflow either
+  bool none = false;
+  for (auto s : shape) {
+    if (s < 0 || __builtin_mul_overflow(n, s + (s == 0), &n)) [[unlikely]]
+      fail<ShapeError>(Where(), "a tensor cannot have the shape {}", shape);
+    none |= s == 0;
+  }
+  if (none) n = 0;
+  if (n > most || n * static_cast<std::int64_t>(size_of(dtype)) > most) [[unlikely]]
+    fail<ShapeError>(Where(), "a tensor of shape {} is larger than memory", shape);
+  const std::size_t bytes = header + static_cast<std::size_t>(n) * size_of(dtype);
+  void* block = allocate(bytes);
+  Body* b = new (block) Body(dtype, bytes, shape);
+  b->first = static_cast<std::byte*>(block) + header;
+  return b;
+}
+
+Body* new_body_like(const Body& model) {
+  void* block = allocate(model.bytes);
+  Body* b = new (block) Body(model.dtype, model.bytes, model.shape, model.strides);
+  b->first = static_cast<std::byte*>(block) + header;
+  return b;
+}
+
+Body* new_view(const Body& of, const Shape& shape, const Shape& strides, std::int64_t offset) {
+  auto* first = static_cast<std::byte*>(of.data()) + offset * static_cast<std::int64_t>(size_of(of.dtype));
+  Body* b = new (allocate(header)) Body(of.dtype, header, shape, strides);
+  if (!in_order(shape, strides)) b->form = Form::strided;
+  b->first = first;
+  b->owner = const_cast<Body*>(of.owner ? of.owner : &of);
+  b->owner->retain();
+  return b;
+}
+
+void destroy(Body* b) noexcept {
+  if (b->has_rows) [[unlikely]]
+    static_cast<RowsBody*>(b)->rows.~Rows();
+  Body* owner = b->owner;
+  deallocate(b, b->bytes);
+  if (owner && owner->drop()) destroy(owner);
+}
+
+}  // namespace detail
+
+using detail::Access;
+
+void Tensor::release() noexcept {
+  if (body_->drop()) detail::destroy(body_);
+  if (node_ && node_->drop()) detail::destroy_node(node_);
+}
+
+void Tensor::no_value() {
+  fail<ValueError>(Where(), "an undefined Tensor was used; it has no value (Tensor() or a moved-from handle)");
+}
+
+std::int64_t Tensor::size(int axis, Where where) const {
+  const int i = axis < 0 ? axis + rank() : axis;
+  if (i < 0 || i >= rank()) fail<ValueError>(where, "size: axis {} of a tensor with shape {}", axis, shape());
+  return shape()[i];
+}
+
+const void* Tensor::numbers(DType wanted, Where where) const {
+  if (dtype() != wanted) fail<TypeError>(where, "read: the tensor is {}, not {}; convert with to()", dtype(), wanted);
+  if (!is_contiguous())
+    fail<ShapeError>(where, "read: the tensor {} is a strided view; take contiguous() or to_vector()", shape());
+  return body_->data();
+}
+
+void* Tensor::numbers_to_change(DType wanted, Where where) {
+  auto* data = const_cast<void*>(numbers(wanted, where));
+  detail::Body& holder = body_->holder();
+  if (detail::thread_state().region && detail::Region::changed_before(holder)) [[unlikely]]
+    fail<GraphError>(where,
+                     "write: inside checkpoint(), whose f runs once more for the derivative and would change this "
+                     "tensor again; change it with assign(), which happens once, or outside");
+  ++holder.version;
+  holder.changed = where;
+  return data;
+}
+
+void Tensor::assign(const Tensor& from, Where where) {
+  if (!(shape() == from.shape()) || dtype() != from.dtype())
+    fail<ShapeError>(where, "assign: {} {} cannot take {} {}", dtype(), shape(), from.dtype(), from.shape());
+  const Tensor source = contiguous(from.detach());
+  detail::Body& holder = body_->holder();
+  if (detail::thread_state().region && detail::Region::changed_before(holder)) return;
+  ++holder.version;
+  holder.changed = where;
+  if (!numel()) return;
+  if (is_contiguous())
+    std::memmove(body_->data(), Access::body(source)->data(), static_cast<std::size_t>(numel()) * size_of(dtype()));
+  else kernels::scatter(Access::body(source)->data(), body_->data(), size_of(dtype()), shape(), strides());
+}
+
+Tensor Tensor::packed() const { return contiguous(detach()); }
+
+double Tensor::item(Where where) const {
+  if (numel() != 1) fail<ShapeError>(where, "item: needs one element, got {}", shape());
+  const void* p = body_->data();
+  switch (dtype()) {
+    case DType::float32: return *static_cast<const float*>(p);
+    case DType::float64: return *static_cast<const double*>(p);
+    case DType::int64: return static_cast<double>(*static_cast<const std::int64_t*>(p));
+    case DType::boolean: return *static_cast<const bool*>(p);
+  }
+  return 0;
+}
+
+Tensor Tensor::grad() const {
+  detail::Node* n = Access::node(*this);
+  return n && n->kind == detail::Kind::leaf ? detail::leaf_gradient(*n) : Tensor();
+}
+
+namespace {
+
+// The same value; connects a variable to the tape that was there before.
+struct Track {
+  static constexpr std::string_view name = "track";
+  Tensor forward(const Tensor& x) { return x.detach(); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return y_bar; }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return x_dot; }
+};
+
+}  // namespace
+
+Tensor Tensor::track(Where where) const {
+  if (!is_float(dtype())) fail<TypeError>(where, "track: {} has no derivative; only float32 and float64 have", dtype());
+  if (tracked()) return apply(Track{}, Operand(*this, where));
+  Tensor x = *this;
+  Access::attach(x, detail::new_leaf(*body_, detail::place_of(where).where), 0);
+  return x;
+}
+
+Tensor empty(const Shape& shape, DType dtype) { return Access::make(detail::new_body(shape, dtype)); }
+
+Tensor zeros(const Shape& shape, DType dtype) {
+  Tensor t = empty(shape, dtype);
+  std::memset(Access::body(t)->data(), 0, static_cast<std::size_t>(t.numel()) * size_of(dtype));
+  return t;
+}
+
+Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
+
+Tensor full(const Shape& shape, double value, DType dtype) {
+  Tensor t = empty(shape, dtype);
+  const auto n = t.numel();
+  switch (dtype) {
+    case DType::float32: std::fill_n(detail::fresh<float>(t), n, static_cast<float>(value)); break;
+    case DType::float64: std::fill_n(detail::fresh<double>(t), n, value); break;
+    case DType::int64: std::fill_n(detail::fresh<std::int64_t>(t), n, static_cast<std::int64_t>(value)); break;
+    case DType::boolean: std::fill_n(detail::fresh<bool>(t), n, value != 0); break;
+  }
+  return t;
+}
+
+Tensor arange(std::int64_t n, DType dtype) {
+  Tensor t = empty({n}, int64);
+  for (std::int64_t i = 0; i < n; ++i) detail::fresh<std::int64_t>(t)[i] = i;
+  return dtype == int64 ? t : to(t, dtype);
+}
+
+Tensor eye(std::int64_t n, DType dtype) {
+  Tensor t = zeros({n, n}, dtype);
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (dtype == float32) detail::fresh<float>(t)[i * n + i] = 1;
+    else if (dtype == float64) detail::fresh<double>(t)[i * n + i] = 1;
+    else if (dtype == int64) detail::fresh<std::int64_t>(t)[i * n + i] = 1;
+    else detail::fresh<bool>(t)[i * n + i] = true;
+  }
+  return t;
+}
+
+Tensor detail::copied(const void* values, std::size_t count, DType dtype, const Shape& shape, Where where) {
+  Tensor t = empty(shape, dtype);
+  if (t.numel() != static_cast<std::int64_t>(count))
+    fail<ShapeError>(where, "from: shape {} has {} elements, got {} values", shape, t.numel(), count);
+  if (count) std::memcpy(Access::body(t)->data(), values, count * size_of(dtype));
+  return t;
+}
+
+Tensor tensor(std::initializer_list<double> values, DType dtype) {
+  return to(from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}),
+            dtype);
+}
+
+Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType dtype, Where where) {
+  const std::size_t columns = rows.size() ? rows.begin()->size() : 0;
+  std::vector<double> all;
+  for (auto& row : rows) {
+    if (row.size() != columns) fail<ShapeError>(where, "tensor: rows of {} and {} numbers", columns, row.size());
+    all.insert(all.end(), row.begin(), row.end());
+  }
+  return to(from(all, {static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(columns)}), dtype);
+}
+
+}  // namespace wengert

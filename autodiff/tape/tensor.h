@@ -1,0 +1,322 @@
+#pragma once
+
+#include "wengert/autodiff/base/error.h"
+#include "wengert/autodiff/base/pool.h"
+#include "wengert/autodiff/base/shape.h"
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
+
+namespace wengert {
+
+class Tensor;
+
+namespace detail {
+
+struct Node;
+struct Body;
+
+/// Makes numbers of a gradient that has only some of its rows.
+WENGERT_API void fill_in(const Body&);
+
+// True until the program starts its first second thread: reference counts need no lock prefix before that.
+inline bool one_thread() {
+#if __has_include(<sys/single_threaded.h>)
+  return __libc_single_threaded;
+#else
+  return false;
+#endif
+}
+
+/// Intrusive reference count, starting at one.
+struct Counted {
+  std::atomic<std::uint32_t> refs{1};
+
+  void retain() {
+    if (one_thread()) refs.store(refs.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    else refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  /// True when the last handle is gone.
+  [[nodiscard]] bool drop() {
+    if (one_thread()) {
+      const auto left = refs.load(std::memory_order_relaxed) - 1;
+      refs.store(left, std::memory_order_relaxed);
+      return left == 0;
+    }
+    return refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+  bool unique() const { return refs.load(std::memory_order_acquire) == 1; }
+};
+
+/// What there is of a value: its numbers row-major, or strided, or only some rows (rows.h).
+enum class Form : std::uint8_t { in_order, strided, rows };
+
+/// A value: what its axes mean and, in the same block of memory, its numbers. A view has no numbers of its own but an
+/// owner. The gradient of a large table has only the rows that are not zero, until someone asks for numbers.
+struct Body : Counted {
+  DType dtype = float32;
+  std::atomic<Form> form{Form::in_order};
+  bool has_rows = false;      // it is a RowsBody
+  std::uint32_t version = 0;  // of an owner: counts changes in place
+  void* first = nullptr;      // element; null while there are only rows
+  Body* owner = nullptr;      // of a view; null for who owns its numbers
+  std::size_t bytes = 0;      // of the whole block
+  Where changed{};            // of an owner: where it was last changed in place
+  Shape shape, strides;
+
+  Body(DType d, std::size_t all, const Shape& sizes, const Shape& steps)
+      : dtype(d), bytes(all), shape(sizes), strides(steps) {}
+  Body(DType d, std::size_t all, const Shape& sizes)
+      : dtype(d), bytes(all), shape(sizes), strides(contiguous_strides(sizes)) {}
+
+  /// Has numbers of its own, in order, that nobody else holds: who has the only handle may write over them.
+  bool overwritable() const { return unique() && !owner && contiguous(); }
+  bool is(Form f) const { return form.load(std::memory_order_acquire) == f; }
+  bool contiguous() const { return !is(Form::strided); }
+  /// The first element.
+  void* data() const {
+    if (is(Form::rows)) [[unlikely]]
+      fill_in(*this);
+    return first;
+  }
+  /// How often its numbers were changed in place.
+  std::uint32_t changes() const { return is(Form::rows) ? 0 : (owner ? owner : this)->version; }
+  /// Who has the numbers.
+  Body& holder() const {
+    (void)data();
+    return owner ? *owner : const_cast<Body&>(*this);
+  }
+};
+
+/// Uninitialised numbers, row-major.
+WENGERT_API Body* new_body(const Shape&, DType);
+/// The same of the shape and dtype of one that owns numbers in order.
+Body* new_body_like(const Body&);
+/// Other axes on the numbers of `of`; offset in elements.
+WENGERT_API Body* new_view(const Body& of, const Shape&, const Shape& strides, std::int64_t offset);
+WENGERT_API void destroy(Body*) noexcept;
+WENGERT_API void destroy(Node*) noexcept;
+WENGERT_API void destroy_node(Counted*) noexcept;
+
+struct Access;
+class Unpacking;
+
+/// A pointer in a register of its own. Compilers like to move the two of a handle as one; but they were stored one by
+/// one, mostly a moment ago, and a load that spans two stores waits until both have reached the cache.
+template <class T>
+T* alone(T* p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
+}  // namespace detail
+
+/// A handle on an immutable value: up to eight axes, a dtype, and numbers shared with every copy and view of it. A
+/// handle may also be on the tape: then it holds the graph that made it, for as long as the handle lives.
+class WENGERT_API Tensor {
+ public:
+  Tensor() = default;
+  Tensor(const Tensor& o) noexcept : body_(o.body_), node_(o.node_), output_(o.output_) {
+    if (body_) body_->retain();
+    if (node_) node_->retain();
+  }
+  Tensor(Tensor&& o) noexcept
+      : body_(detail::alone(std::exchange(o.body_, nullptr))),
+        node_(detail::alone(std::exchange(o.node_, nullptr))),
+        output_(o.output_) {}
+  Tensor& operator=(const Tensor& o) noexcept { return *this = Tensor(o); }
+  Tensor& operator=(Tensor&& o) noexcept {
+    body_ = detail::alone(std::exchange(o.body_, detail::alone(body_)));
+    node_ = detail::alone(std::exchange(o.node_, detail::alone(node_)));
+    output_ = std::exchange(o.output_, output_);
+    return *this;
+  }
+  ~Tensor() {
+    if (body_) release();  // without a value there is no node either
+  }
+
+  /// False for Tensor(): there is no value. Everything below but tracked() is a ValueError then.
+  bool defined() const { return body_ != nullptr; }
+  const Shape& shape() const { return body()->shape; }
+  /// In elements; zero along an expanded axis.
+  const Shape& strides() const { return body()->strides; }
+  DType dtype() const { return body()->dtype; }
+  int rank() const { return shape().rank(); }
+  /// Size of one axis; negative axes count from the end. ValueError when there is no such axis.
+  std::int64_t size(int axis, Where = Where::current()) const;
+  std::int64_t numel() const { return shape().numel(); }
+  bool is_contiguous() const { return body()->contiguous(); }
+
+  /// The only element, as a double. ShapeError when there are more or none.
+  double item(Where = Where::current()) const;
+  /// Every element in row-major order. TypeError when T is not the dtype (float, double, std::int64_t, bool).
+  template <Element T>
+  std::vector<T> to_vector(Where where = Where::current()) const {
+    const Tensor x = packed();
+    const auto numbers = x.template read<T>(where);
+    return {numbers.begin(), numbers.end()};
+  }
+  /// The numbers in row-major order, without a copy. TypeError as above; ShapeError unless is_contiguous().
+  template <Element T>
+  std::span<const T> read(Where where = Where::current()) const {
+    return {static_cast<const T*>(numbers(dtype_of<T>, where)), static_cast<std::size_t>(numel())};
+  }
+  /// The door for changes in place: as read(), but counts a change, so that a derivative that needs the old numbers
+  /// fails instead of being wrong. Every handle and view of these numbers sees the change.
+  template <Element T>
+  std::span<T> write(Where where = Where::current()) {
+    return {static_cast<T*>(numbers_to_change(dtype_of<T>, where)), static_cast<std::size_t>(numel())};
+  }
+  /// Copies the numbers of `from` into this tensor, through the same door. Equal shapes and dtypes are demanded.
+  void assign(const Tensor& from, Where = Where::current());
+
+  /// Is there a graph behind this handle?
+  bool tracked() const { return node_ != nullptr; }
+  /// The same value, off the tape.
+  Tensor detach() const { return Tensor(retained(body_), nullptr, 0); }
+  /// The same value as a leaf of the tape, to be differentiated by. A value that is already on the tape stays
+  /// connected. TypeError for integers and booleans.
+  Tensor track(Where = Where::current()) const;
+  /// What backward() left here, for a leaf; undefined if nothing yet.
+  Tensor grad() const;
+
+ private:
+  friend struct detail::Access;
+  Tensor(detail::Body* body, detail::Counted* node, std::uint32_t output) : body_(body), node_(node), output_(output) {}
+  void release() noexcept;
+  static detail::Body* retained(detail::Body* b) {
+    if (b) b->retain();
+    return b;
+  }
+  const detail::Body* body() const {
+    if (!body_) [[unlikely]]
+      no_value();
+    return body_;
+  }
+  [[noreturn]] static void no_value();
+  Tensor packed() const;  // the same numbers in row-major order, off the tape
+  const void* numbers(DType, Where) const;
+  void* numbers_to_change(DType, Where);
+
+  detail::Body* body_ = nullptr;
+  detail::Counted* node_ = nullptr;  // a detail::Node
+  std::uint32_t output_ = 0;         // which of the node's results this is
+};
+
+/// A tensor argument together with the place of the call: it is made implicitly where an operator is called, so that
+/// errors, drawings and profiles can name the user's line. Lives as long as the call.
+class Operand {
+ public:
+  Operand(const Tensor& t, Where where = Where::current())
+      : bits_(reinterpret_cast<std::uintptr_t>(&t)), where_(where) {}
+  /// A value that nobody names after the call: an elementwise operator that does not keep it may write its result over
+  /// the numbers, and then takes the handle's value away.
+  Operand(Tensor&& t, Where where = Where::current())
+      : bits_(reinterpret_cast<std::uintptr_t>(&t) | 1), where_(where) {}
+  /// What a rule keeps (Saved, Constant) is an operand like any other.
+  template <class S>
+  requires requires(const S& s) {
+    { s.get() } -> std::same_as<const Tensor&>;
+  } Operand(const S& s, Where where = Where::current()) : Operand(s.get(), where) {}
+  /// Who is handed a copy may not count on the value to die: the operand is used again.
+  Operand(const Operand& o) : bits_(o.bits_ & ~std::uintptr_t{1}), where_(o.where_) {}
+  Operand(Operand&&) = default;
+
+  const Tensor& tensor() const { return *reinterpret_cast<const Tensor*>(bits_ & ~std::uintptr_t{1}); }
+  operator const Tensor&() const { return tensor(); }
+  const Tensor* operator->() const { return &tensor(); }
+  Where where() const { return where_; }
+  bool dies() const { return bits_ & 1; }
+
+ private:
+  std::uintptr_t bits_;  // where the tensor is, and in the last bit whether it dies
+  Where where_;
+};
+
+namespace detail {
+
+/// The library's own way into a handle.
+struct Access {
+  static Body* body(const Tensor& t) { return t.body_; }
+  static Node* node(const Tensor& t);  // defined where Node is, in tape.h
+  static std::uint32_t output(const Tensor& t) { return t.output_; }
+  /// Tells nodes apart, without a pointer; 0 for none. Blocks of the pool are 64 bytes apart.
+  static std::uint32_t maker(const Tensor& t) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(t.node_) / 64);
+  }
+  /// Takes over both references.
+  static Tensor make(Body* body, Counted* node = nullptr, std::uint32_t output = 0) {
+    return Tensor(body, node, output);
+  }
+  /// This value and no graph, whatever the handle held before.
+  static void keep(Tensor& t, Body* body) {
+    if (t.body_) [[unlikely]]
+      t = Tensor();
+    body->retain();
+    t.body_ = body;
+  }
+  static void detach(Tensor& t) {
+    if (auto* n = std::exchange(t.node_, nullptr); n && n->drop()) destroy_node(n);
+  }
+  static void attach(Tensor& t, Counted* node, std::uint32_t output) {
+    detach(t);
+    t.node_ = node, t.output_ = output;
+  }
+};
+
+/// Raw numbers, whatever the strides: for kernels.
+template <class T>
+const T* data(const Tensor& t) {
+  return static_cast<const T*>(Access::body(t)->data());
+}
+/// Only for a result that nobody else has seen yet.
+template <class T>
+T* fresh(Tensor& t) {
+  return static_cast<T*>(Access::body(t)->data());
+}
+
+// What the library exports is no template: compilers do not agree on the names of constrained ones.
+WENGERT_API Tensor copied(const void* values, std::size_t count, DType, const Shape&, Where);
+
+}  // namespace detail
+
+/// Numbers, dtype and shape for people to read: "[[1, 2],\n [3, 4]]  float32 [2, 2]". Large tensors are shortened.
+WENGERT_API std::string to_string(const Tensor&);
+
+/// @name Making tensors
+/// @{
+WENGERT_API Tensor empty(const Shape&, DType = float32);  ///< uninitialised
+WENGERT_API Tensor zeros(const Shape&, DType = float32);
+WENGERT_API Tensor ones(const Shape&, DType = float32);
+WENGERT_API Tensor full(const Shape&, double value, DType = float32);
+/// 0, 1, ..., n - 1.  [n]
+WENGERT_API Tensor arange(std::int64_t n, DType = int64);
+/// Identity matrix [n, n].
+WENGERT_API Tensor eye(std::int64_t n, DType = float32);
+/// A scalar, shape [].
+inline Tensor scalar(double value, DType dtype = float32) { return full({}, value, dtype); }
+/// Copies `values`, row-major. ShapeError when their number is not that of the shape.
+template <Element T>
+Tensor from(std::span<const T> values, const Shape& shape, Where where = Where::current()) {
+  return detail::copied(values.data(), values.size(), dtype_of<T>, shape, where);
+}
+template <Element T>
+Tensor from(const std::vector<T>& values, const Shape& shape, Where where = Where::current())
+    requires(!std::same_as<T, bool>) {
+  return from(std::span<const T>(values), shape, where);
+}
+/// tensor({1, 2, 3}) is float32 [3]; tensor({{1, 2}, {3, 4}}) is [2, 2].
+WENGERT_API Tensor tensor(std::initializer_list<double> values, DType = float32);
+WENGERT_API Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType = float32,
+                          Where = Where::current());
+/// @}
+
+}  // namespace wengert

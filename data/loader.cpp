@@ -1,0 +1,221 @@
+#include "wengert/data/loader.h"
+
+#include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/base/serial.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace wengert::detail {
+namespace {
+
+/// A batch, named by what it depends on.
+struct Place {
+  std::uint64_t seed = 0;
+  std::int64_t epoch = 0, batch = 0;
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+/// Every epoch has a generator of its own, split from the seed's. It orders the rows with its first numbers, and splits
+/// one for each batch from numbers that no permutation gets to.
+Rng of_epoch(std::uint64_t seed, std::int64_t epoch) { return Rng{seed, static_cast<std::uint64_t>(epoch)}.split(); }
+Rng of_batch(const Place& p) {
+  constexpr auto far = std::uint64_t{1} << 62;
+  return Rng{of_epoch(p.seed, p.epoch).seed, far + static_cast<std::uint64_t>(p.batch)}.split();
+}
+
+/// Makes the batch of any place, and keeps the order of the latest epoch.
+class Dealer {
+ public:
+  Dealer(std::int64_t rows, const LoaderOptions& options, std::shared_ptr<const BatchMaker> maker)
+      : rows_(rows), size_(options.size), shuffle_(options.shuffle), maker_(std::move(maker)) {}
+
+  void make(const Place& p, void* slots, std::size_t i) {
+    order_of(p);
+    const std::int64_t begin = p.batch * size_, n = std::min(size_, rows_ - begin);
+    const Rows rows = order_.read<std::int64_t>().subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n));
+    Rng rng = of_batch(p);
+    maker_->make(rows, rng, slots, i);
+  }
+  const BatchMaker& maker() const { return *maker_; }
+
+ private:
+  void order_of(const Place& p) {
+    if (order_.defined() && (!shuffle_ || (seed_ == p.seed && epoch_ == p.epoch))) return;
+    order_ = Tensor();  // its memory serves again
+    order_ = shuffle_ ? of_epoch(p.seed, p.epoch).permutation(rows_) : arange(rows_);
+    seed_ = p.seed, epoch_ = p.epoch;
+  }
+
+  std::int64_t rows_, size_;
+  bool shuffle_;
+  std::shared_ptr<const BatchMaker> maker_;
+  Tensor order_;
+  std::uint64_t seed_ = 0;
+  std::int64_t epoch_ = 0;
+};
+
+}  // namespace
+
+/// Batches in the order in which they will be asked for, made by a thread. One of them is being made while fewer than
+/// `limit` wait.
+class Prefetcher {
+ public:
+  Prefetcher(Dealer dealer, std::int64_t batches, std::size_t limit, const Place& first)
+      : dealer_(std::move(dealer)),
+        batches_(batches),
+        limit_(limit),
+        slots_(dealer_.maker().slots(limit)),
+        wanted_(first),
+        next_(first),
+        thread_([this] { run(); }) {}
+  ~Prefetcher() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    room_.notify_one();
+    thread_.join();
+  }
+  Prefetcher(const Prefetcher&) = delete;
+
+  /// Moves the batch of this place out, once it is there. Where it is not the one that comes next, all begins again.
+  void take(const Place& place, void* to) {
+    std::unique_lock lock(mutex_);
+    if (!(place == wanted_)) start_at(place);
+    came_.wait(lock, [&] { return !ready_.empty(); });
+    const Made made = std::move(ready_.front());
+    ready_.pop_front();
+    wanted_ = after(place);
+    if (!made.error) dealer_.maker().move(slots_.get(), made.slot, to);
+    lock.unlock();
+    room_.notify_one();
+    if (made.error) std::rethrow_exception(made.error);
+  }
+
+ private:
+  struct Made {
+    std::size_t slot;
+    std::exception_ptr error;
+  };
+
+  Place after(Place p) const {
+    if (++p.batch == batches_) ++p.epoch, p.batch = 0;
+    return p;
+  }
+  // What is there is forgotten, and what is being made will be.
+  void start_at(const Place& place) {
+    ready_.clear();
+    wanted_ = next_ = place, ++round_;
+    room_.notify_one();
+  }
+  void run() {
+    const kernels::SerialScope alone;
+    std::unique_lock lock(mutex_);
+    for (std::size_t made = 0;;) {
+      room_.wait(lock, [&] { return stop_ || ready_.size() < limit_; });
+      if (stop_) return;
+      const Place place = next_;
+      const auto round = round_;
+      // Slots are filled in turn, so the oldest is free when fewer than all wait.
+      const std::size_t slot = made % limit_;
+      next_ = after(place);
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        dealer_.make(place, slots_.get(), slot);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (round == round_) ready_.push_back({slot, std::move(error)}), ++made, came_.notify_one();
+    }
+  }
+
+  Dealer dealer_;
+  const std::int64_t batches_;
+  const std::size_t limit_;
+  const std::shared_ptr<void> slots_;
+
+  std::mutex mutex_;
+  std::condition_variable came_, room_;
+  std::deque<Made> ready_;
+  Place wanted_, next_;      // the batch to be asked for, and the one to be made
+  std::uint64_t round_ = 0;  // counts beginnings
+  bool stop_ = false;
+  std::thread thread_;  // last: all else is there when it starts
+};
+
+BatchMaker::~BatchMaker() = default;
+
+/// What makes the batches: at the moment they are asked for, or ahead.
+struct LoaderState::Engine {
+  Dealer dealer;
+  std::optional<Prefetcher> ahead{};
+};
+
+LoaderState::LoaderState(std::int64_t rows, std::shared_ptr<const BatchMaker> maker, LoaderOptions options, Where where)
+    : options_(options), rows_(rows), maker_(std::move(maker)) {
+  if (rows < 0) fail<ValueError>(where, "loader: the number of rows must be at least 0, got {}", rows);
+  if (options.size < 1) fail<ValueError>(where, "loader: size must be at least 1, got {}", options.size);
+  if (options.prefetch < 0) fail<ValueError>(where, "loader: prefetch must be at least 0, got {}", options.prefetch);
+  place = from<std::int64_t>({static_cast<std::int64_t>(options.seed), 0, 0, rows, options.size}, {5});
+}
+LoaderState::LoaderState(const LoaderState& o)
+    : place(o.place), options_(o.options_), rows_(o.rows_), maker_(o.maker_) {}
+LoaderState::LoaderState(LoaderState&&) noexcept = default;
+LoaderState& LoaderState::operator=(LoaderState o) noexcept {
+  place = std::move(o.place), options_ = o.options_, rows_ = o.rows_;
+  maker_ = std::move(o.maker_), engine_ = std::move(o.engine_);
+  return *this;
+}
+LoaderState::~LoaderState() = default;
+
+std::int64_t LoaderState::batches() const {
+  return rows_ / options_.size + (!options_.drop_last && rows_ % options_.size != 0);
+}
+
+void LoaderState::go_to(std::int64_t epoch, std::int64_t batch) {
+  const auto n = place.write<std::int64_t>();
+  n[1] = epoch, n[2] = batch, n[3] = rows_, n[4] = options_.size;
+}
+
+void LoaderState::seek(std::int64_t epoch, std::int64_t batch, Where where) {
+  if (epoch < 0 || batch < 0 || batch > batches())
+    fail<ValueError>(where, "loader: there is no batch {} in epoch {}; an epoch has {}", batch, epoch, batches());
+  go_to(epoch, batch);
+}
+
+// Files are written by others as well.
+void LoaderState::check_place(Where where) const {
+  if (number(3) != rows_ || number(4) != options_.size)
+    fail<ValueError>(where,
+                     "loader: its place was kept for batches of {} from {} rows, but it deals batches of {} from {}; "
+                     "seek() goes to another place",
+                     number(4), number(3), options_.size, rows_);
+  if (epoch() < 0 || batch() < 0 || batch() > batches())
+    fail<ValueError>(where, "loader: its place is batch {} of epoch {}, but an epoch has {}", batch(), epoch(),
+                     batches());
+}
+
+void LoaderState::next(void* slot, Where where) {
+  check_place(where);
+  const Place p{seed(), epoch(), batch()};
+  if (p.batch == batches()) return go_to(p.epoch + 1, 0);
+  if (!engine_) engine_ = Hidden(new Engine{Dealer(rows_, options_, maker_)});
+  if (options_.prefetch == 0) {
+    engine_->dealer.make(p, slot, 0);
+  } else {
+    if (!engine_->ahead)
+      engine_->ahead.emplace(engine_->dealer, batches(), static_cast<std::size_t>(options_.prefetch), p);
+    engine_->ahead->take(p, slot);
+  }
+  go_to(p.epoch, p.batch + 1);
+}
+
+}  // namespace wengert::detail

@@ -1,0 +1,12 @@
+#include "wengert/autodiff/tape/tape.h"
+#include "wengert/nn/reduction.h"
+
+namespace wengert::nn {
+
+Tensor cross_entropy(Operand logits, Operand labels) {
+  check_rows("cross_entropy", logits, labels);
+  const At at(logits.where());
+  return softmax_cross_entropy(logits, labels);
+}
+
+}  // namespace wengert::nn

@@ -1,0 +1,212 @@
+#pragma once
+
+// Looking at models, and taking parts of them out of training. These work on any struct of parameters.
+//
+//   std::cout << to_string(nn::summary(model, {32, 784}));
+//   for (auto& f : nn::lint(model, [&](const Mlp& m) { return nn::cross_entropy(m(x), y); })) std::cout << f.sentence;
+//   nn::freeze(model, "features.*");
+
+#include "wengert/autodiff/base/hidden.h"
+#include "wengert/autodiff/base/pattern.h"
+#include "wengert/autodiff/inspect/dry_run.h"
+#include "wengert/autodiff/model/model.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace wengert::nn {
+
+/// @name What a model costs
+/// @{
+
+/// One call in the user's code and all that ran in it: a layer, or an operator without parameters.
+struct SummaryRow {
+  std::string layer;                       ///< the path to the parameters that it used, else the operators' names
+  Shape output{};                          ///< of what ran last
+  std::int64_t parameters = 0;             ///< numbers that are used here first; frozen ones count
+  double flops = -1, backward_flops = -1;  ///< negative: not known
+  std::int64_t bytes = 0;                  ///< of all results
+};
+struct Summary {
+  std::vector<SummaryRow> rows{};
+  std::int64_t parameters = 0, frozen = 0;  ///< of the whole model, used or not
+  double flops = 0, backward_flops = 0;     ///< of what is known; what a checkpoint computes again counts as backward
+  std::int64_t peak_bytes = 0;  ///< most in use in a step: results and gradients, without parameters and optimizer
+};
+/// A table; the last line is the total.
+WENGERT_API std::string to_string(const Summary&);
+
+namespace tools {
+
+class WENGERT_API Summarizer {
+ public:
+  Summarizer();
+  ~Summarizer();
+  Summarizer(const Summarizer&) = delete;
+  void parameter(std::string_view path, const Tensor&);
+  Summary result(const DryRun&) const;
+
+ private:
+  struct Look;
+  wengert::detail::Hidden<Look> look_;
+};
+
+[[noreturn]] WENGERT_API void none_fits(const char* who, std::string_view pattern,
+                                        const std::vector<std::string>& names, Where);
+
+}  // namespace tools
+
+/// Runs f(model, x) once, and its derivative, on a copy of the model, so that running statistics stay as they are (see
+/// dry_run.h). A row is a call at one place of the source; where one place calls several layers in turn, as a loop over
+/// blocks does, each has a row of its own.
+template <class M, class F>
+Summary summary(const M& model, const Tensor& x, F&& f) {
+  const M tried = wengert::copy(model);
+  tools::Summarizer look;
+  for_each_param(tried, [&](std::string_view path, const Tensor& w) { look.parameter(path, w); });
+  return look.result(dry_run([&](const Tensor& input) { return f(tried, input); }, x));
+}
+template <class M>
+Summary summary(const M& model, const Tensor& x) {
+  return summary(model, x, [](const M& m, const Tensor& input) { return m(input); });
+}
+/// The same for zeros of this shape.
+template <class M>
+Summary summary(const M& model, const Shape& input, DType dtype = float32) {
+  return summary(model, zeros(input, dtype));
+}
+/// @}
+/// @name What is wrong with it
+/// @{
+
+struct Finding {
+  enum class Kind {
+    unreached,           ///< the loss does not depend on a parameter
+    zero_gradient,       ///< every number of a gradient is exactly zero
+    nonfinite_gradient,  ///< there is a NaN or an infinity in it
+    dead_units,          ///< outputs of relu that are zero for the whole batch
+    broadcast            ///< as many numbers on two operands, of another rank, blown up to their square
+  };
+  Kind kind;
+  std::string path;      ///< of the parameter; empty for operators
+  std::string sentence;  ///< for people
+  Where where{};         ///< the call, for operators
+};
+
+namespace tools {
+
+class WENGERT_API Linter {
+ public:
+  Linter();
+  ~Linter();
+  Linter(const Linter&) = delete;
+  /// No more operators are looked at.
+  void done(const Tensor& loss);
+  void parameter(std::string_view path, const Tensor&);
+  std::vector<Finding> findings(Where);
+
+ private:
+  struct Look;
+  wengert::detail::Hidden<Look> look_;
+};
+
+}  // namespace tools
+
+/// Runs loss(model) and its derivative once, on a copy of the model, and tells what looks like a mistake; nothing is
+/// printed. Frozen and undefined parameters are left out. The units of relu are the channels of [n, c, h, w], else the
+/// last axis. A finding is a question rather than a verdict: a unit may be dead for one batch and alive for the next.
+template <class M, class F>
+std::vector<Finding> lint(const M& model, F&& loss, Where where = Where::current()) {
+  const M tried = wengert::copy(model);
+  tools::Linter linter;
+  linter.done(loss(tried));
+  for_each_param(tried, [&](std::string_view path, const Tensor& w) { linter.parameter(path, w); });
+  return linter.findings(where);
+}
+/// @}
+/// @name Which part of it is trained
+/// Patterns are those of optimizers: * stands for anything, ? for one character, | parts alternatives. ValueError when
+/// no parameter fits.
+/// @{
+
+/// From now on backward() leaves no gradient in these parameters, and optim's step(model) leaves them alone; copies and
+/// files have them as before. Gives how many there are. The gradients of value_and_grad() still have them: see
+/// leave_out().
+template <class M>
+std::int64_t freeze(M& model, std::string_view pattern = "*", Where where = Where::current());
+/// Trained again.
+template <class M>
+std::int64_t unfreeze(M& model, std::string_view pattern = "*", Where where = Where::current());
+/// Takes these out of gradients, which have the type of the model, before clipping and step(model, grads): optimizers
+/// pass over a parameter whose gradient is undefined, weight decay and moments included.
+template <class M>
+std::int64_t leave_out(M& grads, std::string_view pattern, Where where = Where::current());
+/// @}
+
+namespace tools {
+
+template <class M, class F>
+std::int64_t for_fitting(const char* who, M& model, std::string_view pattern, Where where, F&& f) {
+  std::vector<std::string> names;
+  std::int64_t found = 0;
+  for_each_param(model, [&](std::string_view path, auto& w) {
+    if (wengert::detail::fits(path, pattern)) f(w), ++found;
+    else names.emplace_back(path);
+  });
+  if (!found) none_fits(who, pattern, names, where);
+  return found;
+}
+
+}  // namespace tools
+
+template <class M>
+std::int64_t freeze(M& model, std::string_view pattern, Where where) {
+  return tools::for_fitting("freeze", model, pattern, where,
+                            [](Param& w) { w = wengert::detail::ParamAccess::plain(w.detach()); });
+}
+template <class M>
+std::int64_t unfreeze(M& model, std::string_view pattern, Where where) {
+  return tools::for_fitting("unfreeze", model, pattern, where, [](Param& w) {
+    if (w.is_trained()) return;
+    Tensor numbers = w.detach();
+    w = Param();  // so that nobody else holds them
+    w = Param(std::move(numbers));
+  });
+}
+template <class M>
+std::int64_t leave_out(M& grads, std::string_view pattern, Where where) {
+  return tools::for_fitting("leave_out", grads, pattern, where, []<class T>(T& x_bar) { x_bar = T(); });
+}
+
+/// @name Which model it is
+/// @{
+
+namespace tools {
+
+/// FNV-1a with 64 bits (Fowler, Noll & Vo).
+class WENGERT_API Digest {
+ public:
+  void add(std::string_view path, const Tensor&);
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  void add(const void* bytes, std::size_t n);
+  std::uint64_t hash_ = 0xcbf29ce484222325;
+};
+
+}  // namespace tools
+
+/// A number that two models share if their tensors, trained or not, have the same names, shapes, dtypes and bits, and
+/// practically only then; the same for any number of threads, on any machine of the same byte order. It is FNV-1a with
+/// 64 bits over, for each tensor in the order of the members: its path, a zero byte, the name of its dtype, a zero
+/// byte, its number of axes and their sizes as int64, and its numbers row-major. No protection against forgery.
+template <class M>
+std::uint64_t digest(const M& model) {
+  tools::Digest d;
+  for_each_tensor(model, [&](std::string_view path, const auto& t) { d.add(path, t); });
+  return d.value();
+}
+/// @}
+
+}  // namespace wengert::nn

@@ -1,0 +1,24 @@
+#include "wengert/optim/full_adagrad.h"
+
+#include "wengert/autodiff/base/fail.h"
+
+namespace wengert::optim::detail {
+
+void check(const FullAdagradOptions& o, std::int64_t n, Where where) {
+  const Check c{"full_adagrad", where};
+  c.at_least_0("lr", o.lr), c.at_least_0("eps", o.eps), c.at_least_0("initial", o.initial);
+  if (n > o.largest)
+    fail<ValueError>(where, "full_adagrad: {} parameters are more than `largest`, {}; take Adagrad", n, o.largest);
+}
+
+Tensor full_adagrad_direction(Buffer& sum, const Tensor& g, double eps) {
+  sum.assign(sum + outer(g, g));
+  const Eigen e = eigh(sum);
+  const Tensor root = sqrt(relu(e.values)) + eps;  // rounding may take the smallest below 0
+  const Tensor along = matmul(transpose(e.vectors), g);
+  // What no gradient pointed along yet has eigenvalue 0, and is not moved along.
+  const Tensor largest = amax(e.values) * 1e-30;
+  return matmul(e.vectors, where(e.values > largest, along / root, zeros({}, g.dtype())));
+}
+
+}  // namespace wengert::optim::detail
