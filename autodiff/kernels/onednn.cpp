@@ -2,7 +2,6 @@
 
 #include "wengert/autodiff/base/cut.h"
 #include "wengert/autodiff/base/parallel.h"
-#include "wengert/autodiff/base/serial.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/kernels/winograd.h"

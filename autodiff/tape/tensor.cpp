@@ -12,29 +12,6 @@
 
 namespace wengert {
 
-std::string short_place(Where where) {
-  const std::string_view file = where.file_name();
-  return fmt::format("{}:{}", file.substr(file.rfind('/') + 1), where.line());
-}
-
-Error::Error(const std::string& what, Where where)
-    : std::runtime_error(where.line() ? fmt::format("{}\n  at {}:{}", what, where.file_name(), where.line()) : what),
-      where_(where) {}
-
-std::string_view name(DType d) {
-  switch (d) {
-    case DType::float32: return "float32";
-    case DType::float64: return "float64";
-    case DType::int64: return "int64";
-    case DType::boolean: return "bool";
-  }
-  return "?";
-}
-
-std::string to_string(const Shape& s) { return fmt::format("[{}]", fmt::join(s.begin(), s.end(), ", ")); }
-
-void Shape::too_many() { fail<ShapeError>(Where(), "a tensor has at most {} axes", max_rank); }
-
 namespace detail {
 namespace {
 
