@@ -6,6 +6,7 @@
 #include "wengert/autodiff/parallel.h"
 
 #include <cxxabi.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

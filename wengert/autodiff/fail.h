@@ -5,7 +5,6 @@
 #include "wengert/autodiff/error.h"
 #include "wengert/autodiff/shape.h"
 
-#include <fmt/core.h>
 #include <fmt/format.h>
 
 template <>

@@ -7,6 +7,8 @@
 #include "wengert/autodiff/rows.h"
 #include "wengert/autodiff/rule.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstring>
 
