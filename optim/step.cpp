@@ -8,6 +8,8 @@
 #include "wengert/autodiff/tape/tape.h"
 #include "wengert/optim/in_place.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,6 +1,5 @@
 #include "wengert/autodiff/base/pool.h"
 
-
 #include <sys/mman.h>
 
 #include <algorithm>

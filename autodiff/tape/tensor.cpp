@@ -7,6 +7,8 @@
 #include "wengert/autodiff/tape/rule.h"
 #include "wengert/autodiff/transforms/region.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstring>
 
