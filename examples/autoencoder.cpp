@@ -10,7 +10,7 @@
 #include "common/images.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/train.h>
 
 using namespace wengert;

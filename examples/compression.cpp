@@ -8,7 +8,7 @@
 #include "common/plot.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/wengert.h>
 
 #include <cmath>

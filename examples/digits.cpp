@@ -10,7 +10,7 @@
 #include "common/progress.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/wengert.h>
 
 #include <algorithm>

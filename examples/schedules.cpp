@@ -2,7 +2,7 @@
 
 #include "common/plot.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/optim.h>
 
 using namespace wengert;

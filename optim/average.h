@@ -16,23 +16,17 @@ struct AverageStep {
 };
 WENGERT_API UpdateLoop update_loop(const AverageStep&, DType, int memory);
 
-struct CopyBuffers {
-  template <class T>
-  void param(const Path&, T&, const T&) {}
-  template <class T>
-  void variable(const Path&, T&, const T&) {}
-  template <class T>
-  void buffer(const Path&, T& to, const T& from) {
-    if constexpr (std::is_same_v<T, Tensor>) to = from;
-    else if (to.defined()) to.assign(from);
-  }
-};
 /// average += weight (model - average) for trained tensors; buffers are copied.
 template <class Model>
 void average_in(Model& average, const Model& model, double weight, Where where) {
   step_towards(average, model, where, [=](std::size_t) { return AverageStep{weight}; });
-  Walk<false, CopyBuffers> walk{{}, where};
-  walk.template part<true>(average, model);
+  wengert::detail::walk(
+      wengert::detail::Skip(),
+      []<class T>(std::string_view, T& to, const T& from) {
+        if constexpr (std::is_same_v<T, Tensor>) to = from;
+        else if (to.defined()) to.assign(from);
+      },
+      where, average, model);
 }
 
 }  // namespace detail

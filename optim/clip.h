@@ -115,11 +115,12 @@ struct AdaptiveClipOptions {
 template <class Model>
 void clip_adaptive(Model& grads, const Model& model, AdaptiveClipOptions options = {}, Where where = Where::current()) {
   detail::check_limit("clip_adaptive", options.clip, where), detail::check_limit("clip_adaptive", options.eps, where);
-  detail::walk_trained<false>(
-      [&](std::string_view, Tensor& g, const Tensor& w) {
+  for_each_param(
+      grads, model,
+      [&](Tensor& g, const Tensor& w) {
         if (w.defined()) g = detail::adapted(g, w.detach(), options.clip, options.eps);
       },
-      where, grads, model);
+      where);
 }
 /// Adaptive clipping of the gradients that backward() left in the Params.
 template <class Model>

@@ -13,9 +13,9 @@ struct NamedNorm {
 template <class Model>
 std::vector<NamedNorm> norms(const Model& model) {
   std::vector<NamedNorm> all;
-  detail::walk_trained<true>(
-      [&](std::string_view name, const Tensor& t) { all.push_back({std::string(name), detail::length(t.detach())}); },
-      Where(), model);
+  for_each_param(model, [&](std::string_view name, const Tensor& t) {
+    all.push_back({std::string(name), detail::length(t.detach())});
+  });
   return all;
 }
 

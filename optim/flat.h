@@ -15,8 +15,7 @@ namespace wengert::optim {
 template <class Model>
 Tensor flatten(const Model& model) {
   std::vector<Tensor> all;
-  detail::walk_trained<false>(
-      [&](std::string_view, const Tensor& t) { all.push_back(reshape(contiguous(t.detach()), {-1})); }, Where(), model);
+  for_each_param(model, [&](const Tensor& t) { all.push_back(reshape(contiguous(t.detach()), {-1})); });
   return all.empty() ? zeros({0}) : cat(all);
 }
 
@@ -25,13 +24,11 @@ template <class Model>
 Model unflatten(const Tensor& x, const Model& like) {
   Model model = wengert::detail::shared_copy(like);
   std::int64_t at = 0;
-  detail::walk_trained<false>(
-      [&](std::string_view, Tensor& t) {
-        const std::int64_t n = t.numel();
-        t = reshape(slice(x, 0, at, at + n), t.shape());
-        at += n;
-      },
-      Where(), model);
+  for_each_param(model, [&](Tensor& t) {
+    const std::int64_t n = t.numel();
+    t = reshape(slice(x, 0, at, at + n), t.shape());
+    at += n;
+  });
   return model;
 }
 
@@ -44,8 +41,7 @@ WENGERT_API void overwrite(Tensor& w, const Tensor& v);
 template <class Model>
 void fill(Model& model, const Tensor& x) {
   const Model values = unflatten(x.detach(), model);
-  detail::walk_trained<false>([](std::string_view, Tensor& t, const Tensor& v) { detail::overwrite(t, v); }, Where(),
-                              model, values);
+  for_each_param(model, values, [](Tensor& t, const Tensor& v) { detail::overwrite(t, v); });
 }
 
 namespace detail {

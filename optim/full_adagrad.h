@@ -32,9 +32,10 @@ class FullAdagrad : public FullAdagradOptions {
   }
   void step(Model& model, const Model& grads, Where where = Where::current()) {
     detail::check(*this, sum.size(0), where);
-    detail::walk_trained<true>(
+    for_each_param(
+        std::as_const(model), grads,
         [&](std::string_view path, const Tensor& w, const Tensor& g) { detail::check_fit(path, w, g, {}, where); },
-        where, std::as_const(model), grads);
+        where);
     fill(model, flatten(model) - lr * detail::full_adagrad_direction(sum, flatten(grads), eps));
   }
 

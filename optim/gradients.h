@@ -8,14 +8,12 @@ namespace wengert::optim::detail {
 
 template <class F, class X>
 void visit_gradients(X& x, F&& f) {
-  walk_trained<false>(
-      [&]<class T>(std::string_view, T& t) {
-        bool leaf = false;
-        if constexpr (std::is_same_v<T, Param>) leaf = t.is_trained();
-        Tensor g = leaf ? fresh_gradient(t) : Tensor(t);
-        if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
-      },
-      Where(), x);
+  for_each_param(x, [&]<class T>(T& t) {
+    bool leaf = false;
+    if constexpr (std::is_same_v<T, Param>) leaf = t.is_trained();
+    Tensor g = leaf ? fresh_gradient(t) : Tensor(t);
+    if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
+  });
 }
 template <class X, class F>
 void for_each_gradient(X& x, F&& f) {

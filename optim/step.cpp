@@ -8,6 +8,8 @@
 #include "wengert/autodiff/tape/tape.h"
 #include "wengert/optim/in_place.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -144,8 +146,8 @@ Lists& Lists::operator=(const Lists& o) {
 
 void Lists::clear(std::size_t which) { all_[which].clear(); }
 void Lists::add(std::size_t which, const Tensor& t) { all_[which].push_back(const_cast<Tensor*>(&t)); }
-void Lists::add_name(const Path& path, const Tensor& t) {
-  if (t.defined()) names.emplace_back(path.view());
+void Lists::add_name(std::string_view path, const Tensor& t) {
+  if (t.defined()) names.emplace_back(path);
 }
 
 void Lists::check(std::size_t memories, bool fresh, Where where) const {

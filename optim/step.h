@@ -11,9 +11,6 @@
 
 namespace wengert::optim::detail {
 
-using wengert::detail::Path;
-using wengert::detail::Walk;
-
 /// Checks of options. Each throws a ValueError such as "adam: beta2 must be in [0, 1), got 1.2".
 struct WENGERT_API Check {
   std::string_view rule;
@@ -62,29 +59,6 @@ using wengert::detail::fits;
 [[noreturn]] WENGERT_API void no_such_group(std::string_view rule, std::string_view pattern,
                                             const std::vector<std::string>& names, Where);
 
-/// A visitor for the trained tensors of a model, those of a list included.
-template <class F>
-struct Trained {
-  F f;
-  template <class... T>
-  void param(const Path& path, T&... t) {
-    if (std::get<0>(std::tie(t...)).defined()) f(path.view(), t...);
-  }
-  template <class... T>
-  void variable(const Path& path, T&... t) {
-    param(path, t...);
-  }
-  template <class... T>
-  void buffer(const Path&, T&...) {}
-};
-/// f(path, w, ...) for each of them, in order; the path is empty unless `names`.
-template <bool names, class F, class Model, class... More>
-void walk_trained(F&& f, Where where, Model& model, More&... more) {
-  auto visit = [&](auto&&... a) { f(a...); };
-  Walk<names, Trained<decltype(visit)>> walk{{visit}, where};
-  walk.template part<true>(model, more...);
-}
-
 /// The trained tensors of the models of a step, in order. A visit lists the tensors of one model at a time. All further
 /// work needs no templates, which a program would have to compile for every optimizer.
 class WENGERT_API Lists {
@@ -101,7 +75,7 @@ class WENGERT_API Lists {
 
   void clear(std::size_t which);
   void add(std::size_t which, const Tensor&);
-  void add_name(const Path&, const Tensor&);
+  void add_name(std::string_view path, const Tensor&);
   /// Throws unless `memories` state models have the structure of the model. fresh: gradients are those that backward()
   /// left, else those of the list.
   void check(std::size_t memories, bool fresh, Where) const;
@@ -113,42 +87,34 @@ class WENGERT_API Lists {
   std::vector<Tensor*> all_[2 + max_memory];
 };
 
-struct ListTrained {
-  Lists& lists;
-  std::size_t which;
-  bool names;
-  void param(const Path& path, const Tensor& t) { names ? lists.add_name(path, t) : lists.add(which, t); }
-  void variable(const Path& path, const Tensor& t) { param(path, t); }
-  void buffer(const Path&, const Tensor&) {}
-};
 /// The only walk that optimizers need.
 template <class Model>
 void list_trained(const Model& model, Lists& lists, std::size_t which, bool names = false) {
   if (!names) lists.clear(which);
-  Walk<true, ListTrained> walk{{lists, which, names}};
-  walk.template part<true>(model);
+  wengert::detail::walk<true>(
+      [&](std::string_view path, const Tensor& t) { names ? lists.add_name(path, t) : lists.add(which, t); },
+      wengert::detail::Skip(), Where(), model);
 }
 
 /// A model of the same structure whose elements are all `value`.
 template <class Model>
 Model filled_like(const Model& model, double value) {
   Model all = zeros_like(model);
-  walk_trained<false>([&](std::string_view, Tensor& t) { t.assign(full(t.shape(), value, t.dtype())); }, Where(), all);
+  for_each_param(all, [&](Tensor& t) { t.assign(full(t.shape(), value, t.dtype())); });
   return all;
 }
 
 /// Runs step_of(i)(w, x) for every parameter w of `model` and x of `towards`, in place.
 template <class Model, class F>
 void step_towards(Model& model, const Model& towards, Where where, F&& step_of) {
-  walk_trained<true>([&](std::string_view path, const Tensor& w, const Tensor& x) { check_fit(path, w, x, {}, where); },
-                     where, std::as_const(model), towards);
+  for_each_param(
+      std::as_const(model), towards,
+      [&](std::string_view path, const Tensor& w, const Tensor& x) { check_fit(path, w, x, {}, where); }, where);
   std::size_t index = 0;
-  walk_trained<false>(
-      [&](std::string_view, Tensor& w, const Tensor& x) {
-        const auto step = step_of(index++);
-        run_update(update_loop(step, w.dtype(), 0), &step, {}, w, x, {}, where);
-      },
-      where, model, towards);
+  for_each_param(model, towards, [&](Tensor& w, const Tensor& x) {
+    const auto step = step_of(index++);
+    run_update(update_loop(step, w.dtype(), 0), &step, {}, w, x, {}, where);
+  });
 }
 
 /// Self is the optimizer (Adam<Model>), which has
