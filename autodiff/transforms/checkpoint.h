@@ -13,6 +13,8 @@ namespace wengert {
 
 namespace detail {
 
+class Region;
+
 /// f and its operands, to be run again.
 struct Recipe {
   virtual ~Recipe() = default;
