@@ -38,7 +38,8 @@ Dataset rows(const Dataset& d, const Tensor& order, std::int64_t begin, std::int
 }
 
 Tensor draw_order(const Shuffle& shuffle, std::int64_t n) {
-  return shuffle.rng() ? shuffle.rng()->permutation(n) : Tensor();
+  if (!shuffle) return {};
+  return (shuffle.rng() ? *shuffle.rng() : default_rng()).permutation(n);
 }
 
 }  // namespace
@@ -78,15 +79,15 @@ Split split(const Dataset& data, SplitOptions options, Where where) {
   return {rows(d, order, 0, train), rows(d, order, train, test)};
 }
 
-Batches::Batches(const Dataset& data, BatchOptions options, Where where) : batch_(options.size) {
-  if (batch_ < 1) fail<ValueError>(where, "batches: size must be at least 1, got {}", batch_);
+Batches::Batches(const Dataset& data, BatchOptions options, Where where) : batch_size_(options.batch_size) {
+  if (batch_size_ < 1) fail<ValueError>(where, "batches: batch_size must be >= 1, got {}", batch_size_);
   data_ = detail::checked_rows("batches", data, where);
   order_ = draw_order(options.shuffle, data_.size());
-  count_ = data_.size() / batch_ + (!options.drop_last && data_.size() % batch_ != 0);
+  count_ = data_.size() / batch_size_ + (!options.drop_last && data_.size() % batch_size_ != 0);
 }
 
 Dataset Batches::operator[](std::int64_t i) const {
-  return rows(data_, order_, i * batch_, std::min(batch_, data_.size() - i * batch_));
+  return rows(data_, order_, i * batch_size_, std::min(batch_size_, data_.size() - i * batch_size_));
 }
 
 Batches batches(const Dataset& data, BatchOptions options, Where where) { return {data, options, where}; }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: numbers as text, from any input.
+// Internal: parser of numbers in text.
 
 #include "wengert/data/data.h"
 #include "wengert/data/input.h"

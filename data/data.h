@@ -12,17 +12,6 @@
 /// Data sets, the files that hold them, and mini-batches.
 namespace wengert::data {
 
-/// The generator to shuffle by; none, and rows keep their order. Written as a generator: {.shuffle = rng}.
-class Shuffle {
- public:
-  Shuffle() = default;
-  Shuffle(Rng& rng) : rng_(&rng) {}
-  Rng* rng() const { return rng_; }
-
- private:
-  Rng* rng_ = nullptr;
-};
-
 /// @name Data sets
 /// @{
 
@@ -30,31 +19,31 @@ class Shuffle {
 /// UCI "Optical Recognition of Handwritten Digits", Alpaydin & Kaynak 1998, CC BY 4.0.
 WENGERT_API Dataset digits();
 
-/// MNIST, or anything with its file names, from a folder of idx files, plain or gzip.  x float32 [n, height * width] in
-/// [0, 1], y int64 [n] from 0 to 9.  Where train-images-idx3-ubyte and its labels are absent, t10k serves for both: the
-/// first 85 % train. FileError when files are absent or broken, do not belong together, or a label is out of range.
+/// MNIST, or any data set with the same file names, from a folder of idx files, plain or gzip.  x float32 [n, height *
+/// width] in [0, 1], y int64 [n] from 0 to 9.  Without train-images-idx3-ubyte and its labels, the first 85 % of t10k
+/// are the training part and the rest is the test part.  FileError for files that are missing, broken or of different
+/// lengths, and for a label out of range.
 WENGERT_API Split mnist(const std::string& folder, Where = Where::current());
 
 /// @}
-/// @name Files. Plain or gzip, recognised by their first bytes.
+/// @name Files, plain or gzip, recognized by their first bytes
 /// @{
 
 /// An idx file (http://yann.lecun.com/exdb/mnist) as a tensor of its shape, converted to `dtype`: integers to float32,
 /// float64 or int64, floats to float32 or float64.  TypeError for other conversions.  FileError for a wrong magic
-/// number, sizes that do not match the bytes that are there, trailing bytes and broken gzip; memory grows with what is
-/// read, never with what is promised.
+/// number, sizes that do not match the length of the file, trailing bytes and broken gzip.  Memory is bounded by the
+/// data in the file, not by the sizes in its header.
 WENGERT_API Tensor read_idx(const std::string& path, DType dtype = float32, Where = Where::current());
 
 struct CsvOptions {
   bool header = false;   ///< skip the first line
-  char separator = ',';  ///< ' ' stands for any run of blanks
+  char separator = ',';  ///< ' ' stands for any number of blanks
   DType dtype = float32;
-  bool allow_nonfinite = false;  ///< read nan and inf; else one spoils a training silently, so it is an error
+  bool allow_nonfinite = false;  ///< accept nan and inf, which are errors by default
 };
-/// Numbers in lines of equal length -> [rows, columns].  Blanks around a number, CRLF, a byte order mark and empty
-/// lines at the end are overlooked; an empty field is not: a missing value must be written as nan, and allowed
-/// (nan and inf in any case of letters). FileError with line and column for anything else; also when there are no
-/// numbers at all.
+/// Reads lines with equal numbers of fields -> [rows, columns].  Blanks around a number, CRLF, a byte order mark and
+/// empty lines at the end are ignored.  A missing value must be written as nan (in any case of letters) and be allowed.
+/// FileError with line and column for anything else, and for a file without numbers.
 WENGERT_API Tensor read_csv(const std::string& path, CsvOptions = {}, Where = Where::current());
 
 /// @}
@@ -62,20 +51,21 @@ WENGERT_API Tensor read_csv(const std::string& path, CsvOptions = {}, Where = Wh
 /// @{
 
 struct SplitOptions {
-  double test = 0.2;  ///< the part that is held out, rounded to whole rows
-  Shuffle shuffle = {};
+  double test = 0.2;        ///< share of rows that is held out, rounded to whole rows
+  Shuffle shuffle = false;  ///< true: by default_rng()
 };
-/// The last rows are for testing, the others for training; shuffled first if asked for, else both are views.
+/// The last rows are the test part and the others the training part. Both are views of the data set unless rows are
+/// shuffled first.
 /// ValueError unless 0 <= test <= 1; ShapeError when x and y differ in their rows.
 WENGERT_API Split split(const Dataset&, SplitOptions = {}, Where = Where::current());
 
 struct BatchOptions {
-  std::int64_t size = 32;
-  Shuffle shuffle = {};
-  bool drop_last = false;  ///< leave out the last batch if it is smaller than the others
+  std::int64_t batch_size = 32;
+  Shuffle shuffle = false;  ///< true: by default_rng()
+  bool drop_last = false;   ///< skip the last batch if it is smaller than the others
 };
 
-/// One pass over a data set in parts; what batches() returns.
+/// The batches of one pass over a data set, as returned by batches().
 class WENGERT_API Batches {
  public:
   Batches(const Dataset&, BatchOptions, Where);
@@ -100,17 +90,17 @@ class WENGERT_API Batches {
 
  private:
   Dataset data_;
-  Tensor order_;  // of the rows; undefined when they are not shuffled
-  std::int64_t batch_, count_;
+  Tensor order_;  // of the rows; undefined unless shuffled
+  std::int64_t batch_size_, count_;
 };
 
-/// Every row once, `size` at a time:
+/// Every row once, batch_size at a time:
 ///
-///   for (auto [x, y] : data::batches(train, {.size = 64, .shuffle = rng})) ...
+///   for (auto [x, y] : data::batches(train, {.batch_size = 64, .shuffle = rng})) ...
 ///
-/// The order is drawn by the call, so every epoch has another one, and the same seed gives the same epochs. Batches are
-/// copies when shuffled, views otherwise. ValueError unless size >= 1; ShapeError when x and y differ in their rows; y
-/// may be left undefined.
+/// Each call draws an order, so epochs differ, and the same seed gives the same epochs. Shuffled batches are copies,
+/// others are views. ValueError unless batch_size >= 1; ShapeError when x and y differ in their rows; y may be
+/// undefined.
 WENGERT_API Batches batches(const Dataset&, BatchOptions = {}, Where = Where::current());
 
 /// @}

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: bytes that may be packed.
+// Internal: bytes of a file, decompressed if they are gzip.
 
 #include "wengert/autodiff/base/file.h"
 
@@ -11,7 +11,7 @@
 
 namespace wengert::data {
 
-/// The bytes of a file or of memory, unpacked if they are gzip. The task must outlive it.
+/// The bytes of a file or of memory, decompressed if they are gzip. The task must outlive the input.
 class Input {
  public:
   explicit Input(const detail::FileTask&);
@@ -32,7 +32,7 @@ class Input {
   std::optional<detail::File> file_;
   std::uint64_t position_ = 0;  // in the file
   std::unique_ptr<unsigned char[]> buffer_;
-  std::span<const unsigned char> ready_;  // not looked at yet
+  std::span<const unsigned char> ready_;  // not processed yet
   std::unique_ptr<Unpacker> unpacker_;    // of gzip
 };
 

@@ -13,7 +13,7 @@ class Lines {
  public:
   Lines(const detail::FileTask& task, Input& input) : task_(task), input_(input) {}
 
-  /// Of the latest line, from one.
+  /// The number of the latest line, from 1.
   std::int64_t number() const { return number_; }
   /// The next line without its end, or false after the last one. Valid until the next call.
   bool next(std::string_view& line);

@@ -1,7 +1,7 @@
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/data/loader.h"
 
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/base/serial.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -32,8 +32,8 @@ Rng of_batch(const Place& p) {
 /// Makes the batch of any place, and keeps the order of the latest epoch.
 class Dealer {
  public:
-  Dealer(std::int64_t rows, const LoaderOptions& options, std::shared_ptr<const BatchMaker> maker)
-      : rows_(rows), size_(options.size), shuffle_(options.shuffle), maker_(std::move(maker)) {}
+  Dealer(std::int64_t rows, std::int64_t batch_size, bool shuffle, std::shared_ptr<const BatchMaker> maker)
+      : rows_(rows), size_(batch_size), shuffle_(shuffle), maker_(std::move(maker)) {}
 
   void make(const Place& p, void* slots, std::size_t i) {
     order_of(p);
@@ -159,30 +159,42 @@ struct LoaderState::Engine {
   std::optional<Prefetcher> ahead{};
 };
 
-LoaderState::LoaderState(std::int64_t rows, std::shared_ptr<const BatchMaker> maker, LoaderOptions options, Where where)
-    : options_(options), rows_(rows), maker_(std::move(maker)) {
-  if (rows < 0) fail<ValueError>(where, "loader: the number of rows must be at least 0, got {}", rows);
-  if (options.size < 1) fail<ValueError>(where, "loader: size must be at least 1, got {}", options.size);
-  if (options.prefetch < 0) fail<ValueError>(where, "loader: prefetch must be at least 0, got {}", options.prefetch);
-  place = from<std::int64_t>({static_cast<std::int64_t>(options.seed), 0, 0, rows, options.size}, {5});
+LoaderState::LoaderState(std::int64_t rows, std::shared_ptr<const BatchMaker> maker, const data::LoaderOptions& options,
+                         Where where)
+    : shuffle_(options.shuffle),
+      drop_last_(options.drop_last),
+      rows_(rows),
+      batch_size_(options.batch_size),
+      prefetch_(options.prefetch),
+      maker_(std::move(maker)) {
+  if (rows < 0) fail<ValueError>(where, "loader: the number of rows must be >= 0, got {}", rows);
+  if (batch_size_ < 1) fail<ValueError>(where, "loader: batch_size must be >= 1, got {}", batch_size_);
+  if (prefetch_ < 0) fail<ValueError>(where, "loader: prefetch must be >= 0, got {}", prefetch_);
+  const std::uint64_t seed = options.shuffle.rng() ? options.shuffle.rng()->bits() : options.seed;
+  place = from<std::int64_t>({static_cast<std::int64_t>(seed), 0, 0, rows, batch_size_}, {5});
 }
 LoaderState::LoaderState(const LoaderState& o)
-    : place(o.place), options_(o.options_), rows_(o.rows_), maker_(o.maker_) {}
+    : place(o.place),
+      shuffle_(o.shuffle_),
+      drop_last_(o.drop_last_),
+      rows_(o.rows_),
+      batch_size_(o.batch_size_),
+      prefetch_(o.prefetch_),
+      maker_(o.maker_) {}
 LoaderState::LoaderState(LoaderState&&) noexcept = default;
 LoaderState& LoaderState::operator=(LoaderState o) noexcept {
-  place = std::move(o.place), options_ = o.options_, rows_ = o.rows_;
+  place = std::move(o.place), shuffle_ = o.shuffle_, drop_last_ = o.drop_last_;
+  rows_ = o.rows_, batch_size_ = o.batch_size_, prefetch_ = o.prefetch_;
   maker_ = std::move(o.maker_), engine_ = std::move(o.engine_);
   return *this;
 }
 LoaderState::~LoaderState() = default;
 
-std::int64_t LoaderState::batches() const {
-  return rows_ / options_.size + (!options_.drop_last && rows_ % options_.size != 0);
-}
+std::int64_t LoaderState::batches() const { return rows_ / batch_size_ + (!drop_last_ && rows_ % batch_size_ != 0); }
 
 void LoaderState::go_to(std::int64_t epoch, std::int64_t batch) {
   const auto n = place.write<std::int64_t>();
-  n[1] = epoch, n[2] = batch, n[3] = rows_, n[4] = options_.size;
+  n[1] = epoch, n[2] = batch, n[3] = rows_, n[4] = batch_size_;
 }
 
 void LoaderState::seek(std::int64_t epoch, std::int64_t batch, Where where) {
@@ -193,11 +205,11 @@ void LoaderState::seek(std::int64_t epoch, std::int64_t batch, Where where) {
 
 // Files are written by others as well.
 void LoaderState::check_place(Where where) const {
-  if (number(3) != rows_ || number(4) != options_.size)
+  if (number(3) != rows_ || number(4) != batch_size_)
     fail<ValueError>(where,
                      "loader: its place was kept for batches of {} from {} rows, but it deals batches of {} from {}; "
                      "seek() goes to another place",
-                     number(4), number(3), options_.size, rows_);
+                     number(4), number(3), batch_size_, rows_);
   if (epoch() < 0 || batch() < 0 || batch() > batches())
     fail<ValueError>(where, "loader: its place is batch {} of epoch {}, but an epoch has {}", batch(), epoch(),
                      batches());
@@ -207,12 +219,11 @@ void LoaderState::next(void* slot, Where where) {
   check_place(where);
   const Place p{seed(), epoch(), batch()};
   if (p.batch == batches()) return go_to(p.epoch + 1, 0);
-  if (!engine_) engine_ = Hidden(new Engine{Dealer(rows_, options_, maker_)});
-  if (options_.prefetch == 0) {
+  if (!engine_) engine_ = Hidden(new Engine{Dealer(rows_, batch_size_, shuffle_, maker_)});
+  if (prefetch_ == 0) {
     engine_->dealer.make(p, slot, 0);
   } else {
-    if (!engine_->ahead)
-      engine_->ahead.emplace(engine_->dealer, batches(), static_cast<std::size_t>(options_.prefetch), p);
+    if (!engine_->ahead) engine_->ahead.emplace(engine_->dealer, batches(), static_cast<std::size_t>(prefetch_), p);
     engine_->ahead->take(p, slot);
   }
   go_to(p.epoch, p.batch + 1);

@@ -51,10 +51,10 @@ struct Picture {
 };
 
 Bytes encoded(const FileTask& task, const Picture& p) {
-  constexpr unsigned char colours[] = {0, 0, 0, 2, 6};  // grey, RGB, RGBA
+  constexpr unsigned char colors[] = {0, 0, 0, 2, 6};  // gray, RGB, RGBA
   Bytes file(signature, signature + 8), header, packed;
   put32(header, static_cast<std::uint64_t>(p.width)), put32(header, static_cast<std::uint64_t>(p.height));
-  for (unsigned char c : {std::uint8_t(8), colours[p.channels], std::uint8_t(0), std::uint8_t(0), std::uint8_t(0)})
+  for (unsigned char c : {std::uint8_t(8), colors[p.channels], std::uint8_t(0), std::uint8_t(0), std::uint8_t(0)})
     header.push_back(c);
   uLongf size = compressBound(p.rows.size());
   packed.resize(size);
@@ -89,7 +89,7 @@ void write_png(const std::string& path, const Tensor& picture, PngOptions o, Whe
                      "c = 1, 3 or 4, got {}",
                      picture.shape());
   if (!(o.low < o.high) || o.columns < 0 || o.gap < 0)
-    fail<ValueError>(where, "write_png: low must be below high, columns and gap at least 0; got {}, {}, {}, {}", o.low,
+    fail<ValueError>(where, "write_png: low < high, columns >= 0 and gap >= 0 must hold; got {}, {}, {}, {}", o.low,
                      o.high, o.columns, o.gap);
   const Tensor x = contiguous(picture.detach());
   const std::int64_t h = x.size(-2), w = x.size(-1);
@@ -137,12 +137,12 @@ void check_size(const FileTask& task, const Bytes& file) {
            file[i + 3];
   };
   constexpr std::uint64_t samples[] = {1, 0, 3, 1, 2, 0, 4};
-  const std::uint64_t width = big(16), height = big(20), depth = file[24], colour = file[25];
-  if (big(8) != 13 || !std::equal(&file[12], &file[16], "IHDR") || colour >= std::size(samples) || depth > 16)
+  const std::uint64_t width = big(16), height = big(20), depth = file[24], color = file[25];
+  if (big(8) != 13 || !std::equal(&file[12], &file[16], "IHDR") || color >= std::size(samples) || depth > 16)
     task.fail("its header is broken");
   if (width == 0 || height == 0 || width > most_pixels || height > most_pixels || width * height > most_pixels)
     task.fail("it says to have {} x {} pixels; 1 to {} can be read", width, height, most_pixels);
-  const std::uint64_t bytes = height * (1 + (width * depth * samples[colour] + 7) / 8);
+  const std::uint64_t bytes = height * (1 + (width * depth * samples[color] + 7) / 8);
   if (bytes / 1032 > file.size())
     task.fail("truncated: {} x {} pixels do not fit into {} bytes", width, height, file.size());
 }
@@ -164,13 +164,13 @@ Tensor read_png(const std::string& path, int channels, Where where) {
   const std::unique_ptr<png_image, Freed> whatever_happens(&image);
   if (!png_image_begin_read_from_memory(&image, file.data(), file.size())) task.fail("broken: {}", image.message);
   image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-  const bool colour = channels ? channels >= 3 : image.format & PNG_FORMAT_FLAG_COLOR,
+  const bool color = channels ? channels >= 3 : image.format & PNG_FORMAT_FLAG_COLOR,
              opacity = image.format & PNG_FORMAT_FLAG_ALPHA;
-  if (!channels) channels = (colour ? 3 : 1) + opacity;
-  // Opacity is read where the file has it, lest libpng mixes it into the colours.
+  if (!channels) channels = (color ? 3 : 1) + opacity;
+  // Opacity is read where the file has it, lest libpng mixes it into the colors.
   const bool read_opacity = opacity || channels % 2 == 0;
-  image.format = (colour ? PNG_FORMAT_FLAG_COLOR : 0) | (read_opacity ? PNG_FORMAT_FLAG_ALPHA : 0);
-  const std::int64_t height = image.height, width = image.width, samples = (colour ? 3 : 1) + read_opacity;
+  image.format = (color ? PNG_FORMAT_FLAG_COLOR : 0) | (read_opacity ? PNG_FORMAT_FLAG_ALPHA : 0);
+  const std::int64_t height = image.height, width = image.width, samples = (color ? 3 : 1) + read_opacity;
   Bytes pixels(static_cast<std::size_t>(height * width * samples));
   if (!png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr)) task.fail("broken: {}", image.message);
 

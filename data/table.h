@@ -1,6 +1,6 @@
 #pragma once
 
-// Tables: columns with names, of numbers or of categories.
+// Tables with named columns of numbers or categories.
 //
 //   const data::Table cancer = data::read_table("breast_cancer.csv", {.header = data::Header::scikit_learn});
 //   auto [train, test] = data::split(cancer.dataset("target"), {.shuffle = rng});
@@ -25,39 +25,39 @@ struct WENGERT_API Table {
   std::vector<Column> columns{};
   DType dtype = float32;
 
-  /// Rows.
+  /// Number of rows.
   std::int64_t size() const { return columns.empty() ? 0 : columns[0].values.size(0); }
-  /// ValueError naming the columns that there are.
+  /// ValueError, which lists the names of the columns, when there is no such column.
   const Column& operator[](std::string_view name) const { return at(name, Where::current()); }
   const Column& at(std::string_view name, Where = Where::current()) const;
   std::vector<std::string> names() const;
 
-  /// These columns, all if none is named, as [rows, n]: one for numbers, one for each category of the others (1 where
-  /// the row is of it).
+  /// These columns, or all columns if none is named, as [rows, n]. A column of numbers gives one column, and a column
+  /// of categories gives one column for each category (one-hot).
   Tensor matrix(const std::vector<std::string>& names = {}, Where = Where::current()) const;
-  /// y is this column, int64 classes or numbers; x the matrix of all others.
+  /// A data set: y is this column, as int64 classes or numbers, and x the matrix of all others.
   Dataset dataset(std::string_view target, Where = Where::current()) const;
 };
 
-/// What the first line says: the names of the columns; nothing, so that they are called "0", "1", ...; or, as in the
-/// files that come with scikit-learn, the numbers of rows and of features, then the names of the classes that the last
-/// column, called "target", counts from 0.
+/// The first line of a file. names: the names of the columns. none: there is no header, and columns are called "0", "1"
+/// and so on. scikit_learn: as in the files of scikit-learn, the numbers of rows and features, then the names of the
+/// classes, which the last column, "target", counts from 0.
 enum class Header { names, none, scikit_learn };
 
 struct TableOptions {
   Header header = Header::names;
   char separator = ',';
   DType dtype = float32;                  ///< of numbers: float32 or float64
-  std::vector<std::string> categories{};  ///< columns to be taken as categories although they hold numbers
-  /// A missing value, which is an empty field or NA, becomes nan or the index -1; else it is an error.
+  std::vector<std::string> categories{};  ///< columns of numbers to be read as categories
+  /// true: a missing value, which is an empty field or NA, becomes nan or the index -1; false: it is an error.
   bool allow_missing = false;
-  const Table* like = nullptr;  ///< a table read before: the same columns, kinds and categories are demanded
+  const Table* like = nullptr;  ///< another table whose columns, kinds and categories must be the same
 };
 
-/// Reads a table, plain or gzip. A column is of numbers when all its fields are, else of categories, in alphabetical
-/// order. Fields may stand in quotes ("a ""b"", c"); blanks around fields, CRLF, a byte order mark and empty lines at
-/// the end are overlooked. FileError with line and column for anything else: rows of unequal length, names given twice,
-/// missing values, nan and inf, a category that `like` does not have. TypeError for other dtypes.
+/// Reads a table, plain or gzip. A column whose fields are all numbers is a column of numbers; others are categories in
+/// alphabetical order.  Fields may be in quotes ("a ""b"", c").  Blanks around fields, CRLF, a byte order mark and
+/// empty lines at the end are ignored.  FileError with line and column for anything else: rows of different lengths,
+/// repeated names, missing values, nan and inf, and a category that `like` does not have. TypeError for other dtypes.
 WENGERT_API Table read_table(const std::string& path, TableOptions = {}, Where = Where::current());
 
 }  // namespace wengert::data

@@ -78,16 +78,16 @@ std::vector<Counted> count_tokens(std::string_view text, Unit unit) {
 
 }  // namespace
 
-Vocabulary::Vocabulary(std::string_view text, Unit unit, std::int64_t most, Where where) : unit_(unit) {
-  if (most < 0 || most == 1)
-    fail<ValueError>(where, "vocabulary: most must be at least 2, or 0 for no limit, got {}", most);
+Vocabulary::Vocabulary(std::string_view text, Unit unit, std::int64_t max_tokens, Where where) : unit_(unit) {
+  if (max_tokens < 0 || max_tokens == 1)
+    fail<ValueError>(where, "vocabulary: max_tokens must be >= 2, or 0 for no limit, got {}", max_tokens);
   check_utf8("vocabulary", text, where);
   auto counts = count_tokens(text, unit);
-  const bool limited = most > 0 && static_cast<std::int64_t>(counts.size()) > most;
+  const bool limited = max_tokens > 0 && static_cast<std::int64_t>(counts.size()) > max_tokens;
   const auto more_often = [](const Counted& a, const Counted& b) { return a.times > b.times; };
   if (unit == Unit::words || limited) std::stable_sort(counts.begin(), counts.end(), more_often);
   if (limited) {
-    counts.resize(static_cast<std::size_t>(most - 1));
+    counts.resize(static_cast<std::size_t>(max_tokens - 1));
     tokens_.emplace_back(unknown);
     if (unit == Unit::characters) std::ranges::sort(counts, {}, &Counted::token);
   }
@@ -153,7 +153,7 @@ Text read_text(const std::string& path, TextOptions options, Where where) {
   if (text.empty()) task.fail("the file is empty");
   if (const auto odd = first_odd_byte(text)) task.fail("not UTF-8 at byte {}", *odd);
   Vocabulary vocabulary =
-      options.vocabulary ? *options.vocabulary : Vocabulary(text, options.unit, options.most, where);
+      options.vocabulary ? *options.vocabulary : Vocabulary(text, options.unit, options.max_tokens, where);
   const Tensor tokens = vocabulary.encode(text, where);
   return {std::move(vocabulary), tokens};
 }
@@ -161,10 +161,9 @@ Text read_text(const std::string& path, TextOptions options, Where where) {
 Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bool drop_last, Where where)
     : time_(time) {
   if (batch < 1 || time < 1)
-    fail<ValueError>(where, "windows: batch and time must be at least 1, got {} and {}", batch, time);
+    fail<ValueError>(where, "windows: batch and time must be >= 1, got {} and {}", batch, time);
   if (tokens.rank() != 1 || tokens.size(0) / batch < 2)
-    fail<ShapeError>(where, "windows: {} parts need tokens [n] with n at least {}, got {}", batch, 2 * batch,
-                     tokens.shape());
+    fail<ShapeError>(where, "windows: {} parts need tokens [n] with n >= {}, got {}", batch, 2 * batch, tokens.shape());
   const std::int64_t length = tokens.size(0) / batch;
   parts_ = reshape(narrow(tokens.detach(), 0, 0, batch * length), {batch, length});
   count_ = (length - 1) / time + (!drop_last && (length - 1) % time != 0);
@@ -177,7 +176,7 @@ Dataset Windows::operator[](std::int64_t i) const {
 
 Dataset windows_at(const Tensor& tokens, Rows starts, std::int64_t time, Where where) {
   if (tokens.rank() != 1) fail<ShapeError>(where, "windows_at: tokens must be [n], got {}", tokens.shape());
-  if (time < 1) fail<ValueError>(where, "windows_at: time must be at least 1, got {}", time);
+  if (time < 1) fail<ValueError>(where, "windows_at: time must be >= 1, got {}", time);
   const Tensor packed = contiguous(tokens.detach());
   const auto all = packed.read<std::int64_t>(where);
   Dataset d{empty({static_cast<std::int64_t>(starts.size()), time}, int64),

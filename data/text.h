@@ -1,6 +1,6 @@
 #pragma once
 
-// Texts as numbers, for models of language.
+// Texts as int64 tokens, for language models.
 //
 //   const data::Text text = data::read_text("tinyshakespeare.txt");
 //   for (auto [x, y] : data::Windows(text.tokens, 32, 64)) ...   // [batch, time]; y is x one token later
@@ -14,32 +14,31 @@
 
 namespace wengert::data {
 
-/// Characters are code points of UTF-8; words are what stands between blanks and ends of lines.
+/// Characters are code points of UTF-8. Words are separated by blanks and ends of lines.
 enum class Unit { characters, words };
 
-/// Tokens and their numbers.
+/// Tokens and their indices.
 class WENGERT_API Vocabulary {
  public:
   Vocabulary() = default;
-  /// The tokens of a text: characters in the order of their code points, words by how often they occur, the most
-  /// frequent ones first and equally frequent ones in alphabetical order. With `most`, only so many tokens, the first
-  /// of which, "<unknown>", stands for all others. ValueError for a text that is not UTF-8, or when most is 1 or
-  /// negative.
-  explicit Vocabulary(std::string_view text, Unit unit = Unit::characters, std::int64_t most = 0,
+  /// The tokens of a text: characters in the order of their code points; words by frequency, and equally frequent words
+  /// in alphabetical order. max_tokens limits the number of tokens: the first token, "<unknown>", then stands for all
+  /// others. ValueError for a text that is not UTF-8, or when max_tokens is 1 or negative.
+  explicit Vocabulary(std::string_view text, Unit unit = Unit::characters, std::int64_t max_tokens = 0,
                       Where = Where::current());
-  /// These, from 0; the token "<unknown>" stands for all others if it is among them. ValueError for a token given
-  /// twice.
+  /// These tokens, with indices from 0. The token "<unknown>", if it is among them, stands for all others. ValueError
+  /// for a repeated token.
   explicit Vocabulary(std::vector<std::string> tokens, Unit unit = Unit::characters, Where = Where::current());
 
   std::int64_t size() const { return static_cast<std::int64_t>(tokens_.size()); }
   Unit unit() const { return unit_; }
-  /// By their numbers; a file for them is one token a line, or metadata of a model.
+  /// The tokens in the order of their indices.
   const std::vector<std::string>& tokens() const { return tokens_; }
 
-  /// int64 [tokens of the text]. ValueError for a token that is not there and has no "<unknown>" to stand for it, and
+  /// The indices of the tokens of a text, int64 [n]. ValueError for an unknown token when there is no "<unknown>", and
   /// for a text that is not UTF-8.
   Tensor encode(std::string_view text, Where = Where::current()) const;
-  /// The text of int64 numbers of any shape; blanks are put between words. ValueError when one is out of range.
+  /// The text of int64 indices of any shape, with blanks between words. ValueError for an index out of range.
   std::string decode(const Tensor& numbers, Where = Where::current()) const;
 
  private:
@@ -47,7 +46,7 @@ class WENGERT_API Vocabulary {
   std::int64_t number(std::string_view token, Where) const;
 
   std::vector<std::string> tokens_;
-  std::vector<std::int64_t> sorted_;  // numbers in alphabetical order of their tokens
+  std::vector<std::int64_t> sorted_;  // indices in alphabetical order of their tokens
   Unit unit_ = Unit::characters;
   std::int64_t unknown_ = -1;
 };
@@ -60,19 +59,19 @@ struct Text {
 
 struct TextOptions {
   Unit unit = Unit::characters;
-  std::int64_t most = 0;                   ///< tokens in the vocabulary; 0: all
-  const Vocabulary* vocabulary = nullptr;  ///< of a text read before, instead of a new one
+  std::int64_t max_tokens = 0;             ///< in the vocabulary; 0: all
+  const Vocabulary* vocabulary = nullptr;  ///< an existing vocabulary, instead of a new one
 };
 /// A text file, plain or gzip. FileError when it is not UTF-8 or empty; ValueError as Vocabulary.
 WENGERT_API Text read_text(const std::string& path, TextOptions = {}, Where = Where::current());
 
-/// Tokens [n] in windows [batch, time], for models that go on with their state: the text is cut into `batch` parts of
-/// equal length, and row b of the next window goes on where row b of this one ended. y is what follows x. What is left
-/// at the end of the parts makes a shorter window, or is dropped.
+/// Windows [batch, time] over tokens [n], for models that keep their state from window to window. The text is divided
+/// into `batch` parts of equal length, and row b of a window continues where row b of the window before ended. y is x
+/// one token later. The rest of the parts makes a shorter window, or is dropped with drop_last.
 class WENGERT_API Windows {
  public:
-  /// ShapeError unless the tokens are [n] with at least two for each part; ValueError unless batch and time are at
-  /// least 1.
+  /// ShapeError unless the tokens are [n] with at least two for each part; ValueError unless batch and time are
+  /// >= 1.
   Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bool drop_last = true, Where = Where::current());
 
   std::int64_t size() const { return count_; }
@@ -98,8 +97,8 @@ class WENGERT_API Windows {
   std::int64_t time_, count_;
 };
 
-/// The tokens [n] from each of these places on: x and y [starts, time], y one token later. With a Loader, windows from
-/// anywhere in the text:
+/// Windows of the tokens [n] that begin at `starts`: x and y [starts, time], y one token later. A Loader deals windows
+/// from anywhere in a text:
 ///   data::Loader windows(n - time, [=](data::Rows starts) { return data::windows_at(tokens, starts, time); });
 /// ValueError unless 0 <= start < n - time.
 WENGERT_API Dataset windows_at(const Tensor& tokens, Rows starts, std::int64_t time, Where = Where::current());

@@ -10,11 +10,11 @@
 
 namespace wengert::data {
 
-Normalise::Normalise(const Shape& shape) : mean(zeros(shape)), std(ones(shape)) {}
+Normalize::Normalize(const Shape& shape) : mean(zeros(shape)), std(ones(shape)) {}
 
-Normalise::Normalise(const Tensor& x, const Shape& axes, Where where) {
-  if (!is_float(x.dtype())) fail<TypeError>(where, "normalise: x must be float32 or float64, got {}", x.dtype());
-  if (x.numel() == 0) fail<ShapeError>(where, "normalise: there is nothing to average in {}", x.shape());
+Normalize::Normalize(const Tensor& x, const Shape& axes, Where where) {
+  if (!is_float(x.dtype())) fail<TypeError>(where, "normalize: x must be float32 or float64, got {}", x.dtype());
+  if (x.numel() == 0) fail<ShapeError>(where, "normalize: there is nothing to average in {}", x.shape());
   const no_grad values;
   const Operand numbers(x, where);
   mean = wengert::mean(numbers, axes, true);
@@ -24,8 +24,8 @@ Normalise::Normalise(const Tensor& x, const Shape& axes, Where where) {
   std = wengert::where(spread > rounding, spread, ones(spread.shape(), spread.dtype()));
 }
 
-Tensor Normalise::operator()(Operand x) const { return (x - Operand(mean, x.where())) / Operand(std, x.where()); }
-Tensor Normalise::inverse(Operand y) const { return y * Operand(std, y.where()) + Operand(mean, y.where()); }
+Tensor Normalize::operator()(Operand x) const { return (x - Operand(mean, x.where())) / Operand(std, x.where()); }
+Tensor Normalize::inverse(Operand y) const { return y * Operand(std, y.where()) + Operand(mean, y.where()); }
 
 namespace {
 
@@ -107,26 +107,26 @@ Tensor random_flip(const Tensor& x, Rng& rng, double p, Where where) {
   return result;
 }
 
-Tensor random_shift(const Tensor& x, std::int64_t most, Rng& rng, Where where) {
+Tensor random_shift(const Tensor& x, Rng& rng, std::int64_t max_shift, Where where) {
   const Images images("random_shift", x, where);
-  if (most < 0) fail<ValueError>(where, "random_shift: most must be at least 0, got {}", most);
-  return crop_anywhere(images, images.height, images.width, most, rng);
+  if (max_shift < 0) fail<ValueError>(where, "random_shift: max_shift must be >= 0, got {}", max_shift);
+  return crop_anywhere(images, images.height, images.width, max_shift, rng);
 }
 
 Tensor random_crop(const Tensor& x, std::int64_t height, std::int64_t width, Rng& rng, std::int64_t padding,
                    Where where) {
   const Images images("random_crop", x, where);
-  if (padding < 0) fail<ValueError>(where, "random_crop: padding must be at least 0, got {}", padding);
+  if (padding < 0) fail<ValueError>(where, "random_crop: padding must be >= 0, got {}", padding);
   if (height < 0 || width < 0 || height > images.height + 2 * padding || width > images.width + 2 * padding)
     fail<ValueError>(where, "random_crop: a part of {} x {} does not fit into {} with {} zeros around", height, width,
                      x.shape(), padding);
   return crop_anywhere(images, height, width, padding, rng);
 }
 
-Tensor centre_crop(const Tensor& x, std::int64_t height, std::int64_t width, Where where) {
-  const Images images("centre_crop", x, where);
+Tensor center_crop(const Tensor& x, std::int64_t height, std::int64_t width, Where where) {
+  const Images images("center_crop", x, where);
   if (height < 0 || width < 0 || height > images.height || width > images.width)
-    fail<ValueError>(where, "centre_crop: a part of {} x {} does not fit into {}", height, width, x.shape());
+    fail<ValueError>(where, "center_crop: a part of {} x {} does not fit into {}", height, width, x.shape());
   return narrow(narrow(images.x, -2, (images.height - height) / 2, height), -1, (images.width - width) / 2, width);
 }
 

@@ -8,7 +8,7 @@
 #include "common/plot.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/wengert.h>
 
 #include <cmath>
@@ -47,7 +47,7 @@ template <class Model>
 double accuracy(const Model& model, const data::Dataset& test) {
   const no_grad off;
   nn::Confusion confusion(10);
-  for (auto [x, y] : data::batches(test, {.size = 256})) confusion.update(model(x), y);
+  for (auto [x, y] : data::batches(test, {.batch_size = 256})) confusion.update(model(x), y);
   return 100 * confusion.accuracy();
 }
 
@@ -55,7 +55,7 @@ double accuracy(const Model& model, const data::Dataset& test) {
 template <class Model, class After>
 void train(Model& model, const data::Dataset& set, int epochs, double lr, After&& after) {
   optim::Adam adam{model, {.lr = lr}};
-  data::Loader batches(set, {.size = 64, .seed = 1});
+  data::Loader batches(set, {.batch_size = 64, .shuffle = true, .seed = 1});
   const std::int64_t steps = epochs * batches.size();
   std::int64_t step = 0;
   while (batches.epoch() < epochs)

@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   };
   optim::Sgd descent{start, {.lr = 1}}, stochastic{start, {.lr = 0.1}};
   optim::Adam adam{start, {.lr = 0.02}};
-  optim::Lbfgs lbfgs{start, {.iterations = 1, .history = 10, .tolerance_grad = 0, .tolerance_change = 0}};
+  optim::Lbfgs lbfgs{start, {.max_iter = 1, .history_size = 10, .tolerance_grad = 0, .tolerance_change = 0}};
   optim::NewtonCg newton{start, {.forcing = 1e-3}};
   follow("gradient", by_batches(descent, n));
   follow("stochastic", by_batches(stochastic, 10));

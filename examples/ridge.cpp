@@ -4,7 +4,7 @@
 
 #include "common/contours.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/wengert.h>
 
 using namespace wengert;

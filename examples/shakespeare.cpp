@@ -11,7 +11,7 @@
 #include "common/progress.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <wengert/wengert.h>
 
 #include <algorithm>
@@ -176,20 +176,21 @@ struct CharTransformer {
 
 CharLstm make_lstm(const Options& o, std::int64_t size) {
   return {.embedding{size, o.hidden / 4 + 1},
-          .rnn{o.hidden / 4 + 1, o.hidden, {.layers = o.layers, .dropout = o.dropout}},
+          .rnn{o.hidden / 4 + 1, o.hidden, {.num_layers = o.layers, .dropout = o.dropout}},
           .output{o.hidden, size}};
 }
 CharTransformer make_transformer(const Options& o, std::int64_t size) {
-  return {
-      .embedding{size, o.hidden},
-      .positions{o.context, o.hidden},
-      .encoder{
-          o.layers,
-          o.hidden,
-          o.heads,
-          {.feedforward = 4 * o.hidden, .dropout = o.dropout, .activation = nn::Activation::gelu, .norm_first = true}},
-      .norm{o.hidden},
-      .output{o.hidden, size}};
+  return {.embedding{size, o.hidden},
+          .positions{o.context, o.hidden},
+          .encoder{o.layers,
+                   o.hidden,
+                   o.heads,
+                   {.dim_feedforward = 4 * o.hidden,
+                    .dropout = o.dropout,
+                    .activation = nn::Activation::gelu,
+                    .norm_first = true}},
+          .norm{o.hidden},
+          .output{o.hidden, size}};
 }
 
 Tensor loss_of(const auto& model, const Streams::Window& w, Memory& memory, nn::Mode mode) {

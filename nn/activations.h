@@ -1,7 +1,7 @@
 #pragma once
 
-// Activations as layers, for Sequential and for models that choose one. The functions are in autodiff/ops.h, where
-// formulas and kinks are told; all are elementwise, but for Glu and the softmaxes.
+// Activations as layers, for Sequential and for models with a choice of activation. The operators in autodiff/ops.h
+// document formulas and derivatives at kinks. All activations except Glu and the softmaxes are elementwise.
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
@@ -26,7 +26,8 @@ WENGERT_ACTIVATION(Hardsigmoid, hardsigmoid)
 WENGERT_ACTIVATION(Hardswish, hardswish)
 #undef WENGERT_ACTIVATION
 
-/// x Phi(x); `tanh`: its approximation by tanh (PyTorch's approximate="tanh").
+/// x Phi(x), with the distribution function Phi of the normal distribution.  `tanh`: the approximation by tanh,
+/// PyTorch's approximate="tanh".
 struct Gelu {
   bool tanh = false;
   Tensor operator()(Operand x) const { return tanh ? gelu_tanh(x) : gelu(x); }
@@ -49,8 +50,8 @@ struct Softplus {
   Tensor operator()(Operand x) const { return softplus(x, beta, threshold); }
 };
 struct Hardtanh {
-  double low = -1, high = 1;
-  Tensor operator()(Operand x) const { return hardtanh(x, low, high); }
+  double min_val = -1, max_val = 1;
+  Tensor operator()(Operand x) const { return hardtanh(x, min_val, max_val); }
 };
 struct Softshrink {
   double lambda = 0.5;
@@ -75,13 +76,13 @@ struct LogSoftmax {
 };
 
 struct PReluOptions {
-  double initial = 0.25;
+  double init = 0.25;
   DType dtype = float32;
 };
-/// x for x > 0, else weight x: with one weight, or one for each entry of axis 1.  weight [count] starts from 0.25.
-/// ShapeError for x with another number of channels.  He, Zhang, Ren & Sun 2015.
+/// x where x > 0, else weight x, with one weight or with one weight for each channel (axis 1).  Initial value of weight
+/// [num_parameters]: options.init.  ShapeError for x with another number of channels.  He, Zhang, Ren & Sun 2015.
 struct WENGERT_API PRelu {
-  PRelu(std::int64_t count = 1, PReluOptions = {}, Where = Where::current());
+  PRelu(std::int64_t num_parameters = 1, PReluOptions = {}, Where = Where::current());
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight)); }
 

@@ -13,17 +13,17 @@ namespace {
 
 constexpr const char* attention_name = "MultiHeadAttention";
 
-Linear zero_bias(std::int64_t size, const MultiHeadAttentionOptions& o, Rng& rng, Where where) {
-  Linear l(size, size, {.bias = o.bias, .dtype = o.dtype}, rng, where);
+Linear zero_bias(std::int64_t size, Rng& rng, const MultiHeadAttentionOptions& o, Where where) {
+  Linear l(size, size, rng, {.bias = o.bias, .dtype = o.dtype}, where);
   if (o.bias) l.bias = Param(zeros({size}, o.dtype), where);
   return l;
 }
 
-// Bool where a query may look, or numbers to be added, with key_padding worked in.
+// Bool where a query may look, or numbers to be added, with key_padding_mask worked in.
 Tensor whole_mask(const AttentionInput& given, DType dtype) {
   const Tensor& mask = given.mask;
-  if (!given.key_padding.defined()) return mask;
-  const Tensor hidden = unsqueeze(unsqueeze(given.key_padding, 1), 1);  // [n, 1, 1, k]
+  if (!given.key_padding_mask.defined()) return mask;
+  const Tensor hidden = unsqueeze(unsqueeze(given.key_padding_mask, 1), 1);  // [n, 1, 1, k]
   const Tensor look = equal(hidden, scalar(0, boolean));
   if (!mask.defined()) return look;
   if (mask.dtype() == boolean) return where(look, mask, scalar(0, boolean));
@@ -52,8 +52,8 @@ void check_input(const char* what, Operand query, Operand x, std::int64_t size) 
 
 }  // namespace
 
-MultiHeadAttention::MultiHeadAttention(std::int64_t width, std::int64_t count, const Options& o, Rng& rng, Where where)
-    : out_proj((at_least_one(attention_name, "size", width, where), zero_bias(width, o, rng, where))),
+MultiHeadAttention::MultiHeadAttention(std::int64_t width, std::int64_t count, Rng& rng, const Options& o, Where where)
+    : out_proj((at_least_one(attention_name, "size", width, where), zero_bias(width, rng, o, where))),
       size(width),
       heads(count),
       options(o) {
@@ -105,7 +105,7 @@ MultiHeadAttentionOptions attention_options(const TransformerOptions& o) {
   return {.dropout = o.dropout, .batch_first = o.batch_first, .dtype = o.dtype};
 }
 LinearOptions linear_options(const TransformerOptions& o) { return {.dtype = o.dtype}; }
-NormOptions norm_options(const TransformerOptions& o) { return {.eps = o.eps, .dtype = o.dtype}; }
+LayerNormOptions norm_options(const TransformerOptions& o) { return {.eps = o.eps, .dtype = o.dtype}; }
 
 Tensor dropped(const Tensor& x, const TransformerOptions& o, Mode mode) {
   return mode.training && o.dropout > 0 ? dropout(x, o.dropout, mode) : x;
@@ -130,11 +130,11 @@ AttentionInput without_weights(AttentionInput given) {
 
 }  // namespace
 
-TransformerEncoderLayer::TransformerEncoderLayer(std::int64_t size, std::int64_t heads, const Options& o, Rng& rng,
+TransformerEncoderLayer::TransformerEncoderLayer(std::int64_t size, std::int64_t heads, Rng& rng, const Options& o,
                                                  Where where)
-    : self_attn(size, heads, attention_options(o), rng, where),
-      linear1(size, o.feedforward, linear_options(o), rng, where),
-      linear2(o.feedforward, size, linear_options(o), rng, where),
+    : self_attn(size, heads, rng, attention_options(o), where),
+      linear1(size, o.dim_feedforward, rng, linear_options(o), where),
+      linear2(o.dim_feedforward, size, rng, linear_options(o), where),
       norm1(size, norm_options(o), where),
       norm2(size, norm_options(o), where),
       options(o) {}
@@ -148,12 +148,12 @@ Tensor TransformerEncoderLayer::operator()(Operand x, const AttentionInput& give
                [&](const Tensor& t) { return widened(t, linear1, linear2, options, given.mode); });
 }
 
-TransformerDecoderLayer::TransformerDecoderLayer(std::int64_t size, std::int64_t heads, const Options& o, Rng& rng,
+TransformerDecoderLayer::TransformerDecoderLayer(std::int64_t size, std::int64_t heads, Rng& rng, const Options& o,
                                                  Where where)
-    : self_attn(size, heads, attention_options(o), rng, where),
-      multihead_attn(size, heads, attention_options(o), rng, where),
-      linear1(size, o.feedforward, linear_options(o), rng, where),
-      linear2(o.feedforward, size, linear_options(o), rng, where),
+    : self_attn(size, heads, rng, attention_options(o), where),
+      multihead_attn(size, heads, rng, attention_options(o), where),
+      linear1(size, o.dim_feedforward, rng, linear_options(o), where),
+      linear2(o.dim_feedforward, size, rng, linear_options(o), where),
       norm1(size, norm_options(o), where),
       norm2(size, norm_options(o), where),
       norm3(size, norm_options(o), where),
@@ -171,10 +171,10 @@ Tensor TransformerDecoderLayer::operator()(Operand x, Operand memory, const Atte
                [&](const Tensor& t) { return widened(t, linear1, linear2, options, own.mode); });
 }
 
-TransformerEncoder::TransformerEncoder(std::int64_t count, std::int64_t size, std::int64_t heads,
-                                       const TransformerOptions& o, Rng& rng, Where where) {
-  at_least_one("TransformerEncoder", "count", count, where);
-  for (std::int64_t i = 0; i < count; ++i) layers.emplace_back(size, heads, o, rng, where);
+TransformerEncoder::TransformerEncoder(std::int64_t num_layers, std::int64_t size, std::int64_t heads, Rng& rng,
+                                       const TransformerOptions& o, Where where) {
+  at_least_one("TransformerEncoder", "num_layers", num_layers, where);
+  for (std::int64_t i = 0; i < num_layers; ++i) layers.emplace_back(size, heads, rng, o, where);
 }
 Tensor TransformerEncoder::operator()(Operand x, const AttentionInput& given) const {
   const At at(x.where());
@@ -183,10 +183,10 @@ Tensor TransformerEncoder::operator()(Operand x, const AttentionInput& given) co
   return h;
 }
 
-TransformerDecoder::TransformerDecoder(std::int64_t count, std::int64_t size, std::int64_t heads,
-                                       const TransformerOptions& o, Rng& rng, Where where) {
-  at_least_one("TransformerDecoder", "count", count, where);
-  for (std::int64_t i = 0; i < count; ++i) layers.emplace_back(size, heads, o, rng, where);
+TransformerDecoder::TransformerDecoder(std::int64_t num_layers, std::int64_t size, std::int64_t heads, Rng& rng,
+                                       const TransformerOptions& o, Where where) {
+  at_least_one("TransformerDecoder", "num_layers", num_layers, where);
+  for (std::int64_t i = 0; i < num_layers; ++i) layers.emplace_back(size, heads, rng, o, where);
 }
 Tensor TransformerDecoder::operator()(Operand x, Operand memory, const AttentionInput& own,
                                       const AttentionInput& other) const {
@@ -220,14 +220,15 @@ Tensor sinusoidal_positions(std::int64_t length, std::int64_t size, DType dtype,
   return to(contiguous(narrow(both, 1, 0, size)), dtype);
 }
 
-LearnedPositions::LearnedPositions(std::int64_t longest, std::int64_t size, DType dtype, Rng& rng, Where where) {
-  at_least_one("LearnedPositions", "longest", longest, where), at_least_one("LearnedPositions", "size", size, where);
-  weight = Param(rng.normal({longest, size}, 0, 0.02, dtype), where);
+LearnedPositions::LearnedPositions(std::int64_t max_length, std::int64_t size, Rng& rng, DType dtype, Where where) {
+  at_least_one("LearnedPositions", "max_length", max_length, where),
+      at_least_one("LearnedPositions", "size", size, where);
+  weight = Param(rng.normal({max_length, size}, 0, 0.02, dtype), where);
 }
 Tensor LearnedPositions::operator()(Operand x) const {
   const At at(x.where());
   if (x->rank() < 2 || x->shape().back() != weight.size(1) || x->size(-2) > weight.size(0))
-    fail<ShapeError>(x.where(), "LearnedPositions: x must be [.., length, {}] with a length of {} at most, got {}",
+    fail<ShapeError>(x.where(), "LearnedPositions: x must be [.., length, {}] with length <= {}, got {}",
                      weight.size(1), weight.size(0), x->shape());
   return x + narrow(weight, 0, 0, x->size(-2));
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Attention, the layers of transformers, and ways to say where in a sequence an entry stands.
+// Attention, transformer layers, and encodings of positions.
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
@@ -14,32 +14,33 @@ namespace wengert::nn {
 
 struct MultiHeadAttentionOptions {
   bool bias = true;
-  double dropout = 0;                         ///< in training, of the weights
-  bool batch_first = true;                    ///< false: [length, n, size], as PyTorch's default
-  std::int64_t key_size = 0, value_size = 0;  ///< of keys and values, if it is not `size`
+  double dropout = 0;                         ///< probability in training, on the attention weights
+  bool batch_first = true;                    ///< false: [length, n, size], PyTorch's default
+  std::int64_t key_size = 0, value_size = 0;  ///< sizes of keys and values; 0: `size`
   DType dtype = float32;
 };
 
-/// What attention may be given beside query, key and value.
+/// Optional inputs of attention.
 struct AttentionInput {
-  Tensor mask = {};           ///< broadcast to [n, heads, m, k]: numbers that are added to scores, or bool (true: look)
-  bool causal = false;        ///< query i sees keys 0..i
-  Tensor key_padding = {};    ///< [n, k] bool: true where a key is padding, and nobody looks
-  bool need_weights = false;  ///< return the weights too, the mean of those of the heads
+  Tensor mask = {};              ///< broadcast to [n, heads, m, k]: added to the scores, or bool (true: may attend)
+  bool causal = false;           ///< query i attends to keys 0..i only
+  Tensor key_padding_mask = {};  ///< [n, k] bool; true: key is padding and is not attended to
+  bool need_weights = false;     ///< also return the attention weights, averaged over the heads
   Mode mode = eval;
 };
 
-/// Several attentions side by side: for each head, softmax(q k^T / sqrt(size / heads) + mask) v with projections q, k,
-/// v of query, key and value; the heads' outputs joined and projected once more.  query [n, m, size], key [n, k,
-/// key_size], value [n, k, value_size] -> output [n, m, size], weights [n, m, k] if wanted.  A sequence that attends to
-/// itself (one tensor for all three) has one projection and one node for all heads.  Names are PyTorch's:
-/// in_proj_weight [3 size, size] (with other sizes of keys or values q_proj_weight, k_proj_weight, v_proj_weight),
-/// in_proj_bias, out_proj.  Weights start as Glorot & Bengio's, biases from 0.  ValueError unless heads divides size.
-/// ShapeError for other sizes.  Vaswani et al. 2017, 3.2.2.
+/// Multi-head attention: for each head, softmax(q k^T / sqrt(size / heads) + mask) v with projections q, k, v of query,
+/// key and value. The outputs of the heads are concatenated and projected.  query [n, m, size], key [n, k, key_size],
+/// value [n, k, value_size] -> output [n, m, size], weights [n, m, k] with need_weights.  Self-attention (one tensor
+/// for all three) takes one projection and one node for all heads.  Names are PyTorch's: in_proj_weight [3 size, size]
+/// (with other sizes of keys or values q_proj_weight, k_proj_weight, v_proj_weight), in_proj_bias, out_proj.  Initial
+/// weights: init::xavier_uniform. Initial biases: 0.  ValueError unless heads divides size. ShapeError for other
+/// sizes.  Vaswani et al. 2017, 3.2.2.
 struct WENGERT_API MultiHeadAttention {
   using Options = MultiHeadAttentionOptions;
-  MultiHeadAttention(std::int64_t size, std::int64_t heads, const Options& = {}, Rng& = default_rng(),
-                     Where = Where::current());
+  MultiHeadAttention(std::int64_t size, std::int64_t heads, Rng&, const Options& = {}, Where = Where::current());
+  MultiHeadAttention(std::int64_t size, std::int64_t heads, const Options& options = {}, Where where = Where::current())
+      : MultiHeadAttention(size, heads, default_rng(), options, where) {}
   Attention operator()(Operand query, Operand key, Operand value, const AttentionInput& = {}) const;
   static auto members(auto& self) {
     return fields(field("in_proj_weight", self.in_proj_weight), field("q_proj_weight", self.q_proj_weight),
@@ -55,24 +56,27 @@ struct WENGERT_API MultiHeadAttention {
 
 enum class Activation { relu, gelu };
 struct TransformerOptions {
-  std::int64_t feedforward = 2048;
+  std::int64_t dim_feedforward = 2048;
   double dropout = 0.1;
   Activation activation = Activation::relu;
-  double eps = 1e-5;        ///< of the norms
+  double eps = 1e-5;        ///< of the layer norms
   bool batch_first = true;  ///< false: [length, n, size]
   bool norm_first = false;  ///< x + f(norm(x)) instead of norm(x + f(x)).  Xiong et al. 2020
   DType dtype = float32;
 };
 
-/// Attention to itself and two linear layers with an activation between them, each added to what came in, with layer
-/// norm and, in training, dropout.  x [n, length, size] -> the same shape.  Of the input, mask, causal and key_padding
-/// count.  Names are PyTorch's: self_attn, linear1, linear2, norm1, norm2.  Vaswani et al. 2017.
+/// Self-attention, then two linear layers with an activation in between. Each of the two parts is a residual connection
+/// with layer norm and, in training, dropout.  x [n, length, size] -> the same shape.  AttentionInput::need_weights has
+/// no effect.  Names are PyTorch's: self_attn, linear1, linear2, norm1, norm2.  Vaswani et al. 2017.
 ///
-///   std::vector<nn::TransformerEncoderLayer> layers(6, nn::TransformerEncoderLayer(512, 8));   // all start alike
+///   // Six copies of one layer: same initial weights.
+///   std::vector<nn::TransformerEncoderLayer> layers(6, nn::TransformerEncoderLayer(512, 8));
 struct WENGERT_API TransformerEncoderLayer {
   using Options = TransformerOptions;
-  TransformerEncoderLayer(std::int64_t size, std::int64_t heads, const Options& = {}, Rng& = default_rng(),
-                          Where = Where::current());
+  TransformerEncoderLayer(std::int64_t size, std::int64_t heads, Rng&, const Options& = {}, Where = Where::current());
+  TransformerEncoderLayer(std::int64_t size, std::int64_t heads, const Options& options = {},
+                          Where where = Where::current())
+      : TransformerEncoderLayer(size, heads, default_rng(), options, where) {}
   Tensor operator()(Operand x, const AttentionInput& = {}) const;
   Tensor operator()(Operand x, Mode mode) const { return (*this)(x, AttentionInput{.mode = mode}); }
   static auto members(auto& self) {
@@ -86,13 +90,15 @@ struct WENGERT_API TransformerEncoderLayer {
   Options options;
 };
 
-/// The same with attention to `memory` [n, k, size], what an encoder made of another sequence, in between:
-/// multihead_attn and norm3.  `own` is for the attention of x [n, length, size] to itself, `other` for that to the
-/// memory.
+/// TransformerEncoderLayer with a second attention between the self-attention and the linear layers: multihead_attn,
+/// with norm3, attends to `memory` [n, k, size], the output of an encoder.  `own` is the input of the self-attention of
+/// x [n, length, size], and `other` the input of the attention to memory.
 struct WENGERT_API TransformerDecoderLayer {
   using Options = TransformerOptions;
-  TransformerDecoderLayer(std::int64_t size, std::int64_t heads, const Options& = {}, Rng& = default_rng(),
-                          Where = Where::current());
+  TransformerDecoderLayer(std::int64_t size, std::int64_t heads, Rng&, const Options& = {}, Where = Where::current());
+  TransformerDecoderLayer(std::int64_t size, std::int64_t heads, const Options& options = {},
+                          Where where = Where::current())
+      : TransformerDecoderLayer(size, heads, default_rng(), options, where) {}
   Tensor operator()(Operand x, Operand memory, const AttentionInput& own = {}, const AttentionInput& other = {}) const;
   static auto members(auto& self) {
     return fields(field("self_attn", self.self_attn), field("multihead_attn", self.multihead_attn),
@@ -106,45 +112,52 @@ struct WENGERT_API TransformerDecoderLayer {
   Options options;
 };
 
-/// As many TransformerEncoderLayers, each with first values of its own: layers.0, layers.1, ...
+/// A stack of num_layers TransformerEncoderLayers, each with its own initial values: layers.0, layers.1, ...
 struct WENGERT_API TransformerEncoder {
-  TransformerEncoder(std::int64_t count, std::int64_t size, std::int64_t heads, const TransformerOptions& = {},
-                     Rng& = default_rng(), Where = Where::current());
+  TransformerEncoder(std::int64_t num_layers, std::int64_t size, std::int64_t heads, Rng&,
+                     const TransformerOptions& = {}, Where = Where::current());
+  TransformerEncoder(std::int64_t num_layers, std::int64_t size, std::int64_t heads,
+                     const TransformerOptions& options = {}, Where where = Where::current())
+      : TransformerEncoder(num_layers, size, heads, default_rng(), options, where) {}
   Tensor operator()(Operand x, const AttentionInput& = {}) const;
   Tensor operator()(Operand x, Mode mode) const { return (*this)(x, AttentionInput{.mode = mode}); }
   static auto members(auto& self) { return fields(field("layers", self.layers)); }
 
   std::vector<TransformerEncoderLayer> layers;
 };
-/// The same for TransformerDecoderLayers.
+/// A stack of num_layers TransformerDecoderLayers.
 struct WENGERT_API TransformerDecoder {
-  TransformerDecoder(std::int64_t count, std::int64_t size, std::int64_t heads, const TransformerOptions& = {},
-                     Rng& = default_rng(), Where = Where::current());
+  TransformerDecoder(std::int64_t num_layers, std::int64_t size, std::int64_t heads, Rng&,
+                     const TransformerOptions& = {}, Where = Where::current());
+  TransformerDecoder(std::int64_t num_layers, std::int64_t size, std::int64_t heads,
+                     const TransformerOptions& options = {}, Where where = Where::current())
+      : TransformerDecoder(num_layers, size, heads, default_rng(), options, where) {}
   Tensor operator()(Operand x, Operand memory, const AttentionInput& own = {}, const AttentionInput& other = {}) const;
   static auto members(auto& self) { return fields(field("layers", self.layers)); }
 
   std::vector<TransformerDecoderLayer> layers;
 };
 
-/// Sines and cosines of positions: [length, size] with entry (p, 2 i) = sin(p / 10000^(2 i / size)) and (p, 2 i + 1)
-/// the cosine of that. Add it to x [.., length, size].  Vaswani et al. 2017, 3.5.
+/// Sines and cosines of positions: [length, size] with element (p, 2 i) = sin(p / 10000^(2 i / size)) and element (p, 2
+/// i + 1) the cosine of the same angle. The result is to be added to x [.., length, size].  Vaswani et al. 2017, 3.5.
 WENGERT_API Tensor sinusoidal_positions(std::int64_t length, std::int64_t size, DType = float32,
                                         Where = Where::current());
 
-/// x [.., length, size] plus a vector for each position, which is learnt.  weight [longest, size] starts from N(0,
-/// 0.02).  ShapeError for a longer x or another size.
+/// x [.., length, size] plus a learned vector for each position.  Initial weight [max_length, size]: N(0, 0.02).
+/// ShapeError for x with length > max_length or another size.
 struct WENGERT_API LearnedPositions {
-  LearnedPositions(std::int64_t longest, std::int64_t size, DType = float32, Rng& = default_rng(),
-                   Where = Where::current());
+  LearnedPositions(std::int64_t max_length, std::int64_t size, Rng&, DType = float32, Where = Where::current());
+  LearnedPositions(std::int64_t max_length, std::int64_t size, DType dtype = float32, Where where = Where::current())
+      : LearnedPositions(max_length, size, default_rng(), dtype, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight)); }
 
   Param weight;
 };
 
-/// Rotary positions, for queries and keys: x [.., length, size], pairs (x_i, x_(i + size / 2)) turned by the angle
-/// (first + p) / base^(2 i / size), so that the product of two depends on their distance only.  ShapeError for an odd
-/// size.  Su et al. 2021.
+/// Rotary position encoding of queries and keys: rotates the pairs (x_i, x_(i + size / 2)) of x [.., length, size] by
+/// the angle (first + p) / base^(2 i / size), so that the product of a query and a key depends on their distance only.
+/// ShapeError for an odd size.  Su et al. 2021.
 WENGERT_API Tensor rotary(Operand x, std::int64_t first = 0, double base = 10000);
 
 }  // namespace wengert::nn

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: what the constructors and calls of all layers refuse.
+// Internal: checks in the constructors and calls of layers.
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/tape/tensor.h"
@@ -9,13 +9,13 @@
 namespace wengert::nn {
 
 inline void at_least_one(const char* layer, const char* what, std::int64_t n, Where where) {
-  if (n < 1) fail<ValueError>(where, "{}: {} must be at least 1, got {}", layer, what, n);
+  if (n < 1) fail<ValueError>(where, "{}: {} must be >= 1, got {}", layer, what, n);
 }
 
 template <int rank>
 void each_at_least(const char* layer, const char* what, std::int64_t least, Extent<rank> n, Where where) {
   for (int i = 0; i < rank; ++i)
-    if (n[i] < least) fail<ValueError>(where, "{}: {} must be at least {}, got {}", layer, what, least, Shape(n));
+    if (n[i] < least) fail<ValueError>(where, "{}: {} must be >= {}, got {}", layer, what, least, Shape(n));
 }
 
 inline void divides_both(const char* layer, std::int64_t groups, std::int64_t in, std::int64_t out, Where where) {

@@ -47,18 +47,18 @@ Tensor from_labels(std::string_view loss, const Tensor& log_p, Operand labels, c
   const DType dtype = log_p.dtype();
   const Tensor flat = contiguous(by(reshape(labels, {-1}))), zero = zeros({}, dtype);
   Tensor kept = full(flat.shape(), 1, boolean), label = flat;
-  if (o.ignore) {
-    kept = not_equal(by(flat), static_cast<double>(*o.ignore));
+  if (o.ignore_index) {
+    kept = not_equal(by(flat), static_cast<double>(*o.ignore_index));
     label = where(by(kept), by(flat), by(zeros({}, int64)));
   }
   const Tensor weight = class_weights(loss, o.weight, classes, dtype, by);
   Tensor factor = where(by(kept), by(weight.defined() ? take(by(weight), by(label)) : ones({}, dtype)), by(zero));
   Tensor each = scale(by(factor), by(neg(by(pick(by(log_p), by(label))))));
-  if (o.smoothing > 0) {
+  if (o.label_smoothing > 0) {
     const Tensor all = neg(by(sum(by(weight.defined() ? mul(by(log_p), by(weight)) : log_p), {1})));
     const Tensor spread = where(by(kept), by(all), by(zero));
-    each = add(by(affine(by(each), 1 - o.smoothing, 0)),
-               by(affine(by(spread), o.smoothing / static_cast<double>(classes), 0)));
+    each = add(by(affine(by(each), 1 - o.label_smoothing, 0)),
+               by(affine(by(spread), o.label_smoothing / static_cast<double>(classes), 0)));
   }
   if (o.reduction == Reduction::none) return reshape(by(each), shape);
   if (o.reduction == Reduction::sum) return sum(by(each));
@@ -75,7 +75,7 @@ Tensor from_probabilities(const Tensor& log_p, Operand target, Operand logits, c
   const std::int64_t classes = log_p.shape()[1];
   const Tensor weight = class_weights("cross_entropy", o.weight, classes, log_p.dtype(), by);
   Tensor t = rows_of_classes("cross_entropy", target, by);
-  if (o.smoothing > 0) t = affine(by(t), 1 - o.smoothing, o.smoothing / static_cast<double>(classes));
+  if (o.label_smoothing > 0) t = affine(by(t), 1 - o.label_smoothing, o.label_smoothing / static_cast<double>(classes));
   const Tensor costs = neg(by(weight.defined() ? mul(by(log_p), by(weight)) : log_p));
   const Tensor each = sum(by(scale(by(t), by(costs))), {1});
   return reduced("cross_entropy", reshape(by(each), without_classes(logits->shape())), o.reduction, by);
@@ -85,9 +85,9 @@ Tensor from_probabilities(const Tensor& log_p, Operand target, Operand logits, c
 
 Tensor cross_entropy(Operand logits, Operand targets, const CrossEntropyOptions& o) {
   const CalledBy by(logits);
-  if (!(o.smoothing >= 0 && o.smoothing <= 1))
-    fail<ValueError>(logits.where(), "cross_entropy: smoothing must be in [0, 1], got {}", o.smoothing);
-  const bool plain = !o.weight.defined() && !o.ignore && o.smoothing == 0 && o.reduction == Reduction::mean;
+  if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1))
+    fail<ValueError>(logits.where(), "cross_entropy: label_smoothing must be in [0, 1], got {}", o.label_smoothing);
+  const bool plain = !o.weight.defined() && !o.ignore_index && o.label_smoothing == 0 && o.reduction == Reduction::mean;
   if (plain && logits->rank() == 2 && targets->dtype() == int64) return cross_entropy(logits, targets);
   const Tensor log_p = log_softmax(by(rows_of_classes("cross_entropy", logits, by)), 1);
   if (targets->dtype() == int64)
@@ -97,8 +97,9 @@ Tensor cross_entropy(Operand logits, Operand targets, const CrossEntropyOptions&
 
 Tensor nll(Operand log_probabilities, Operand labels, const CrossEntropyOptions& o) {
   const CalledBy by(log_probabilities);
-  if (o.smoothing != 0)
-    fail<ValueError>(log_probabilities.where(), "nll: smoothing must be 0, got {}; cross_entropy smooths", o.smoothing);
+  if (o.label_smoothing != 0)
+    fail<ValueError>(log_probabilities.where(), "nll: label_smoothing must be 0, got {}; cross_entropy has it",
+                     o.label_smoothing);
   const Tensor log_p = rows_of_classes("nll", log_probabilities, by);
   return from_labels("nll", log_p, labels, without_classes(log_probabilities->shape()), o, by);
 }

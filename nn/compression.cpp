@@ -13,8 +13,8 @@ namespace wengert::nn {
 
 double pruning_schedule(std::int64_t step, PruningSchedule s, Where where) {
   if (s.begin >= s.end || !(s.first >= 0 && s.first <= 1) || !(s.last >= 0 && s.last <= 1))
-    fail<ValueError>(where, "pruning_schedule: begin must be below end and shares in [0, 1], got {}, {}, {}, {}",
-                     s.begin, s.end, s.first, s.last);
+    fail<ValueError>(where, "pruning_schedule: begin < end and shares in [0, 1] must hold, got {}, {}, {}, {}", s.begin,
+                     s.end, s.first, s.last);
   const double t = std::clamp(static_cast<double>(step - s.begin) / static_cast<double>(s.end - s.begin), 0., 1.);
   return s.last + (s.first - s.last) * std::pow(1 - t, 3);
 }
@@ -94,7 +94,7 @@ LowRankLinear low_rank(const Linear& layer, LowRankOptions o, Where where) {
   const Tensor& weight = layer.weight;
   const std::int64_t out = weight.size(0), in = weight.size(1), most = std::min(in, out);
   if (o.rank < 0 || o.rank > most || !(o.energy > 0 && o.energy <= 1))
-    fail<ValueError>(where, "low_rank: rank must be at most {}, and energy in (0, 1]; got {} and {}", most, o.rank,
+    fail<ValueError>(where, "low_rank: rank must be in [0, {}] and energy in (0, 1], got {} and {}", most, o.rank,
                      o.energy);
   const SVD f = svd(Operand(to(weight.detach(), float64), where));
   const auto s = f.s.to_vector<double>();
@@ -106,8 +106,8 @@ LowRankLinear low_rank(const Linear& layer, LowRankOptions o, Where where) {
   }
   const Tensor root = sqrt(narrow(f.s, 0, 0, rank));
   Rng rng;  // whose numbers are replaced
-  LowRankLinear thin{Linear(in, rank, {.bias = false, .dtype = weight.dtype()}, rng, where),
-                     Linear(rank, out, {.bias = layer.bias.defined(), .dtype = weight.dtype()}, rng, where)};
+  LowRankLinear thin{Linear(in, rank, rng, {.bias = false, .dtype = weight.dtype()}, where),
+                     Linear(rank, out, rng, {.bias = layer.bias.defined(), .dtype = weight.dtype()}, where)};
   thin.first.weight.assign(to(reshape(root, {rank, 1}) * narrow(f.vt, 0, 0, rank), weight.dtype()));
   thin.second.weight.assign(to(narrow(f.u, 1, 0, rank) * root, weight.dtype()));
   if (layer.bias.defined()) thin.second.bias.assign(layer.bias.detach());
@@ -152,7 +152,7 @@ void balance(Factors& f) {
 
 CpConv2d cp_decompose(const Tensor& weight, const Tensor& bias, const ConvOptions& options, CpOptions o, Where where) {
   const no_grad values;
-  at_least_one("cp_decompose", "rank", o.rank, where), at_least_one("cp_decompose", "sweeps", o.sweeps, where);
+  at_least_one("cp_decompose", "rank", o.rank, where), at_least_one("cp_decompose", "max_sweeps", o.max_sweeps, where);
   if (weight.rank() != 4 || options.groups != 1)
     fail<ShapeError>(where, "cp_decompose: needs a kernel [out, in, height, width] with one group, got {} with {}",
                      weight.shape(), options.groups);
@@ -162,7 +162,7 @@ CpConv2d cp_decompose(const Tensor& weight, const Tensor& bias, const ConvOption
   Factors f;
   for (std::size_t k = 0; k < 4; ++k) f[k] = rng.normal({kernel.size(static_cast<int>(k)), o.rank}, 0, 1, float64);
   double error = 1;
-  for (std::int64_t sweep = 0; sweep < o.sweeps; ++sweep) {
+  for (std::int64_t sweep = 0; sweep < o.max_sweeps; ++sweep) {
     for (std::size_t mode = 0; mode < 4; ++mode) improve(f, kernel, mode);
     const double before = error;
     error = size > 0 ? std::sqrt(sum(square(product_of(f) - kernel)).item()) / size : 0;

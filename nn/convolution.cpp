@@ -31,7 +31,7 @@ Shape weight_shape(std::int64_t first, std::int64_t second, Extent<rank> kernel)
 }  // namespace
 
 template <int rank>
-Conv<rank>::Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options o, Rng& rng, Where where)
+Conv<rank>::Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng& rng, Options o, Where where)
     : options{o.stride, o.padding, o.dilation, o.groups}, padding_mode(o.padding_mode) {
   check(name_of<rank>("Conv1d", "Conv2d", "Conv3d"), in, out, kernel, o, where);
   const std::int64_t fan_in = in / o.groups * kernel.product();
@@ -52,7 +52,7 @@ Tensor Conv<rank>::operator()(Operand x) const {
 }
 
 template <int rank>
-ConvTranspose<rank>::ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options o, Rng& rng,
+ConvTranspose<rank>::ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng& rng, Options o,
                                    Where where)
     : options{o.stride, o.padding, o.output_padding, o.dilation, o.groups} {
   const char* layer = name_of<rank>("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d");

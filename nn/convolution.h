@@ -1,7 +1,7 @@
 #pragma once
 
-// Convolutions of signals, images and volumes: [n, channels, spatial...] with one, two or three spatial axes; without
-// n, a single image. Weights and biases start from U(-b, b), b = 1 / sqrt(fan_in), as in PyTorch.
+// Convolutions of signals, images and volumes: [n, channels, spatial...] with one, two or three spatial axes, or a
+// single image without n. Initial weights and biases: U(-b, b), b = 1 / sqrt(fan_in), as in PyTorch.
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
@@ -15,31 +15,30 @@ struct ConvLayerOptions {
   Extent<rank> stride = 1, padding = 0, dilation = 1;
   std::int64_t groups = 1;
   bool bias = true;
-  PadMode padding_mode = PadMode::constant;  ///< what stands in the padding: zeros, or what pad() puts there
+  PadMode padding_mode = PadMode::constant;  ///< values of the padding: zeros, or as in pad()
   DType dtype = float32;
 };
 
 /// Cross-correlation.  x [n, in, spatial...] -> [n, out, spatial'...] with, on each axis, size' = floor((size + 2
 /// padding - dilation (kernel - 1) - 1) / stride) + 1.  weight [out, in / groups, kernel...], bias [out]; fan_in is in
-/// / groups times the size of the kernel.  ValueError unless in, out, kernel, stride, dilation are at least 1, padding
-/// at least 0, and groups divides in and out; ShapeError for x of other channels or axes.
+/// / groups times the size of the kernel.  ValueError unless in, out, kernel, stride and dilation are >= 1, padding is
+/// >= 0, and groups divides in and out.  ShapeError for x with other channels or another number of axes.
 template <int rank>
 struct WENGERT_API Conv {
   using Options = ConvLayerOptions<rank>;
-  Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options, Rng& = default_rng(), Where = Where::current());
-  Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng& rng = default_rng(), Where where = Where::current())
-      : Conv(in, out, kernel, Options(), rng, where) {}
+  Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng&, Options = {}, Where = Where::current());
+  Conv(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options options = {}, Where where = Where::current())
+      : Conv(in, out, kernel, default_rng(), options, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 
-  Param weight, bias;  ///< bias is undefined when there is none
+  Param weight, bias;  ///< bias is undefined if options.bias is false
   ConvOptions options;
   PadMode padding_mode = PadMode::constant;
 };
 using Conv1d = Conv<1>;
 using Conv2d = Conv<2>;
 using Conv3d = Conv<3>;
-using Conv2dLayerOptions = ConvLayerOptions<2>;
 
 template <int rank>
 struct ConvTransposeLayerOptions {
@@ -49,18 +48,17 @@ struct ConvTransposeLayerOptions {
   DType dtype = float32;
 };
 
-/// The transpose of Conv: every entry of x spreads a kernel over the result.  x [n, in, spatial...] -> [n, out,
-/// spatial'...] with size' = (size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.  weight [in,
-/// out / groups, kernel...], bias [out]; fan_in is out / groups times the size of the kernel (as PyTorch has it).
-/// Errors as for Conv; ValueError for an output_padding that is not smaller than stride or dilation.
+/// The transpose of Conv: every element of x adds a multiple of the kernel to the result.  x [n, in, spatial...] -> [n,
+/// out, spatial'...] with size' = (size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.  weight
+/// [in, out / groups, kernel...], bias [out]; fan_in is out / groups times the size of the kernel as in PyTorch. Errors
+/// as for Conv; ValueError for an output_padding that is smaller than neither stride nor dilation.
 template <int rank>
 struct WENGERT_API ConvTranspose {
   using Options = ConvTransposeLayerOptions<rank>;
-  ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options, Rng& = default_rng(),
-                Where = Where::current());
-  ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng& rng = default_rng(),
+  ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Rng&, Options = {}, Where = Where::current());
+  ConvTranspose(std::int64_t in, std::int64_t out, Extent<rank> kernel, Options options = {},
                 Where where = Where::current())
-      : ConvTranspose(in, out, kernel, Options(), rng, where) {}
+      : ConvTranspose(in, out, kernel, default_rng(), options, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 

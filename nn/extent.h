@@ -8,14 +8,14 @@ namespace wengert::detail {
 
 namespace wengert::nn {
 
-/// A number for each of `rank` spatial axes; a single one is meant for all: `{3, 5}` or 3.
+/// One number for each of `rank` spatial axes, `{3, 5}`, or one number for all axes, 3.
 template <int rank>
 class Extent {
  public:
   constexpr Extent(std::int64_t all = 0) { at_.fill(all); }
   constexpr Extent(std::int64_t a, std::int64_t b) requires(rank == 2) : at_{a, b} {}
   constexpr Extent(std::int64_t a, std::int64_t b, std::int64_t c) requires(rank == 3) : at_{a, b, c} {}
-  /// One number, or `rank` of them; ShapeError otherwise.
+  /// From a shape with one number or with `rank` numbers. ShapeError for other shapes.
   explicit Extent(const Shape& s) {
     if (s.rank() != 1 && s.rank() != rank) wengert::detail::wrong_extent(s, rank);
     for (int i = 0; i < rank; ++i) at_[std::size_t(i)] = s[s.rank() == 1 ? 0 : i];

@@ -11,8 +11,7 @@
 namespace wengert::nn::init {
 
 Fans fans(const Shape& weight, Where where) {
-  if (weight.rank() < 2)
-    fail<ShapeError>(where, "init: a weight has two axes at least, [out, in, kernel...], got {}", weight);
+  if (weight.rank() < 2) fail<ShapeError>(where, "init: a weight must be [out, in, kernel...], got {}", weight);
   const std::int64_t kernel = weight[0] > 0 && weight[1] > 0 ? weight.numel() / (weight[0] * weight[1]) : 0;
   return {weight[1] * kernel, weight[0] * kernel};
 }
@@ -83,8 +82,8 @@ double share_below(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
 
 Tensor truncated_normal(const Shape& shape, Rng& rng, TruncatedOptions o, DType dtype, Where where) {
   if (!(o.low < o.high))
-    fail<ValueError>(where, "truncated_normal: low must be below high, got [{}, {}]", o.low, o.high);
-  if (!(o.std > 0)) fail<ValueError>(where, "truncated_normal: std must be positive, got {}", o.std);
+    fail<ValueError>(where, "truncated_normal: low < high must hold, got {} and {}", o.low, o.high);
+  if (!(o.std > 0)) fail<ValueError>(where, "truncated_normal: std must be > 0, got {}", o.std);
   const double first = share_below((o.low - o.mean) / o.std), last = share_below((o.high - o.mean) / o.std);
   Tensor x = rng.uniform(shape, 2 * first - 1, 2 * last - 1, float64, where);
   for (double& t : x.write<double>())

@@ -7,7 +7,7 @@
 
 namespace wengert::nn {
 
-Linear::Linear(std::int64_t in, std::int64_t out, LinearOptions o, Rng& rng, Where where) {
+Linear::Linear(std::int64_t in, std::int64_t out, Rng& rng, LinearOptions o, Where where) {
   at_least_one("Linear", "in", in, where), at_least_one("Linear", "out", out, where);
   weight = Param(init::uniform_fan_in({out, in}, in, rng, o.dtype), where);
   if (o.bias) bias = Param(init::uniform_fan_in({out}, in, rng, o.dtype), where);
@@ -20,7 +20,7 @@ Tensor Linear::operator()(Operand x) const {
   return linear(x, weight, bias);
 }
 
-Bilinear::Bilinear(std::int64_t in1, std::int64_t in2, std::int64_t out, LinearOptions o, Rng& rng, Where where) {
+Bilinear::Bilinear(std::int64_t in1, std::int64_t in2, std::int64_t out, Rng& rng, BilinearOptions o, Where where) {
   at_least_one("Bilinear", "in1", in1, where), at_least_one("Bilinear", "in2", in2, where);
   at_least_one("Bilinear", "out", out, where);
   weight = Param(init::uniform_fan_in({out, in1, in2}, in1, rng, o.dtype), where);
@@ -37,23 +37,24 @@ Tensor Bilinear::operator()(Operand x, Operand y) const {
   return bias.defined() ? z + bias : z;
 }
 
-Embedding::Embedding(std::int64_t entries, std::int64_t size, EmbeddingOptions o, Rng& rng, Where where)
-    : padding(o.padding) {
-  at_least_one("Embedding", "entries", entries, where), at_least_one("Embedding", "size", size, where);
-  if (padding && *padding < 0) *padding += entries;
-  if (padding && (*padding < 0 || *padding >= entries))
-    fail<ValueError>(where, "Embedding: padding must be one of {} entries, got {}", entries, *o.padding);
-  Tensor rows = rng.normal({entries, size}, 0, 1, o.dtype, where);
-  if (padding) {
-    const Tensor kept = not_equal(arange(entries), static_cast<double>(*padding));
-    rows = rows * reshape(to(kept, o.dtype), {entries, 1});
+Embedding::Embedding(std::int64_t num_embeddings, std::int64_t size, Rng& rng, EmbeddingOptions o, Where where)
+    : padding_index(o.padding_index) {
+  at_least_one("Embedding", "num_embeddings", num_embeddings, where), at_least_one("Embedding", "size", size, where);
+  if (padding_index && *padding_index < 0) *padding_index += num_embeddings;
+  if (padding_index && (*padding_index < 0 || *padding_index >= num_embeddings))
+    fail<ValueError>(where, "Embedding: padding_index must be in [-{}, {}), got {}", num_embeddings, num_embeddings,
+                     *o.padding_index);
+  Tensor rows = rng.normal({num_embeddings, size}, 0, 1, o.dtype, where);
+  if (padding_index) {
+    const Tensor kept = not_equal(arange(num_embeddings), static_cast<double>(*padding_index));
+    rows = rows * reshape(to(kept, o.dtype), {num_embeddings, 1});
   }
   weight = Param(std::move(rows), where);
 }
 
 Tensor Embedding::operator()(Operand index) const {
   const At at(index.where());
-  return embedding({weight, index.where()}, index, padding);
+  return embedding({weight, index.where()}, index, padding_index);
 }
 
 Tensor Flatten::operator()(Operand x) const {
@@ -86,9 +87,9 @@ Tensor Unflatten::operator()(Operand x) const {
   return reshape(x, shape);
 }
 
-PRelu::PRelu(std::int64_t count, PReluOptions o, Where where) {
-  at_least_one("PRelu", "count", count, where);
-  weight = Param(full({count}, o.initial, o.dtype), where);
+PRelu::PRelu(std::int64_t num_parameters, PReluOptions o, Where where) {
+  at_least_one("PRelu", "num_parameters", num_parameters, where);
+  weight = Param(full({num_parameters}, o.init, o.dtype), where);
 }
 
 Tensor PRelu::operator()(Operand x) const {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Layers that multiply, look up and rearrange.
+// Linear layers, embeddings, and layers that change shapes.
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
@@ -13,26 +13,33 @@ struct LinearOptions {
   DType dtype = float32;
 };
 
-/// x W^T + bias.  x [..., in] -> [..., out].  weight [out, in] and bias [out] start from U(-1/sqrt(in), 1/sqrt(in)).
-/// ValueError unless in and out are at least 1; ShapeError for x with another last axis.
+/// x W^T + bias.  x [..., in] -> [..., out].  Initial values of weight
+/// [out, in] and bias [out]: U(-1/sqrt(in), 1/sqrt(in)).
+/// ValueError unless in and out are >= 1; ShapeError unless the
+/// last axis of x has size `in`.
 struct WENGERT_API Linear {
-  Linear(std::int64_t in, std::int64_t out, LinearOptions, Rng& = default_rng(), Where = Where::current());
-  Linear(std::int64_t in, std::int64_t out, Rng& rng = default_rng(), Where where = Where::current())
-      : Linear(in, out, {}, rng, where) {}
+  Linear(std::int64_t in, std::int64_t out, Rng&, LinearOptions = {}, Where = Where::current());
+  Linear(std::int64_t in, std::int64_t out, LinearOptions options = {}, Where where = Where::current())
+      : Linear(in, out, default_rng(), options, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 
-  Param weight, bias;  ///< bias is undefined when there is none
+  Param weight, bias;  ///< bias is undefined if options.bias is false
+};
+
+struct BilinearOptions {
+  bool bias = true;
+  DType dtype = float32;
 };
 
 /// sum over i, j of x_i weight[o, i, j] y_j + bias[o].  x [..., in1], y [..., in2], leading axes broadcast -> [...,
-/// out].  weight [out, in1, in2] and bias [out] start from U(-1/sqrt(in1), 1/sqrt(in1)).  ShapeError for other sizes.
+/// out].  Initial values of weight [out, in1, in2] and bias [out]: U(-1/sqrt(in1), 1/sqrt(in1)).  ShapeError unless the
+/// last axes have sizes in1 and in2.
 struct WENGERT_API Bilinear {
-  Bilinear(std::int64_t in1, std::int64_t in2, std::int64_t out, LinearOptions, Rng& = default_rng(),
-           Where = Where::current());
-  Bilinear(std::int64_t in1, std::int64_t in2, std::int64_t out, Rng& rng = default_rng(),
+  Bilinear(std::int64_t in1, std::int64_t in2, std::int64_t out, Rng&, BilinearOptions = {}, Where = Where::current());
+  Bilinear(std::int64_t in1, std::int64_t in2, std::int64_t out, BilinearOptions options = {},
            Where where = Where::current())
-      : Bilinear(in1, in2, out, {}, rng, where) {}
+      : Bilinear(in1, in2, out, default_rng(), options, where) {}
   Tensor operator()(Operand x, Operand y) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 
@@ -40,26 +47,27 @@ struct WENGERT_API Bilinear {
 };
 
 struct EmbeddingOptions {
-  std::optional<std::int64_t> padding = {};  ///< a row that stays 0 and is not trained; negative: from the end
+  std::optional<std::int64_t> padding_index = {};  ///< this row stays 0; negative: counted from the end
   DType dtype = float32;
 };
 
-/// Rows of weight [entries, size] by int64 indices of any shape: [...] -> [..., size].  Starts from N(0, 1), the row
-/// `padding` from 0; that row receives no gradient.  The gradient of weight has its shape, as the optimizers want it:
-/// zeros to which the rows that were looked up are added, duplicates in the order of the indices.  ValueError naming an
-/// index that is out of range.
+/// Looks up rows of weight [num_embeddings, size] by int64 indices of any shape: [...] -> [..., size].  Initial values:
+/// N(0, 1), and 0 in the row padding_index, which receives no gradient.  The gradient of weight has the shape of
+/// weight. Rows that are looked up several times are added in the order of the indices.  ValueError, which names the
+/// index, when an index is out of range.
 struct WENGERT_API Embedding {
-  Embedding(std::int64_t entries, std::int64_t size, EmbeddingOptions, Rng& = default_rng(), Where = Where::current());
-  Embedding(std::int64_t entries, std::int64_t size, Rng& rng = default_rng(), Where where = Where::current())
-      : Embedding(entries, size, {}, rng, where) {}
+  Embedding(std::int64_t num_embeddings, std::int64_t size, Rng&, EmbeddingOptions = {}, Where = Where::current());
+  Embedding(std::int64_t num_embeddings, std::int64_t size, EmbeddingOptions options = {},
+            Where where = Where::current())
+      : Embedding(num_embeddings, size, default_rng(), options, where) {}
   Tensor operator()(Operand index) const;
   static auto members(auto& self) { return fields(field("weight", self.weight)); }
 
   Param weight;
-  std::optional<std::int64_t> padding;
+  std::optional<std::int64_t> padding_index;
 };
 
-/// x.
+/// Returns x.
 struct Identity {
   Tensor operator()(Operand x) const { return x; }
 };
@@ -70,7 +78,7 @@ struct WENGERT_API Flatten {
   Tensor operator()(Operand x) const;
 };
 
-/// Splits an axis into several; one of the sizes may be -1 and is computed: x [n, c h w] -> [n, c, h, w].
+/// Splits an axis into several axes. One of the sizes may be -1, and is then computed: x [n, c h w] -> [n, c, h, w].
 struct WENGERT_API Unflatten {
   int axis = 1;
   Shape sizes;

@@ -51,7 +51,7 @@ double top_k_accuracy(Operand logits, Operand labels, std::int64_t k) {
 }
 
 void Mean::update(double value, double weight, Where where) {
-  if (!(weight >= 0)) fail<ValueError>(where, "mean: a weight must be at least 0, got {}", weight);
+  if (!(weight >= 0)) fail<ValueError>(where, "mean: a weight must be >= 0, got {}", weight);
   if (weight > 0) sum_ += weight * value, weight_ += weight;
 }
 double Mean::value(Where where) const {
@@ -61,7 +61,7 @@ double Mean::value(Where where) const {
 
 Confusion::Confusion(std::int64_t classes, std::vector<std::string> names, Where where)
     : classes_(classes), names_(std::move(names)) {
-  if (classes < 1) fail<ValueError>(where, "confusion: classes must be at least 1, got {}", classes);
+  if (classes < 1) fail<ValueError>(where, "confusion: classes must be >= 1, got {}", classes);
   if (!names_.empty() && static_cast<std::int64_t>(names_.size()) != classes)
     fail<ValueError>(where, "confusion: {} classes need as many names, got {}", classes, names_.size());
   counts_.resize(static_cast<std::size_t>(classes * classes));

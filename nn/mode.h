@@ -1,6 +1,7 @@
 #pragma once
 
-// Whether a model is being trained, and where its random numbers come from: arguments of a call, not hidden state.
+// The mode says whether a model is being trained, and which generator it draws from. It is an argument of a call, not
+// hidden state.
 //
 //   Tensor y = drop(norm(x, nn::training(rng)), nn::training(rng));
 //   Tensor z = model(x, nn::eval);
@@ -10,19 +11,19 @@
 
 namespace wengert::nn {
 
-/// The second argument of layers that behave differently while a model is trained: batch norm, dropout. A model without
-/// such layers never mentions it. Cheap to copy; the generator has to live as long as the call.
+/// The second argument of layers that behave differently in training, such as batch norm and dropout. A model without
+/// such layers needs no mode. A Mode is cheap to copy. The generator must live as long as the call.
 struct Mode {
   bool training = false;
-  Rng* rng = nullptr;  ///< whom dropout asks for its masks
+  Rng* rng = nullptr;  ///< generator of the masks of dropout
 
-  /// The generator. ValueError, naming the layer, when there is none.
+  /// The generator. ValueError, which names the layer, if there is none.
   WENGERT_API Rng& generator(const char* layer, Where = Where::current()) const;
 };
 
-/// A model in use: running statistics are used and not changed, nothing is dropped.
+/// Evaluation: running statistics are used and not changed, and nothing is dropped.
 inline constexpr Mode eval{};
-/// A model in training. Without a generator there can be no dropout: ValueError there.
+/// Training. Dropout without a generator is a ValueError.
 inline Mode training(Rng& rng) { return {true, &rng}; }
 inline Mode training() { return {true, nullptr}; }
 

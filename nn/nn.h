@@ -1,11 +1,12 @@
 #pragma once
 
-// The vocabulary of networks. A layer is a struct whose members are its parameters and whose operator() is its formula;
-// a model is a struct of layers (autodiff/model.h). Activations are operators (autodiff/ops.h): relu(hidden(x)).
+// The vocabulary of networks. A layer is a struct whose members are its parameters and whose operator() is its formula.
+// A model is a struct of layers (autodiff/model/model.h). Activations are operators (autodiff/ops.h): relu(hidden(x)).
 //
 // Layers that behave differently while a model is trained take the mode (nn/mode.h) as their second argument:
-// dropout(x, mode). Layers draw their first values from the generator they are given, or from this thread's
-// default_rng() (seed(n) starts it afresh). Errors name the line of the user's call.
+// dropout(x, mode). The constructor of a layer takes its sizes, then optionally a generator of random numbers, then its
+// options. Without a generator the initial values come from this thread's default_rng(), which seed(n) restarts. An
+// error names the source location of the call in the user's program.
 
 #include "wengert/nn/activations.h"
 #include "wengert/nn/attention.h"

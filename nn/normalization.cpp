@@ -9,7 +9,7 @@ namespace wengert::nn {
 namespace {
 
 void check_eps(const char* layer, double eps, Where where) {
-  if (!(eps >= 0)) fail<ValueError>(where, "{}: eps must be at least 0, got {}", layer, eps);
+  if (!(eps >= 0)) fail<ValueError>(where, "{}: eps must be >= 0, got {}", layer, eps);
 }
 
 // The last axes of x.
@@ -35,7 +35,7 @@ BatchNorm<rank>::BatchNorm(std::int64_t n, Options o, Where where) : channels(n)
   if (momentum && !(*momentum >= 0 && *momentum <= 1))
     fail<ValueError>(where, "{}: momentum must be in [0, 1], or none for a plain average, got {}", layer, *momentum);
   if (o.affine) weight = Param(ones({n}, o.dtype), where), bias = Param(zeros({n}, o.dtype), where);
-  if (!o.track) return;
+  if (!o.track_running_stats) return;
   running_mean = Buffer(zeros({n}, o.dtype)), running_var = Buffer(ones({n}, o.dtype));
   num_batches_tracked = Buffer(zeros({}, int64));
 }
@@ -96,12 +96,12 @@ Tensor InstanceNorm<rank>::operator()(Operand x) const {
   return instance_norm(x, weight, bias, eps);
 }
 
-LayerNorm::LayerNorm(const Shape& s, NormOptions o, Where where) : shape(s), eps(o.eps) {
+LayerNorm::LayerNorm(const Shape& s, LayerNormOptions o, Where where) : shape(s), eps(o.eps) {
   if (s.empty()) fail<ShapeError>(where, "LayerNorm: needs the sizes of the last axes, got {}", s);
   for (auto n : s) at_least_one("LayerNorm", "each size", n, where);
   check_eps("LayerNorm", eps, where);
-  if (o.affine) weight = Param(ones(s, o.dtype), where);
-  if (o.affine && o.bias) bias = Param(zeros(s, o.dtype), where);
+  if (o.elementwise_affine) weight = Param(ones(s, o.dtype), where);
+  if (o.elementwise_affine && o.bias) bias = Param(zeros(s, o.dtype), where);
 }
 
 Tensor LayerNorm::operator()(Operand x) const {
@@ -110,12 +110,12 @@ Tensor LayerNorm::operator()(Operand x) const {
   return weight.defined() ? layer_norm(x, weight, bias, eps) : standardize(x, axes, eps);
 }
 
-GroupNorm::GroupNorm(std::int64_t g, std::int64_t n, NormOptions o, Where where) : groups(g), channels(n), eps(o.eps) {
+GroupNorm::GroupNorm(std::int64_t g, std::int64_t n, GroupNormOptions o, Where where)
+    : groups(g), channels(n), eps(o.eps) {
   at_least_one("GroupNorm", "channels", n, where), at_least_one("GroupNorm", "groups", g, where);
   if (n % g) fail<ValueError>(where, "GroupNorm: {} groups do not divide {} channels", g, n);
   check_eps("GroupNorm", eps, where);
-  if (o.affine) weight = Param(ones({n}, o.dtype), where);
-  if (o.affine && o.bias) bias = Param(zeros({n}, o.dtype), where);
+  if (o.affine) weight = Param(ones({n}, o.dtype), where), bias = Param(zeros({n}, o.dtype), where);
 }
 
 Tensor GroupNorm::operator()(Operand x) const {
@@ -129,7 +129,7 @@ RmsNorm::RmsNorm(const Shape& s, RmsNormOptions o, Where where) : shape(s), eps(
   if (s.empty()) fail<ShapeError>(where, "RmsNorm: needs the sizes of the last axes, got {}", s);
   for (auto n : s) at_least_one("RmsNorm", "each size", n, where);
   if (eps) check_eps("RmsNorm", *eps, where);
-  if (o.affine) weight = Param(ones(s, o.dtype), where);
+  if (o.elementwise_affine) weight = Param(ones(s, o.dtype), where);
 }
 
 Tensor RmsNorm::operator()(Operand x) const {

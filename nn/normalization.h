@@ -1,6 +1,6 @@
 #pragma once
 
-// Normalisation. Gains (`weight`) start from 1, biases from 0. Variances divide by n, in two passes.
+// Normalization layers. Initial weights are 1 and initial biases 0. Variances divide by n and take two passes.
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
@@ -12,17 +12,21 @@ namespace wengert::nn {
 
 struct BatchNormOptions {
   double eps = 1e-5;
-  std::optional<double> momentum = 0.1;  ///< of the newest batch in the running statistics; none: their plain average
+  std::optional<double> momentum = 0.1;  ///< weight of the newest batch in the running statistics; nullopt:
+                                         ///< cumulative average
   bool affine = true;                    ///< has weight and bias
-  bool track = true;                     ///< keeps running statistics; otherwise those of the batch serve always
+  bool track_running_stats = true;       ///< keep running statistics; if false, batch statistics are used in
+                                         ///< evaluation too
   DType dtype = float32;
 };
 
 /// (x - mean) / sqrt(var + eps) weight + bias for each channel.  x [n, channels, spatial...]; BatchNorm1d also takes
-/// [n, channels].  In training mean and var are those of the batch, and the running statistics move,
-///   running = (1 - momentum) running + momentum batch,   the variance of the batch with n - 1 (as in PyTorch),
-/// in place, off the tape; otherwise they are the running ones.  ShapeError for other axes or channels; ValueError in
-/// training with one value for each channel, whose variance says nothing.  Ioffe & Szegedy 2015.
+/// [n, channels].  In training, mean and var are those of the batch, and the running statistics are updated,
+///   running = (1 - momentum) running + momentum batch,
+/// where the variance of the batch divides by n - 1 as in PyTorch,
+/// in place and off the tape. In evaluation, mean and var are the running statistics.  ShapeError for x with other
+/// channels or another number of axes.  ValueError in training when each channel has a single value.  Ioffe & Szegedy
+/// 2015.
 template <int rank>
 struct WENGERT_API BatchNorm {
   using Options = BatchNormOptions;
@@ -35,7 +39,7 @@ struct WENGERT_API BatchNorm {
 
   Param weight, bias;  ///< [channels], undefined unless affine
   Buffer running_mean, running_var,
-      num_batches_tracked;  ///< [channels], [channels], [] int64; undefined unless tracked
+      num_batches_tracked;  ///< [channels], [channels], [] int64; undefined unless track_running_stats
   std::int64_t channels;
   double eps;
   std::optional<double> momentum;
@@ -50,9 +54,9 @@ struct InstanceNormOptions {
   DType dtype = float32;
 };
 
-/// Each channel of each entry normalised over its spatial axes, times weight, plus bias, if affine.  x [n, channels,
-/// spatial...].  There are no running statistics. ShapeError for other axes or channels; ValueError where a channel has
-/// one value.  Ulyanov, Vedaldi & Lempitsky 2016.
+/// Normalizes each channel of each example over its spatial axes, then applies weight and bias if affine.  x [n,
+/// channels, spatial...].  There are no running statistics.  ShapeError for x with other channels or another number of
+/// axes.  ValueError when a channel has a single value.  Ulyanov, Vedaldi & Lempitsky 2016.
 template <int rank>
 struct WENGERT_API InstanceNorm {
   using Options = InstanceNormOptions;
@@ -68,19 +72,19 @@ using InstanceNorm1d = InstanceNorm<1>;
 using InstanceNorm2d = InstanceNorm<2>;
 using InstanceNorm3d = InstanceNorm<3>;
 
-struct NormOptions {
+struct LayerNormOptions {
   double eps = 1e-5;
-  bool affine = true;  ///< has weight and bias
-  bool bias = true;    ///< false: weight only
+  bool elementwise_affine = true;  ///< has weight and bias
+  bool bias = true;                ///< false: weight only
   DType dtype = float32;
 };
 
-/// (x - mean) / sqrt(var + eps) weight + bias, with mean and variance over the last axes, which are `shape`; one number
-/// is the size of the last axis.  weight and bias have that shape.  ShapeError for x with other last axes.  Ba, Kiros &
-/// Hinton 2016.
+/// (x - mean) / sqrt(var + eps) weight + bias, with mean and variance over the last axes, whose sizes are `shape`. A
+/// single number is the size of the last axis.  weight and bias have that shape.  ShapeError for x with other last
+/// axes.  Ba, Kiros & Hinton 2016.
 struct WENGERT_API LayerNorm {
-  LayerNorm(const Shape& shape, NormOptions = {}, Where = Where::current());
-  LayerNorm(std::int64_t size, NormOptions options = {}, Where where = Where::current())
+  LayerNorm(const Shape& shape, LayerNormOptions = {}, Where = Where::current());
+  LayerNorm(std::int64_t size, LayerNormOptions options = {}, Where where = Where::current())
       : LayerNorm(Shape{size}, options, where) {}
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
@@ -90,10 +94,16 @@ struct WENGERT_API LayerNorm {
   double eps;
 };
 
-/// The channels of x [n, channels, ...] in `groups` of neighbours, each normalised for each entry; weight and bias
-/// [channels].  ValueError unless groups divides channels.  Wu & He 2018.
+struct GroupNormOptions {
+  double eps = 1e-5;
+  bool affine = true;  ///< has weight and bias
+  DType dtype = float32;
+};
+
+/// Divides the channels of x [n, channels, ...] into `groups` of neighbors and normalizes each group of each example.
+/// weight and bias are [channels].  ValueError unless groups divides channels.  Wu & He 2018.
 struct WENGERT_API GroupNorm {
-  GroupNorm(std::int64_t groups, std::int64_t channels, NormOptions = {}, Where = Where::current());
+  GroupNorm(std::int64_t groups, std::int64_t channels, GroupNormOptions = {}, Where = Where::current());
   Tensor operator()(Operand x) const;
   static auto members(auto& self) { return fields(field("weight", self.weight), field("bias", self.bias)); }
 
@@ -103,12 +113,13 @@ struct WENGERT_API GroupNorm {
 };
 
 struct RmsNormOptions {
-  std::optional<double> eps = {};  ///< if not given, the distance from 1 to the next number of x's dtype
-  bool affine = true;              ///< has a weight
+  std::optional<double> eps = {};  ///< nullopt: machine epsilon of the dtype of x
+  bool elementwise_affine = true;  ///< has a weight
   DType dtype = float32;
 };
 
-/// x / sqrt(mean(x^2) + eps) weight, over the last axes, which are `shape`.  There is no bias.  Zhang & Sennrich 2019.
+/// x / sqrt(mean(x^2) + eps) weight, with the mean over the last axes, whose sizes are `shape`.  There is no
+/// bias.  Zhang & Sennrich 2019.
 struct WENGERT_API RmsNorm {
   RmsNorm(const Shape& shape, RmsNormOptions = {}, Where = Where::current());
   RmsNorm(std::int64_t size, RmsNormOptions options = {}, Where where = Where::current())
@@ -121,7 +132,7 @@ struct WENGERT_API RmsNorm {
   std::optional<double> eps;
 };
 
-/// x / (k + alpha mean(x^2))^beta, the mean over `size` channels around each.  x [n, channels, ...].
+/// x / (k + alpha mean(x^2))^beta, with the mean over `size` channels around each channel.  x [n, channels, ...].
 struct WENGERT_API LocalResponseNorm {
   std::int64_t size = 5;
   double alpha = 1e-4, beta = 0.75, k = 1;

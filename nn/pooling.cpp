@@ -39,7 +39,7 @@ template <int rank>
 Tensor LpPool<rank>::operator()(Operand x) const {
   const At at(x.where());
   if (!(p > 0))
-    fail<ValueError>(x.where(), "{}: p must be positive, got {}", name_of<rank>("LpPool1d", "LpPool2d", "LpPool3d"), p);
+    fail<ValueError>(x.where(), "{}: p must be > 0, got {}", name_of<rank>("LpPool1d", "LpPool2d", "LpPool3d"), p);
   const Tensor mean = avg_pool(pow(x, p), kernel, {.stride = stride_or_kernel(stride, kernel), .ceil_mode = ceil_mode});
   return pow(mean * static_cast<double>(kernel.product()), 1 / p);
 }
@@ -47,13 +47,13 @@ Tensor LpPool<rank>::operator()(Operand x) const {
 template <int rank>
 Tensor AdaptiveMaxPool<rank>::operator()(Operand x) const {
   const At at(x.where());
-  return adaptive_max_pool(x, size);
+  return adaptive_max_pool(x, output_size);
 }
 
 template <int rank>
 Tensor AdaptiveAvgPool<rank>::operator()(Operand x) const {
   const At at(x.where());
-  return adaptive_avg_pool(x, size);
+  return adaptive_avg_pool(x, output_size);
 }
 
 Tensor Upsample::operator()(Operand x) const {
@@ -62,7 +62,7 @@ Tensor Upsample::operator()(Operand x) const {
     fail<ShapeError>(x.where(), "Upsample: needs [n, channels] and one to three spatial axes, got {}", x->shape());
   const int spatial = x->rank() - 2;
   if (size.empty()) {
-    const std::vector<double> factors(static_cast<std::size_t>(spatial), factor);
+    const std::vector<double> factors(static_cast<std::size_t>(spatial), scale_factor);
     return interpolate_by(x, factors, {mode, align_corners});
   }
   if (size.rank() != spatial)
@@ -72,12 +72,13 @@ Tensor Upsample::operator()(Operand x) const {
 
 Tensor PixelShuffle::operator()(Operand x) const {
   const At at(x.where());
-  return pixel_shuffle(x, factor);
+  return pixel_shuffle(x, upscale_factor);
 }
 
 Tensor PixelUnshuffle::operator()(Operand x) const {
   const At at(x.where());
   const int r = x->rank();
+  const std::int64_t factor = downscale_factor;
   if (factor < 1 || r < 3 || x->shape()[r - 2] % factor || x->shape()[r - 1] % factor)
     fail<ShapeError>(x.where(), "PixelUnshuffle: {} needs [.., c, h {}, w {}]", x->shape(), factor, factor);
   const std::int64_t h = x->shape()[r - 2] / factor, w = x->shape()[r - 1] / factor;

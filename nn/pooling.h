@@ -1,14 +1,15 @@
 #pragma once
 
-// Pooling and resampling, over the last one to three axes: [.., spatial...]. No parameters.
+// Pooling and resampling over the last one to three axes, [.., spatial...]. These layers have no parameters.
 
 #include "wengert/autodiff/ops.h"
 #include "wengert/nn/extent.h"
 
 namespace wengert::nn {
 
-/// Largest of each window; padding counts as -inf, and the first of equal entries receives the cotangent.  [..,
-/// spatial...] -> [.., spatial'...] as for Conv.  A stride of 0 means the kernel.  Errors are those of max_pool.
+/// The maximum of each window. Padding counts as -inf. The first of several equal maxima receives the cotangent.  [..,
+/// spatial...] -> [.., spatial'...] as for Conv.  A stride of 0 stands for the kernel size.  Errors as for
+/// max_pool.
 template <int rank>
 struct WENGERT_API MaxPool {
   Extent<rank> kernel = 2, stride = 0, padding = 0, dilation = 1;
@@ -19,7 +20,7 @@ using MaxPool1d = MaxPool<1>;
 using MaxPool2d = MaxPool<2>;
 using MaxPool3d = MaxPool<3>;
 
-/// Mean of each window; the padding's zeros count unless told otherwise.
+/// The mean of each window. The zeros of the padding are part of the mean unless count_padding is false.
 template <int rank>
 struct WENGERT_API AvgPool {
   Extent<rank> kernel = 2, stride = 0, padding = 0;
@@ -42,11 +43,11 @@ using LpPool1d = LpPool<1>;
 using LpPool2d = LpPool<2>;
 using LpPool3d = LpPool<3>;
 
-/// Largest (mean) of windows chosen so that the result has this size: [.., spatial...] -> [.., size...].  Entry o of an
-/// axis is made of those from floor(o in / out) to ceil((o + 1) in / out).
+/// The maximum (mean) of windows whose sizes follow from the size of the result: [.., spatial...] -> [..,
+/// output_size...].  Window o of an axis covers the indices from floor(o in / out) up to ceil((o + 1) in / out).
 template <int rank>
 struct WENGERT_API AdaptiveMaxPool {
-  Extent<rank> size = 1;
+  Extent<rank> output_size = 1;
   Tensor operator()(Operand x) const;
 };
 using AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
@@ -54,30 +55,31 @@ using AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
 using AdaptiveMaxPool3d = AdaptiveMaxPool<3>;
 template <int rank>
 struct WENGERT_API AdaptiveAvgPool {
-  Extent<rank> size = 1;
+  Extent<rank> output_size = 1;
   Tensor operator()(Operand x) const;
 };
 using AdaptiveAvgPool1d = AdaptiveAvgPool<1>;
 using AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 using AdaptiveAvgPool3d = AdaptiveAvgPool<3>;
 
-/// Resampling of [n, channels, spatial...] to `size`, or to floor(in factor).  See interpolate.
+/// Resamples [n, channels, spatial...] to `size`, or to floor(in scale_factor).  See interpolate().
 struct WENGERT_API Upsample {
-  double factor = 2;
+  double scale_factor = 2;
   Interpolation mode = Interpolation::nearest;
   bool align_corners = false;
-  Shape size = {};  ///< a number for each spatial axis; if given, the factor does not matter
+  Shape size = {};  ///< one number for each spatial axis; empty: scale_factor decides
   Tensor operator()(Operand x) const;
 };
 
-/// Channels to space: [.., c factor^2, h, w] -> [.., c, h factor, w factor], and back.  ShapeError when the channels
-/// (height and width) cannot be divided.  Shi et al. 2016.
+/// Channels to space with r = upscale_factor: [.., c r^2, h, w] -> [.., c, h r, w r].  PixelUnshuffle is the inverse.
+/// ShapeError unless the channels are a multiple of r^2 (PixelUnshuffle: height and width are multiples of r).  Shi et
+/// al. 2016.
 struct WENGERT_API PixelShuffle {
-  std::int64_t factor = 2;
+  std::int64_t upscale_factor = 2;
   Tensor operator()(Operand x) const;
 };
 struct WENGERT_API PixelUnshuffle {
-  std::int64_t factor = 2;
+  std::int64_t downscale_factor = 2;
   Tensor operator()(Operand x) const;
 };
 

@@ -13,25 +13,25 @@ Param drawn(const Shape& shape, std::int64_t hidden, Rng& rng, DType dtype, Wher
   return Param(init::uniform_fan_in(shape, hidden, rng, dtype), where);
 }
 
-// [layers directions, n, hidden], or undefined.
+// [num_layers directions, n, hidden], or undefined.
 void check_states(const char* layer, const char* what, Operand x, const Tensor& t, const Shape& shape) {
   if (t.defined() && !(t.shape() == shape))
-    fail<ShapeError>(x.where(), "{}: {} must be [layers directions, n, hidden] = {} for x {}, got {}", layer, what,
+    fail<ShapeError>(x.where(), "{}: {} must be [num_layers directions, n, hidden] = {} for x {}, got {}", layer, what,
                      shape, x->shape(), t.shape());
 }
 
 }  // namespace
 
-RecurrentLayer::RecurrentLayer(Kind kind, std::int64_t size, std::int64_t width, const Options& o, Rng& rng,
+RecurrentLayer::RecurrentLayer(Kind kind, std::int64_t size, std::int64_t width, Rng& rng, const Options& o,
                                Where where)
     : in(size), hidden(width), options(o), kind_(kind) {
   at_least_one(name(), "in", in, where), at_least_one(name(), "hidden", hidden, where);
-  at_least_one(name(), "layers", o.layers, where);
+  at_least_one(name(), "num_layers", o.num_layers, where);
   if (!(o.dropout >= 0 && o.dropout <= 1))
     fail<ValueError>(where, "{}: dropout must be in [0, 1], got {}", name(), o.dropout);
   const std::int64_t wide = (kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1) * hidden;
   const int directions = o.bidirectional ? 2 : 1;
-  for (std::int64_t layer = 0; layer < o.layers; ++layer)
+  for (std::int64_t layer = 0; layer < o.num_layers; ++layer)
     for (int d = 0; d < directions; ++d) {
       weights.push_back(drawn({wide, layer ? directions * hidden : in}, hidden, rng, o.dtype, where));
       weights.push_back(drawn({wide, hidden}, hidden, rng, o.dtype, where));
@@ -86,8 +86,8 @@ Recurrent RecurrentLayer::operator()(Operand x, const RecurrentInput& given) con
   return {options.batch_first ? transpose(y, 0, 1) : y, joined(h, all_h), joined(c, all_c)};
 }
 
-RecurrentCell::RecurrentCell(const char* name, std::int64_t gates, std::int64_t in, std::int64_t hidden, Options o,
-                             Rng& rng, Where where)
+RecurrentCell::RecurrentCell(const char* name, std::int64_t gates, std::int64_t in, std::int64_t hidden, Rng& rng,
+                             Options o, Where where)
     : options(o) {
   at_least_one(name, "in", in, where), at_least_one(name, "hidden", hidden, where);
   weight_ih = drawn({gates * hidden, in}, hidden, rng, o.dtype, where);

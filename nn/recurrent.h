@@ -1,6 +1,6 @@
 #pragma once
 
-// Layers that carry a state from step to step.
+// Recurrent layers: a state goes from step to step.
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
@@ -14,31 +14,30 @@
 namespace wengert::nn {
 
 struct RecurrentLayerOptions {
-  std::int64_t layers = 1;     ///< each takes the states of the one below
-  bool bias = true;            ///< two of them, as in PyTorch: of W x and of U h
-  bool batch_first = false;    ///< x and the output are [n, steps, ...]
-  double dropout = 0;          ///< in training, on what goes from one layer to the next
-  bool bidirectional = false;  ///< a second layer beside each, from the last step to the first
-  bool relu = false;           ///< Rnn: in the place of tanh
+  std::int64_t num_layers = 1;  ///< layer k + 1 takes the output of layer k
+  bool bias = true;             ///< two bias vectors as in PyTorch, for W x and for U h
+  bool batch_first = false;     ///< x and output are [n, steps, ...] instead of [steps, n, ...]
+  double dropout = 0;           ///< probability in training, on the output of every layer but the last
+  bool bidirectional = false;   ///< each layer also runs from the last step to the first
+  bool relu = false;            ///< Rnn: relu instead of tanh
   DType dtype = float32;
 };
 
-/// What a recurrent layer may be given beside its sequence.
+/// Optional inputs of a recurrent layer.
 struct RecurrentInput {
-  Tensor h = {}, c = {};  ///< first states [layers directions, n, hidden]; undefined: zeros. c is Lstm's
-  /// [n] int64: sequence i is the first lengths[i] steps. It comes out as if it ran alone: its output is zero beyond
-  /// them, its last states are those at its own end, and the other direction begins there.
+  Tensor h = {}, c = {};  ///< initial states [num_layers directions, n, hidden]; undefined: zeros. Only Lstm has c
+  /// [n] int64: sequence i consists of the first lengths[i] steps, and its result is that of the sequence alone. The
+  /// output is zero beyond its end, the final states are those at its end, and the reverse direction begins there.
   Tensor lengths = {};
   Mode mode = eval;
 };
 
-/// What Rnn, Gru and Lstm share.  x [steps, n, in] -> output [steps, n, directions hidden], states after the last step
-/// h (and c) [layers directions, n, hidden], forward before reverse.  All weights start from U(-1/sqrt(hidden),
-/// 1/sqrt(hidden)).  Their names are PyTorch's: weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0,
-/// weight_ih_l0_reverse,
-/// ..., of shapes [gates hidden, in], [gates hidden, hidden], [gates hidden].  Each layer and direction is one node on
-/// the tape.  ValueError unless in, hidden and layers are at least 1 and dropout is in [0, 1]; ShapeError and
-/// TypeError when x, the states or the lengths do not fit.
+/// The base of Rnn, Gru and Lstm.  x [steps, n, in] -> output [steps, n, directions hidden] and the states after the
+/// last step, h (and c) [num_layers directions, n, hidden], forward before reverse.  Initial weights and biases:
+/// U(-1/sqrt(hidden), 1/sqrt(hidden)).  Names are PyTorch's: weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, then
+/// weight_ih_l0_reverse and so on, with shapes [gates hidden, in], [gates hidden, hidden] and [gates hidden].  Each
+/// layer and direction is one node on the tape.  ValueError unless in, hidden and num_layers are >= 1 and dropout is in
+/// [0, 1]. ShapeError and TypeError for x, states or lengths of another shape or dtype.
 struct WENGERT_API RecurrentLayer {
   using Options = RecurrentLayerOptions;
   Recurrent operator()(Operand x, const RecurrentInput& = {}) const;
@@ -48,13 +47,13 @@ struct WENGERT_API RecurrentLayer {
   std::string_view name_of(std::size_t i, std::span<char, 64> room) const;
 
   std::vector<Param, wengert::detail::FromPool<Param>>
-      weights;  ///< four for each direction of each layer; undefined where there is no bias
+      weights;  ///< four for each direction of each layer; biases are undefined if options.bias is false
   std::int64_t in, hidden;
   Options options;
 
  protected:
   enum class Kind { rnn, gru, lstm };
-  RecurrentLayer(Kind, std::int64_t in, std::int64_t hidden, const Options&, Rng&, Where);
+  RecurrentLayer(Kind, std::int64_t in, std::int64_t hidden, Rng&, const Options&, Where);
 
  private:
   Recurrent one(Operand x, const Tensor& h, const Tensor& c, std::size_t at, const RecurrentOptions&) const;
@@ -62,31 +61,34 @@ struct WENGERT_API RecurrentLayer {
   Kind kind_;
 };
 
-/// h = tanh(W x + b + U h + u), or relu.  Elman 1990.
+/// h = tanh(W x + b + U h + u), or relu instead of tanh.  Elman 1990.
 struct WENGERT_API Rnn : RecurrentLayer {
-  Rnn(std::int64_t in, std::int64_t hidden, const Options& options = {}, Rng& rng = default_rng(),
-      Where where = Where::current())
-      : RecurrentLayer(Kind::rnn, in, hidden, options, rng, where) {}
+  Rnn(std::int64_t in, std::int64_t hidden, Rng& rng, const Options& options = {}, Where where = Where::current())
+      : RecurrentLayer(Kind::rnn, in, hidden, rng, options, where) {}
+  Rnn(std::int64_t in, std::int64_t hidden, const Options& options = {}, Where where = Where::current())
+      : Rnn(in, hidden, default_rng(), options, where) {}
 };
-/// The gates r, z, n of the operator gru.  Cho et al. 2014.
+/// Has the gates r, z, n of the operator gru.  Cho et al. 2014.
 struct WENGERT_API Gru : RecurrentLayer {
-  Gru(std::int64_t in, std::int64_t hidden, const Options& options = {}, Rng& rng = default_rng(),
-      Where where = Where::current())
-      : RecurrentLayer(Kind::gru, in, hidden, options, rng, where) {}
+  Gru(std::int64_t in, std::int64_t hidden, Rng& rng, const Options& options = {}, Where where = Where::current())
+      : RecurrentLayer(Kind::gru, in, hidden, rng, options, where) {}
+  Gru(std::int64_t in, std::int64_t hidden, const Options& options = {}, Where where = Where::current())
+      : Gru(in, hidden, default_rng(), options, where) {}
 };
-/// The gates i, f, g, o of the operator lstm.  Hochreiter & Schmidhuber 1997.
+/// Has the gates i, f, g, o of the operator lstm.  Hochreiter & Schmidhuber 1997.
 ///
 ///   const auto [output, h, c] = lstm(x);                              // x [steps, n, in]
-///   const auto more = lstm(y, {.h = h, .c = c, .lengths = lengths});  // goes on from there
+///   const auto more = lstm(y, {.h = h, .c = c, .lengths = lengths});  // continues from the states
 struct WENGERT_API Lstm : RecurrentLayer {
-  Lstm(std::int64_t in, std::int64_t hidden, const Options& options = {}, Rng& rng = default_rng(),
-       Where where = Where::current())
-      : RecurrentLayer(Kind::lstm, in, hidden, options, rng, where) {}
+  Lstm(std::int64_t in, std::int64_t hidden, Rng& rng, const Options& options = {}, Where where = Where::current())
+      : RecurrentLayer(Kind::lstm, in, hidden, rng, options, where) {}
+  Lstm(std::int64_t in, std::int64_t hidden, const Options& options = {}, Where where = Where::current())
+      : Lstm(in, hidden, default_rng(), options, where) {}
 };
 
 struct RecurrentCellOptions {
   bool bias = true;
-  bool relu = false;  ///< RnnCell: in the place of tanh
+  bool relu = false;  ///< RnnCell: relu instead of tanh
   DType dtype = float32;
 };
 
@@ -102,28 +104,31 @@ struct WENGERT_API RecurrentCell {
   Options options;
 
  protected:
-  RecurrentCell(const char* name, std::int64_t gates, std::int64_t in, std::int64_t hidden, Options, Rng&, Where);
+  RecurrentCell(const char* name, std::int64_t gates, std::int64_t in, std::int64_t hidden, Rng&, Options, Where);
 };
 
 struct WENGERT_API RnnCell : RecurrentCell {
-  RnnCell(std::int64_t in, std::int64_t hidden, Options options = {}, Rng& rng = default_rng(),
-          Where where = Where::current())
-      : RecurrentCell("RnnCell", 1, in, hidden, options, rng, where) {}
+  RnnCell(std::int64_t in, std::int64_t hidden, Rng& rng, Options options = {}, Where where = Where::current())
+      : RecurrentCell("RnnCell", 1, in, hidden, rng, options, where) {}
+  RnnCell(std::int64_t in, std::int64_t hidden, Options options = {}, Where where = Where::current())
+      : RnnCell(in, hidden, default_rng(), options, where) {}
   Tensor operator()(Operand x, Operand h = Tensor()) const;
 };
 struct WENGERT_API GruCell : RecurrentCell {
-  GruCell(std::int64_t in, std::int64_t hidden, Options options = {}, Rng& rng = default_rng(),
-          Where where = Where::current())
-      : RecurrentCell("GruCell", 3, in, hidden, options, rng, where) {}
+  GruCell(std::int64_t in, std::int64_t hidden, Rng& rng, Options options = {}, Where where = Where::current())
+      : RecurrentCell("GruCell", 3, in, hidden, rng, options, where) {}
+  GruCell(std::int64_t in, std::int64_t hidden, Options options = {}, Where where = Where::current())
+      : GruCell(in, hidden, default_rng(), options, where) {}
   Tensor operator()(Operand x, Operand h = Tensor()) const;
 };
 struct LstmState {
   Tensor h, c;
 };
 struct WENGERT_API LstmCell : RecurrentCell {
-  LstmCell(std::int64_t in, std::int64_t hidden, Options options = {}, Rng& rng = default_rng(),
-           Where where = Where::current())
-      : RecurrentCell("LstmCell", 4, in, hidden, options, rng, where) {}
+  LstmCell(std::int64_t in, std::int64_t hidden, Rng& rng, Options options = {}, Where where = Where::current())
+      : RecurrentCell("LstmCell", 4, in, hidden, rng, options, where) {}
+  LstmCell(std::int64_t in, std::int64_t hidden, Options options = {}, Where where = Where::current())
+      : LstmCell(in, hidden, default_rng(), options, where) {}
   LstmState operator()(Operand x, const LstmState& = {}) const;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: what all losses share.
+// Internal: checks and reductions common to all losses.
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/ops/axes.h"
@@ -21,7 +21,7 @@ inline void same_shape(std::string_view loss, Operand x, Operand target) {
                     target->dtype());
 }
 
-/// ShapeError, TypeError unless these are rows of logits and the labels of their classes.
+/// ShapeError, TypeError unless logits are [n, classes] and labels int64 [n].
 inline void check_rows(const char* what, Operand logits, Operand labels) {
   if (logits->rank() != 2 || labels->rank() != 1 || logits->shape()[0] != labels->shape()[0])
     fail<ShapeError>(logits.where(), "{}: needs logits [n, classes] and labels [n], got {} and {}", what,
@@ -31,7 +31,7 @@ inline void check_rows(const char* what, Operand logits, Operand labels) {
                     what, labels->dtype());
 }
 
-/// ShapeError for a mean over nothing.
+/// Reduces `each`. ShapeError for a mean over no elements.
 inline Tensor reduced(std::string_view loss, const Tensor& each, Reduction how, const CalledBy& by) {
   if (how == Reduction::none) return each;
   if (how == Reduction::sum) return sum(by(each));

@@ -21,7 +21,7 @@ Tensor l1(Operand prediction, Operand target, Reduction how) {
 Tensor smooth_l1(Operand prediction, Operand target, double beta, Reduction how) {
   same_shape("smooth_l1", prediction, target);
   const CalledBy by(prediction);
-  if (!(beta >= 0)) fail<ValueError>(prediction.where(), "smooth_l1: beta must not be negative, got {}", beta);
+  if (!(beta >= 0)) fail<ValueError>(prediction.where(), "smooth_l1: beta must be >= 0, got {}", beta);
   if (beta == 0) return l1(prediction, target, how);
   const Tensor d = sub(prediction, target), size = abs(by(d)), near = affine(by(square(by(d))), 0.5 / beta, 0);
   return reduced("smooth_l1", where(by(less(by(size), beta)), by(near), by(affine(by(size), 1, -beta / 2))), how, by);
@@ -30,7 +30,7 @@ Tensor smooth_l1(Operand prediction, Operand target, double beta, Reduction how)
 Tensor huber(Operand prediction, Operand target, double delta, Reduction how) {
   same_shape("huber", prediction, target);
   const CalledBy by(prediction);
-  if (!(delta > 0)) fail<ValueError>(prediction.where(), "huber: delta must be positive, got {}", delta);
+  if (!(delta > 0)) fail<ValueError>(prediction.where(), "huber: delta must be > 0, got {}", delta);
   const Tensor d = sub(prediction, target), size = abs(by(d)), near = affine(by(square(by(d))), 0.5, 0);
   return reduced("huber",
                  where(by(less_equal(by(size), delta)), by(near), by(affine(by(size), delta, -delta * delta / 2))), how,

@@ -1,6 +1,6 @@
 #pragma once
 
-// Layers one after the other, each with its own type.
+// A chain of layers, each with its own type.
 //
 //   nn::Sequential net(nn::Linear(784, 128), relu, nn::Dropout{0.2}, nn::Linear(128, 10));
 //   Tensor y = net(x, nn::training(rng));
@@ -29,9 +29,9 @@ inline constexpr std::string_view index_name{index_digits<i>.data(), i < 10    ?
 
 namespace wengert::nn {
 
-/// f_n(... f_1(x)).  Layers may be of any kind: structs of this folder, models, functions such as relu, lambdas without
-/// captures. Parameters are named by the place of their layer, "0.weight", as in PyTorch. A mode is handed to those
-/// layers that take one; call it without if none does. An empty one gives x.
+/// f_n(... f_1(x)).  A layer may be a layer of nn, a model, a function such as relu, or a lambda without captures. The
+/// names of parameters begin with the index of their layer as in PyTorch, "0.weight". A mode is passed to the layers
+/// that take one; without such layers the call needs no mode. A Sequential without layers returns x.
 template <class... Layers>
 struct Sequential {
   std::tuple<Layers...> layers;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Looking at models, and taking parts of them out of training. These work on any struct of parameters.
+// Tools that inspect models and exclude parts of them from training. They work on any struct of parameters.
 //
 //   std::cout << to_string(nn::summary(model, {32, 784}));
 //   for (auto& f : nn::lint(model, [&](const Mlp& m) { return nn::cross_entropy(m(x), y); })) std::cout << f.sentence;
@@ -20,21 +20,21 @@ namespace wengert::nn {
 /// @name What a model costs
 /// @{
 
-/// One call in the user's code and all that ran in it: a layer, or an operator without parameters.
+/// One call at a source location and everything that ran in it: a layer, or an operator without parameters.
 struct SummaryRow {
-  std::string layer;                       ///< the path to the parameters that it used, else the operators' names
-  Shape output{};                          ///< of what ran last
-  std::int64_t parameters = 0;             ///< numbers that are used here first; frozen ones count
-  double flops = -1, backward_flops = -1;  ///< negative: not known
-  std::int64_t bytes = 0;                  ///< of all results
+  std::string layer;                       ///< path to the parameters used; without any, names of operators
+  Shape output{};                          ///< shape of the last result
+  std::int64_t parameters = 0;             ///< elements of parameters first used here, frozen ones included
+  double flops = -1, backward_flops = -1;  ///< negative: unknown
+  std::int64_t bytes = 0;                  ///< bytes of all results
 };
 struct Summary {
   std::vector<SummaryRow> rows{};
-  std::int64_t parameters = 0, frozen = 0;  ///< of the whole model, used or not
-  double flops = 0, backward_flops = 0;     ///< of what is known; what a checkpoint computes again counts as backward
-  std::int64_t peak_bytes = 0;  ///< most in use in a step: results and gradients, without parameters and optimizer
+  std::int64_t parameters = 0, frozen = 0;  ///< elements of the whole model, used or not
+  double flops = 0, backward_flops = 0;     ///< known part; recomputation by checkpoints counts as backward
+  std::int64_t peak_bytes = 0;  ///< peak of a step: results and gradients, without parameters and optimizer state
 };
-/// A table; the last line is the total.
+/// A table whose last line is the total.
 WENGERT_API std::string to_string(const Summary&);
 
 namespace tools {
@@ -57,9 +57,9 @@ class WENGERT_API Summarizer {
 
 }  // namespace tools
 
-/// Runs f(model, x) once, and its derivative, on a copy of the model, so that running statistics stay as they are (see
-/// dry_run.h). A row is a call at one place of the source; where one place calls several layers in turn, as a loop over
-/// blocks does, each has a row of its own.
+/// Runs f(model, x) and its derivative once, on a copy of the model, so that running statistics do not change (see
+/// dry_run.h). Each row is a call at one source location. Several layers called in turn at one location, as in a loop
+/// over blocks, have one row each.
 template <class M, class F>
 Summary summary(const M& model, const Tensor& x, F&& f) {
   const M tried = wengert::copy(model);
@@ -71,7 +71,7 @@ template <class M>
 Summary summary(const M& model, const Tensor& x) {
   return summary(model, x, [](const M& m, const Tensor& input) { return m(input); });
 }
-/// The same for zeros of this shape.
+/// Summary for an input of zeros with this shape.
 template <class M>
 Summary summary(const M& model, const Shape& input, DType dtype = float32) {
   return summary(model, zeros(input, dtype));
@@ -83,14 +83,14 @@ Summary summary(const M& model, const Shape& input, DType dtype = float32) {
 struct Finding {
   enum class Kind {
     unreached,           ///< the loss does not depend on a parameter
-    zero_gradient,       ///< every number of a gradient is exactly zero
-    nonfinite_gradient,  ///< there is a NaN or an infinity in it
+    zero_gradient,       ///< every element of a gradient is exactly zero
+    nonfinite_gradient,  ///< a gradient has a NaN or an infinity
     dead_units,          ///< outputs of relu that are zero for the whole batch
-    broadcast            ///< as many numbers on two operands, of another rank, blown up to their square
+    broadcast            ///< two operands with n elements and different ranks broadcast to n^2 elements
   };
   Kind kind;
   std::string path;      ///< of the parameter; empty for operators
-  std::string sentence;  ///< for people
+  std::string sentence;  ///< readable description
   Where where{};         ///< the call, for operators
 };
 
@@ -101,7 +101,7 @@ class WENGERT_API Linter {
   Linter();
   ~Linter();
   Linter(const Linter&) = delete;
-  /// No more operators are looked at.
+  /// Ends the observation of operators.
   void done(const Tensor& loss);
   void parameter(std::string_view path, const Tensor&);
   std::vector<Finding> findings(Where);
@@ -113,9 +113,9 @@ class WENGERT_API Linter {
 
 }  // namespace tools
 
-/// Runs loss(model) and its derivative once, on a copy of the model, and tells what looks like a mistake; nothing is
-/// printed. Frozen and undefined parameters are left out. The units of relu are the channels of [n, c, h, w], else the
-/// last axis. A finding is a question rather than a verdict: a unit may be dead for one batch and alive for the next.
+/// Runs loss(model) and its derivative once, on a copy of the model, and returns what looks like a mistake. Frozen and
+/// undefined parameters are not examined. The units of relu are the channels of [n, c, h, w], else the last axis. A
+/// finding is a question, not a verdict: a unit may be dead for one batch and active for the next.
 template <class M, class F>
 std::vector<Finding> lint(const M& model, F&& loss, Where where = Where::current()) {
   const M tried = wengert::copy(model);
@@ -132,7 +132,7 @@ std::vector<Finding> lint(const M& model, F&& loss, Where where = Where::current
 
 /// From now on backward() leaves no gradient in these parameters, and optim's step(model) leaves them alone; copies and
 /// files have them as before. Gives how many there are. The gradients of value_and_grad() still have them: see
-/// leave_out().
+/// mask_gradients().
 template <class M>
 std::int64_t freeze(M& model, std::string_view pattern = "*", Where where = Where::current());
 /// Trained again.
@@ -141,7 +141,7 @@ std::int64_t unfreeze(M& model, std::string_view pattern = "*", Where where = Wh
 /// Takes these out of gradients, which have the type of the model, before clipping and step(model, grads): optimizers
 /// pass over a parameter whose gradient is undefined, weight decay and moments included.
 template <class M>
-std::int64_t leave_out(M& grads, std::string_view pattern, Where where = Where::current());
+std::int64_t mask_gradients(M& grads, std::string_view pattern, Where where = Where::current());
 /// @}
 
 namespace tools {
@@ -175,8 +175,8 @@ std::int64_t unfreeze(M& model, std::string_view pattern, Where where) {
   });
 }
 template <class M>
-std::int64_t leave_out(M& grads, std::string_view pattern, Where where) {
-  return tools::for_fitting("leave_out", grads, pattern, where, []<class T>(T& x_bar) { x_bar = T(); });
+std::int64_t mask_gradients(M& grads, std::string_view pattern, Where where) {
+  return tools::for_fitting("mask_gradients", grads, pattern, where, []<class T>(T& x_bar) { x_bar = T(); });
 }
 
 /// @name Which model it is
@@ -197,10 +197,11 @@ class WENGERT_API Digest {
 
 }  // namespace tools
 
-/// A number that two models share if their tensors, trained or not, have the same names, shapes, dtypes and bits, and
-/// practically only then; the same for any number of threads, on any machine of the same byte order. It is FNV-1a with
-/// 64 bits over, for each tensor in the order of the members: its path, a zero byte, the name of its dtype, a zero
-/// byte, its number of axes and their sizes as int64, and its numbers row-major. No protection against forgery.
+/// A hash of a model. It is equal for two models whose tensors, trained or not, have the same names, shapes, dtypes and
+/// bits, and practically only then. It does not depend on the number of threads, nor on the machine if the byte order
+/// is the same. The hash is 64-bit FNV-1a over, for each tensor in the order of the members: its path, a zero byte, the
+/// name of its dtype, a zero byte, its number of axes and their sizes as int64, and its elements row-major. It is no
+/// protection against forgery.
 template <class M>
 std::uint64_t digest(const M& model) {
   tools::Digest d;

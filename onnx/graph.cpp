@@ -85,7 +85,7 @@ std::string encoded(const Graph& g) {
   Message graph;
   for (auto& n : g.nodes) graph.inner(1, encoded(n));
   graph.text(2, g.name);
-  for (auto& t : g.initialisers) graph.inner(5, encoded(t));
+  for (auto& t : g.initializers) graph.inner(5, encoded(t));
   for (auto& v : g.inputs) graph.inner(11, encoded(v));
   for (auto& v : g.outputs) graph.inner(12, encoded(v));
   for (auto& v : g.inner) graph.inner(13, encoded(v));

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: an ONNX graph, and its bytes.
+// Internal: an ONNX graph and its encoding.
 
 #include "wengert/autodiff/files/safetensors.h"
 
@@ -22,13 +22,13 @@ struct Attribute {
 
 struct Node {
   std::string op;
-  std::vector<std::string> inputs;  // "" for one that is left out
+  std::vector<std::string> inputs;  // "" for an omitted input
   std::vector<std::string> outputs;
   std::vector<Attribute> attributes;
   std::string doc;
 };
 
-/// A value that has a name and a type, but no numbers.
+/// The name and type of a value.
 struct Value {
   std::string name;
   DType dtype;
@@ -38,11 +38,11 @@ struct Value {
 struct Graph {
   std::string name;
   std::vector<Node> nodes;
-  std::vector<NamedTensor> initialisers;
+  std::vector<NamedTensor> initializers;
   std::vector<Value> inputs, outputs, inner;
 };
 
-/// As a ModelProto in protobuf's encoding, without the library of that name: five messages need a screen of code.
+/// The graph as a ModelProto in protobuf encoding, written without the protobuf library.
 std::string encoded(const Graph&);
 
 }  // namespace wengert::onnx

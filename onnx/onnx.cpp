@@ -91,7 +91,7 @@ void OnnxExport::State::name_all(Run& run, const std::vector<NamedTensor>& resul
     return name;
   };
   for (std::size_t i = 0; i < run.inputs.size(); ++i) b.add_input(fresh(input_name(i)), run.inputs[i]);
-  for (auto& [name, t] : model) b.add_initialiser(fresh(name), t);
+  for (auto& [name, t] : model) b.add_initializer(fresh(name), t);
   std::erase_if(run.calls, [&](const onnx::Call& call) {
     bool depends = false;
     std::string part;  // of the model, that it is made of
@@ -102,7 +102,7 @@ void OnnxExport::State::name_all(Run& run, const std::vector<NamedTensor>& resul
     }
     if (depends) b.add(call);
     else if (!part.empty())  // computed here and now, once for all inputs
-      for (const Tensor& y : call.y) b.add_initialiser(fresh(part + "/" + call.name), y);
+      for (const Tensor& y : call.y) b.add_initializer(fresh(part + "/" + call.name), y);
     return !depends;
   });
   if (const auto n = options.outputs.size(); n != 0 && n != results.size())
@@ -130,7 +130,7 @@ void OnnxExport::State::compare() const {
                      "training mode?",
                      what);
   };
-  auto &x = a.builder.graph.initialisers, &y = b.builder.graph.initialisers;
+  auto &x = a.builder.graph.initializers, &y = b.builder.graph.initializers;
   for (std::size_t i = 0; i < std::max(x.size(), y.size()); ++i)
     if (i >= x.size() || i >= y.size() || !same_numbers(x[i].tensor, y[i].tensor))
       changed(i < x.size() ? fmt::format("a tensor {} {}", x[i].tensor.dtype(), x[i].tensor.shape()) : "a tensor");

@@ -2,8 +2,8 @@
 
 // Models for other programs, in the ONNX format (https://onnx.ai): save_onnx("mlp.onnx", model, x).
 //
-// The model runs on an example, and the operators that run are written down. So what is exported is what this input
-// took: sizes are those of the example, the batch too, and loops are unrolled.
+// The model runs on an example, and the operators that run are recorded. The graph is that of this input: sizes are
+// those of the example, the batch size included, and loops are unrolled.
 
 #include "wengert/autodiff/base/hidden.h"
 #include "wengert/autodiff/files/safetensors.h"
@@ -19,20 +19,20 @@
 namespace wengert {
 
 struct OnnxOptions {
-  std::vector<std::string> inputs = {};   ///< names; else "x", or "x0", "x1", ... when there are several
-  std::vector<std::string> outputs = {};  ///< names; else "y", or those of the members of a struct of results
+  std::vector<std::string> inputs = {};   ///< names; default "x", or "x0", "x1", ... for several inputs
+  std::vector<std::string> outputs = {};  ///< names; default "y", or the names of members of a struct of results
 };
 
 namespace detail {
 
-/// Looks on while a model runs, twice: on the example, and on other numbers, to find out what no operator shows.
+/// Observes two runs of a model, on the example and on other values, to find values that no operator computes.
 class WENGERT_API OnnxExport {
  public:
   OnnxExport(std::vector<NamedTensor> model, std::vector<Tensor> example, OnnxOptions, Where);
   ~OnnxExport();
   OnnxExport(const OnnxExport&) = delete;
 
-  /// The inputs of the next run, which the operators that follow belong to.
+  /// Begins a run and returns its inputs. The operators that follow belong to this run.
   const std::vector<Tensor>& begin();
   void end(std::vector<NamedTensor> results);
   void save(const std::string& path);
@@ -50,15 +50,15 @@ auto as_inputs(const X& x) {
 
 }  // namespace detail
 
-/// Writes f as an ONNX graph (opset 17); f takes the tensors of the example, which is a Tensor or a std::tuple or
-/// std::array of them, and returns a Tensor or a struct, vector or tuple of Tensors. The model's tensors are
-/// initialisers under the paths of their fields; f must be the one that uses them:
+/// Writes f as an ONNX graph (opset 17). f takes the tensors of the example, which is a Tensor or a std::tuple or
+/// std::array of Tensors, and returns a Tensor or a struct, vector or tuple of Tensors. The tensors of the model are
+/// initializers under the paths of their fields; f must use this model:
 ///
 ///   save_onnx("lstm.onnx", model, [&](const Tensor& x) { return model.lstm(x).output; }, x);
 ///
-/// It is called twice, with gradients off: a mode, a mask or a length that depends on the input by other ways than
-/// operators, and random numbers, are found by that. GraphError, with the line of the call, for an operator that has no
-/// ONNX form here, and for such values; FileError when the file cannot be written.
+/// f is called twice, with gradients off. Two calls reveal random numbers, and values such as a mask or a length that
+/// depend on the input without operators.  GraphError, with the source location of the call, for such values and for an
+/// operator without an ONNX form.  FileError when the file cannot be written.
 template <class M, class F, class X>
 void save_onnx(const std::string& path, const M& model, F&& f, const X& example, const OnnxOptions& options = {},
                Where where = Where::current()) requires(!std::convertible_to<F, OnnxOptions>) {
@@ -74,7 +74,7 @@ void save_onnx(const std::string& path, const M& model, F&& f, const X& example,
   graph.save(path);
 }
 
-/// The same for the model itself, called as model(x...).
+/// Exports the model itself, called as model(x...).
 template <class M, class X>
 void save_onnx(const std::string& path, const M& model, const X& example, const OnnxOptions& options = {},
                Where where = Where::current()) {

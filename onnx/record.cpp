@@ -25,11 +25,11 @@ void Builder::add_input(const std::string& name, const Tensor& t) {
   graph.inputs.push_back({name, t.dtype(), t.shape()});
 }
 
-void Builder::add_initialiser(const std::string& name, const Tensor& t) {
+void Builder::add_initializer(const std::string& name, const Tensor& t) {
   if (!names_.emplace(Access::body(t), name).second) return;
   in_model_.emplace(Access::body(t), name);
   kept_.push_back(t);
-  graph.initialisers.push_back({name, t});
+  graph.initializers.push_back({name, t});
 }
 
 std::string Builder::name_in_model(const Tensor& t) const {
@@ -40,7 +40,7 @@ std::string Builder::name_in_model(const Tensor& t) const {
 void Builder::prune() {
   std::set<std::string_view> used;
   for (auto& node : graph.nodes) used.insert(node.inputs.begin(), node.inputs.end());
-  std::erase_if(graph.initialisers, [&](auto& t) { return !used.contains(t.name); });
+  std::erase_if(graph.initializers, [&](auto& t) { return !used.contains(t.name); });
 }
 
 std::string Builder::name_of(const Tensor& t) {
@@ -53,7 +53,7 @@ std::string Builder::name_of(const Tensor& t) {
 
 std::string Builder::constant(const Tensor& t) {
   kept_.push_back(t);
-  return graph.initialisers.emplace_back(fmt::format("constant_{}", graph.initialisers.size()), t).name;
+  return graph.initializers.emplace_back(fmt::format("constant_{}", graph.initializers.size()), t).name;
 }
 
 std::string Builder::ints(const Ints& values) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: the operators that ran, and what they say in ONNX.
+// Internal: records operators and translates them to ONNX.
 
 #include "wengert/autodiff/tape/observer.h"
 #include "wengert/onnx/graph.h"
@@ -13,15 +13,15 @@
 
 namespace wengert::onnx {
 
-/// An operator that ran. Its tensors stay alive, so that their addresses tell them apart.
+/// An operator that ran. Its tensors stay alive, so that their addresses identify them.
 struct Call {
   std::string name;
   Where where;
   detail::Attributes attributes;
-  std::vector<Tensor> x, y;  // of x, an operand that was left out is undefined
+  std::vector<Tensor> x, y;  // in x, an omitted operand is undefined
 };
 
-/// Writes down operators, but not those that others run inside.
+/// Records operators, except those that run inside another operator.
 class Recorder final : public detail::Observer {
  public:
   Recorder() : Observer(Threads::mine) { begin(); }
@@ -30,25 +30,25 @@ class Recorder final : public detail::Observer {
   std::vector<Call> calls{};
 };
 
-/// Puts ONNX operators in place of ours, one after the other.
+/// Builds an ONNX graph from recorded operators.
 class Builder {
  public:
-  /// Gives a value a name; constants get theirs when they are used.
+  /// Name a value. Constants are named when they are used.
   void add_input(const std::string& name, const Tensor&);
-  void add_initialiser(const std::string& name, const Tensor&);
-  /// Is it an input or the result of a call that was added?
+  void add_initializer(const std::string& name, const Tensor&);
+  /// True for an input and for the result of a call that was added.
   bool depends_on_input(const Tensor& t) const { return depends_.contains(detail::Access::body(t)); }
-  /// The name of a tensor of the model, or of what was made of such only; "" for others.
+  /// The name of a tensor of the model, or of a value computed from such tensors only; "" for other tensors.
   std::string name_in_model(const Tensor&) const;
-  /// Leaves out initialisers that no node takes.
+  /// Removes initializers that no node takes.
   void prune();
-  /// GraphError when there is no ONNX form.
+  /// Adds a call. GraphError for an operator without an ONNX form.
   void add(const Call&);
   void add_output(const std::string& name, const Tensor&);
 
   Graph graph{};
 
-  // For translations.
+  // Used by translations.
   std::string name_of(const Tensor&);
   std::string node(std::string op, std::vector<std::string> inputs, std::vector<Attribute> = {});
   std::vector<std::string> nodes(std::string op, std::vector<std::string> inputs, std::vector<Attribute>, int outputs);
@@ -64,7 +64,7 @@ class Builder {
   int calls_ = 0, parts_ = 0;
 };
 
-/// The values of the call, made of ONNX operators; none when there are none that do this.
+/// The names of the results of the call, computed by ONNX operators; empty if there is no ONNX form.
 std::vector<std::string> translated(Builder&, const Call&);
 
 }  // namespace wengert::onnx

@@ -24,7 +24,7 @@ WENGERT_API UpdateLoop update_loop(const AdadeltaStep&, DType, int memory);
 struct AdadeltaOptions {
   double lr = 1;
   double rho = 0.9;         ///< in [0, 1)
-  double eps = 1e-6;        ///< inside both roots, above 0: nothing would ever move without
+  double eps = 1e-6;        ///< inside both roots; must be > 0, or no weight would ever move
   double weight_decay = 0;  ///< adds weight_decay w to the gradient
   bool maximize = false;
 
@@ -43,8 +43,8 @@ struct AdadeltaOptions {
 
 /// Zeiler 2012, Algorithm 1:
 ///   v = rho v + (1 - rho) g^2;   d = sqrt(u + eps) / sqrt(v + eps) g;   u = rho u + (1 - rho) d^2;   w -= lr d.
-/// The paper has no lr (1).
-/// For: problems without a rate to tune; starts slowly, since u begins at 0.
+/// The paper has no lr, which is lr = 1.
+/// For: problems without a rate to tune. The first steps are small, since u begins at 0.
 template <class Model>
 class Adadelta : public detail::FirstOrder<Adadelta<Model>, Model, AdadeltaOptions> {
   using Base = detail::FirstOrder<Adadelta, Model, AdadeltaOptions>;
@@ -55,11 +55,11 @@ class Adadelta : public detail::FirstOrder<Adadelta<Model>, Model, AdadeltaOptio
 
   Model v, u;  ///< mean squares of gradients and of steps
 
-  static auto members(auto& self) { return Base::kept(self, field("v", self.v), field("u", self.u)); }
+  static auto members(auto& self) { return Base::stored(self, field("v", self.v), field("u", self.u)); }
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) { f(v, u); }
+  void visit_state(const Model&, auto&& f) { f(v, u); }
 };
 
 }  // namespace wengert::optim

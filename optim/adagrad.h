@@ -14,9 +14,9 @@ struct AdagradStep {
   void operator()(L& w, L g, L& s) const {
     s = s + g * g;
     const L root = eps_inside_sqrt ? sqrt(s + eps) : sqrt(s) + eps;
-    w = w - select(g == L(0), L(0), rate * g / root);  // without eps, 0 / 0 where no gradient came yet
+    w = w - select(g == L(0), L(0), rate * g / root);  // without eps, 0 / 0 before the first gradient
   }
-  bool rests(std::size_t) const { return true; }
+  bool skips_zero_gradients(std::size_t) const { return true; }
 };
 WENGERT_API UpdateLoop update_loop(const AdagradStep&, DType, int memory);
 
@@ -24,22 +24,25 @@ WENGERT_API UpdateLoop update_loop(const AdagradStep&, DType, int memory);
 
 struct AdagradOptions {
   double lr = 1e-2;
-  double lr_decay = 0;           ///< the rate of step t is lr / (1 + (t - 1) lr_decay)
-  double initial = 0;            ///< where s begins
-  double eps = 1e-10;            ///< beside the root, or
-  bool eps_inside_sqrt = false;  ///< inside
-  double weight_decay = 0;       ///< adds weight_decay w to the gradient
+  double lr_decay = 0;                   ///< the rate of step t is lr / (1 + (t - 1) lr_decay)
+  double initial_accumulator_value = 0;  ///< initial value of s
+  double eps = 1e-10;                    ///< added to the root, or
+  bool eps_inside_sqrt = false;          ///< inside the root
+  double weight_decay = 0;               ///< adds weight_decay w to the gradient
   bool maximize = false;
 
   static AdagradOptions torch() { return {}; }
-  static AdagradOptions keras() { return {.lr = 1e-3, .initial = 0.1, .eps = 1e-7, .eps_inside_sqrt = true}; }
-  /// As textbooks write it, w -= lr g / sqrt(s + eps).
+  static AdagradOptions keras() {
+    return {.lr = 1e-3, .initial_accumulator_value = 0.1, .eps = 1e-7, .eps_inside_sqrt = true};
+  }
+  /// The form of textbooks, w -= lr g / sqrt(s + eps).
   static AdagradOptions textbook() { return {.eps = 1e-8, .eps_inside_sqrt = true}; }
 
   using Step = detail::AdagradStep;
   static constexpr std::string_view name = "adagrad";
   void check(const detail::Check& c) const {
-    c.at_least_0("lr", lr), c.at_least_0("lr_decay", lr_decay), c.at_least_0("initial", initial);
+    c.at_least_0("lr", lr), c.at_least_0("lr_decay", lr_decay),
+        c.at_least_0("initial_accumulator_value", initial_accumulator_value);
     c.at_least_0("eps", eps), c.at_least_0("weight_decay", weight_decay);
   }
   detail::Common common() const { return {weight_decay, 1, maximize}; }
@@ -48,23 +51,23 @@ struct AdagradOptions {
 
 /// Duchi, Hazan & Singer 2011, the diagonal form:
 ///   s += g^2;   w -= lr g / (sqrt(s) + eps).
-/// For: sparse gradients, convex problems. The rate only falls; for long training take RMSProp or Adam. The full
-/// matrix is FullAdagrad.
+/// For: sparse gradients and convex problems. The rate only falls; for long training use RMSProp or Adam. FullAdagrad
+/// has the full matrix.
 template <class Model>
 class Adagrad : public detail::FirstOrder<Adagrad<Model>, Model, AdagradOptions> {
   using Base = detail::FirstOrder<Adagrad, Model, AdagradOptions>;
 
  public:
   explicit Adagrad(const Model& model, AdagradOptions options = {}, Where where = Where::current())
-      : Base(model, options, where), sum(detail::filled_like(model, options.initial)) {}
+      : Base(model, options, where), sum(detail::filled_like(model, options.initial_accumulator_value)) {}
 
-  Model sum;  ///< of squares
+  Model sum;  ///< s, the sum of squared gradients
 
-  static auto members(auto& self) { return Base::kept(self, field("sum", self.sum)); }
+  static auto members(auto& self) { return Base::stored(self, field("sum", self.sum)); }
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) { f(sum); }
+  void visit_state(const Model&, auto&& f) { f(sum); }
 };
 
 }  // namespace wengert::optim

@@ -28,13 +28,13 @@ WENGERT_API UpdateLoop update_loop(const AdamStep&, DType, int memory);
 struct AdamOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;    ///< in [0, 1)
-  double eps = 1e-8;                    ///< beside the root
-  double eps_root = 0;                  ///< inside the root, after the correction
-  bool eps_hat = false;                 ///< eps stands beside the uncorrected root, see below
-  bool bias_correction = true;          ///< of the first steps
+  double eps = 1e-8;                    ///< added to the root
+  double eps_root = 0;                  ///< inside the root, after bias correction
+  bool eps_hat = false;                 ///< eps is added to the uncorrected root, see below
+  bool bias_correction = true;          ///< divides moments by 1 - beta^t
   double weight_decay = 0;              ///< adds weight_decay w to the gradient, or
-  bool decoupled_weight_decay = false;  ///< takes lr weight_decay w off w: AdamW
-  bool amsgrad = false;                 ///< divides by the largest v so far, taken before the correction as torch does
+  bool decoupled_weight_decay = false;  ///< subtracts lr weight_decay w from w: AdamW
+  bool amsgrad = false;                 ///< uses the maximum of v over all steps, before bias correction as in PyTorch
   bool maximize = false;
 
   static AdamOptions torch() { return {}; }
@@ -53,7 +53,7 @@ struct AdamOptions {
 
 namespace detail {
 
-/// What Adam and AdamW remember.
+/// Optimizer state of Adam and AdamW.
 template <class Self, class Model, class Options>
 class AdamMoments : public FirstOrder<Self, Model, Options> {
   using Base = FirstOrder<Self, Model, Options>;
@@ -63,7 +63,7 @@ class AdamMoments : public FirstOrder<Self, Model, Options> {
   std::optional<Model> v_max;  ///< with amsgrad
 
   static auto members(auto& self) {
-    return Base::kept(self, field("m", self.m), field("v", self.v), field("v_max", self.v_max));
+    return Base::stored(self, field("m", self.m), field("v", self.v), field("v_max", self.v_max));
   }
 
  protected:
@@ -74,7 +74,7 @@ class AdamMoments : public FirstOrder<Self, Model, Options> {
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) {
+  void visit_state(const Model&, auto&& f) {
     if (this->amsgrad && !v_max) v_max.emplace(copy(v));
     if (this->amsgrad) f(m, v, *v_max);
     else f(m, v);
@@ -86,10 +86,10 @@ class AdamMoments : public FirstOrder<Self, Model, Options> {
 /// Kingma & Ba 2015, Algorithm 1:
 ///   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2;
 ///   w -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps).
-/// t counts steps of the optimizer and is the same for all parameters. eps_hat, the form at the end of the paper's
-/// section 2, which Keras has: w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). amsgrad: Reddi, Kale &
+/// t counts steps of the optimizer and is the same for all parameters. eps_hat is the form at the end of section 2 of
+/// the paper, which Keras uses: w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). amsgrad: Reddi, Kale &
 /// Kumar 2018, whose algorithm has bias_correction = false.
-/// For: nearly everything at first; with weight decay take AdamW.
+/// For: a good first choice for nearly every model; with weight decay use AdamW.
 template <class Model>
 struct Adam : detail::AdamMoments<Adam<Model>, Model, AdamOptions> {
   explicit Adam(const Model& model, AdamOptions options = {}, Where where = Where::current())

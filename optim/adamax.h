@@ -24,8 +24,8 @@ WENGERT_API UpdateLoop update_loop(const AdamaxStep&, DType, int memory);
 struct AdamaxOptions {
   double lr = 2e-3;
   double beta1 = 0.9, beta2 = 0.999;  ///< in [0, 1)
-  double eps = 1e-8;                  ///< inside the maximum, beside |g|, or
-  bool eps_outside = false;           ///< beside u
+  double eps = 1e-8;                  ///< inside the maximum, added to |g|, or
+  bool eps_outside = false;           ///< added to u
   double weight_decay = 0;            ///< adds weight_decay w to the gradient
   bool maximize = false;
 
@@ -46,7 +46,7 @@ struct AdamaxOptions {
 /// Kingma & Ba 2015, Algorithm 2, Adam with the infinity norm:
 ///   m = beta1 m + (1 - beta1) g;   u = max(beta2 u, |g| + eps);   w -= lr / (1 - beta1^t) m / u.
 /// The paper has no eps.
-/// For: gradients that are sparse or have rare large values, as those of embeddings.
+/// For: gradients that are sparse or have rare large values, as in embeddings.
 template <class Model>
 class Adamax : public detail::FirstOrder<Adamax<Model>, Model, AdamaxOptions> {
   using Base = detail::FirstOrder<Adamax, Model, AdamaxOptions>;
@@ -55,13 +55,13 @@ class Adamax : public detail::FirstOrder<Adamax<Model>, Model, AdamaxOptions> {
   explicit Adamax(const Model& model, AdamaxOptions options = {}, Where where = Where::current())
       : Base(model, options, where), m(zeros_like(model)), u(zeros_like(model)) {}
 
-  Model m, u;  ///< mean, and the largest size with forgetting
+  Model m, u;  ///< mean, and decaying maximum of |g|
 
-  static auto members(auto& self) { return Base::kept(self, field("m", self.m), field("u", self.u)); }
+  static auto members(auto& self) { return Base::stored(self, field("m", self.m), field("u", self.u)); }
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) { f(m, u); }
+  void visit_state(const Model&, auto&& f) { f(m, u); }
 };
 
 }  // namespace wengert::optim

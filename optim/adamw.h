@@ -7,11 +7,11 @@ namespace wengert::optim {
 struct AdamWOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;  ///< in [0, 1)
-  double eps = 1e-8;                  ///< beside the root
-  double weight_decay = 1e-2;         ///< takes lr weight_decay w off w before the step
-  double schedule = 1;                ///< the paper's eta: multiplies lr and the decay
-  bool decay_times_lr = true;         ///< false, as in the paper: takes schedule weight_decay w off w
-  bool amsgrad = false;               ///< divides by the largest v so far
+  double eps = 1e-8;                  ///< added to the root
+  double weight_decay = 1e-2;         ///< subtracts lr weight_decay w from w before the step
+  double schedule = 1;                ///< eta of the paper: multiplies lr and the decay
+  bool decay_times_lr = true;         ///< false, as in the paper: subtracts schedule weight_decay w
+  bool amsgrad = false;               ///< uses the maximum of v over all steps
   bool maximize = false;
 
   static AdamWOptions torch() { return {}; }
@@ -30,10 +30,10 @@ struct AdamWOptions {
   WENGERT_API Step at(std::int64_t t) const;
 };
 
-/// Loshchilov & Hutter 2019, Algorithm 2: Adam, with a weight decay that does not go through the moments:
+/// Loshchilov & Hutter 2019, Algorithm 2: Adam with a weight decay that does not enter the moments:
 ///   w -= schedule (lr m_hat / (sqrt(v_hat) + eps) + [lr] weight_decay w).
-/// torch, and this default, have the lr in the brackets; the paper has not. They coincide for weight_decay times lr.
-/// For: transformers, and whatever else Adam trains and should generalise.
+/// PyTorch and this default have the factor [lr], the paper has not. The two agree after weight_decay is divided by lr.
+/// For: transformers, and other models trained with Adam that should generalize.
 template <class Model>
 struct AdamW : detail::AdamMoments<AdamW<Model>, Model, AdamWOptions> {
   explicit AdamW(const Model& model, AdamWOptions options = {}, Where where = Where::current())

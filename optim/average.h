@@ -7,7 +7,7 @@ namespace wengert::optim {
 namespace detail {
 
 struct AverageStep {
-  double weight;  // of what comes in
+  double weight;  // of the new model
 
   template <class L>
   void operator()(L& average, L w) const {
@@ -16,35 +16,29 @@ struct AverageStep {
 };
 WENGERT_API UpdateLoop update_loop(const AverageStep&, DType, int memory);
 
-struct CopyBuffers {
-  template <class T>
-  void param(const Path&, T&, const T&) {}
-  template <class T>
-  void variable(const Path&, T&, const T&) {}
-  template <class T>
-  void buffer(const Path&, T& to, const T& from) {
-    if constexpr (std::is_same_v<T, Tensor>) to = from;
-    else if (to.defined()) to.assign(from);
-  }
-};
-/// average += weight (model - average); what is not trained is copied.
+/// average += weight (model - average) for trained tensors; buffers are copied.
 template <class Model>
 void average_in(Model& average, const Model& model, double weight, Where where) {
   step_towards(average, model, where, [=](std::size_t) { return AverageStep{weight}; });
-  Walk<false, CopyBuffers> walk{{}, where};
-  walk.template part<true>(average, model);
+  wengert::detail::walk(
+      wengert::detail::Skip(),
+      []<class T>(std::string_view, T& to, const T& from) {
+        if constexpr (std::is_same_v<T, Tensor>) to = from;
+        else if (to.defined()) to.assign(from);
+      },
+      where, average, model);
 }
 
 }  // namespace detail
 
 struct EmaOptions {
   double decay = 0.999;  ///< in [0, 1)
-  bool warm_up = false;  ///< the decay of update t is min(decay, t / (t + 9)), so that the start is soon forgotten
+  bool warm_up = false;  ///< the decay of update t is min(decay, t / (t + 9)), so that initial weights fade soon
 };
 
 /// Exponential moving average of a model (Polyak & Juditsky 1992, with forgetting):
-///   average = decay average + (1 - decay) w, at first w.
-/// The average is a model: evaluate and save it. Running statistics are those of the model.
+///   average = decay average + (1 - decay) w, initially w.
+/// The average is a model, which can be evaluated and saved. Running statistics are copied from the model.
 ///   ema.update(model);   nn::accuracy(ema.average(x), y);
 template <class Model>
 class Ema : public EmaOptions {
@@ -62,15 +56,15 @@ class Ema : public EmaOptions {
   }
 
   Model average;
-  Kept<std::int64_t> updates = 0;
+  Stored<std::int64_t> updates = 0;
 
   static auto members(auto& self) {
     return fields(field("average", self.average), field("updates", self.updates.tensor));
   }
 };
 
-/// Stochastic weight averaging (Izmailov et al. 2018), and Polyak's average: the mean of all models given to update().
-/// The statistics of batch norm belong to no average; run the training data through `average` once in training mode.
+/// Stochastic weight averaging (Izmailov et al. 2018), or Polyak averaging: the mean of all models given to update().
+/// The average has no batch norm statistics of its own: run the training data through `average` once in training mode.
 template <class Model>
 class Swa {
  public:
@@ -81,7 +75,7 @@ class Swa {
   }
 
   Model average;
-  Kept<std::int64_t> updates = 0;
+  Stored<std::int64_t> updates = 0;
 
   static auto members(auto& self) {
     return fields(field("average", self.average), field("updates", self.updates.tensor));
@@ -93,8 +87,8 @@ struct LookaheadOptions {
   double alpha = 0.5;      ///< in (0, 1]
 };
 
-/// Zhang et al. 2019, around any optimizer: every k steps the slow weights move towards the fast ones, which then go on
-/// from there: slow += alpha (w - slow), w = slow.
+/// Zhang et al. 2019, around any optimizer: every k steps the slow weights move towards the fast weights, which then
+/// continue from the slow weights: slow += alpha (w - slow), w = slow.
 ///   adam.step(model, grads);   lookahead.update(model);
 template <class Model>
 class Lookahead : public LookaheadOptions {
@@ -112,15 +106,15 @@ class Lookahead : public LookaheadOptions {
   }
 
   Model slow;
-  Kept<std::int64_t> updates = 0;
+  Stored<std::int64_t> updates = 0;
 
   static auto members(auto& self) { return fields(field("slow", self.slow), field("updates", self.updates.tensor)); }
 
  private:
   void check(Where where) const {
     const detail::Check c{"lookahead", where};
-    c.that(every >= 1, "every must be at least 1");
-    c.that(alpha > 0 && alpha <= 1, "alpha must be in (0, 1]");
+    c.at_least("every", 1, every);
+    if (!(alpha > 0 && alpha <= 1)) c.outside("alpha", "(0, 1]", alpha);
   }
 };
 

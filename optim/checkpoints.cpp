@@ -17,7 +17,7 @@ constexpr std::string_view begin = "step-", end = ".safetensors";
 
 Checkpoints::Checkpoints(std::string folder, CheckpointOptions options, Where where)
     : folder_(std::move(folder)), options_(options), best_(std::nan("")) {
-  if (options_.keep < 1) fail<ValueError>(where, "checkpoints: keep must be at least 1, got {}", options_.keep);
+  if (options_.keep < 1) fail<ValueError>(where, "checkpoints: keep must be >= 1, got {}", options_.keep);
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) fail<FileError>(where, "checkpoints: {}: cannot be made: {}", folder_, error.message());

@@ -1,70 +1,38 @@
 #pragma once
 
 #include "wengert/autodiff/files/safetensors.h"
-#include "wengert/autodiff/tape/random.h"
-#include "wengert/optim/kept.h"
+#include "wengert/optim/stored.h"
 
 #include <limits>
 
 namespace wengert::optim {
 
-/// A generator of random numbers that files keep. Draw from a borrowed one:
-///   auto rng = kept.borrow();   x = rng.normal({8});
-class KeptRng {
- public:
-  explicit KeptRng(std::uint64_t seed = 0) : tensor(zeros({2}, int64)) { put({seed, 0}); }
-
-  /// Gives back where it has got to, at the end of the scope.
-  class Borrowed : public Rng {
-   public:
-    explicit Borrowed(KeptRng& from) : Rng(from.rng()), from_(from) {}
-    ~Borrowed() { from_.put(*this); }
-    Borrowed(const Borrowed&) = delete;
-
-   private:
-    KeptRng& from_;
-  };
-  Borrowed borrow() { return Borrowed(*this); }
-  Rng rng() const {
-    const auto n = tensor.read<std::int64_t>();
-    return {static_cast<std::uint64_t>(n[0]), static_cast<std::uint64_t>(n[1])};
-  }
-  void put(const Rng& rng) {
-    const auto n = tensor.write<std::int64_t>();
-    n[0] = static_cast<std::int64_t>(rng.seed), n[1] = static_cast<std::int64_t>(rng.counter);
-  }
-
-  static auto members(auto& self) { return fields(field("seed_and_counter", self.tensor)); }
-
-  Buffer tensor;
-};
-
 struct CheckpointOptions {
-  std::int64_t keep = 3;  ///< the latest so many, at least 1
-  bool best = true;       ///< and the best, in a file of its own
-  bool maximize = false;  ///< larger is better
+  std::int64_t keep = 3;  ///< number of latest files to keep, >= 1
+  bool best = true;       ///< also keep the best, in a separate file
+  bool maximize = false;  ///< larger values are better
 };
 
-/// Files of everything that a training consists of: a struct of yours with the model, its optimizer, averages, Kept
-/// numbers, generators.
+/// Files of the whole state of a training: a struct with the model, its optimizer, averages, Stored numbers and
+/// generators.
 ///
 ///   struct Training {
 ///     Mlp model;
 ///     optim::Adam<Mlp> adam{model};
 ///     optim::Ema<Mlp> average{model};
-///     optim::KeptRng rng{42};
-///     optim::Kept<std::int64_t> epoch = 0;
+///     optim::Stored<Rng> rng = Rng{42};
+///     optim::Stored<std::int64_t> epoch = 0;
 ///   } training;
 ///   optim::Checkpoints files{"run"};
-///   files.load_latest(training);                        // nothing happens when there is none yet
+///   files.load_latest(training);                        // does nothing when there is no file yet
 ///   for (; training.epoch < 20; training.epoch = training.epoch + 1) {
 ///     ...
 ///     files.save(training, training.epoch, validation_loss);
 ///   }
 ///
-/// A file is complete, and on the disk, before it takes its name (step-00000012.safetensors): a process that is killed
-/// while it saves leaves the files before untouched. For the place inside an epoch keep the generator as it was when
-/// batches() was called, and the number of the batch.
+/// A file is complete and on the disk before it takes its name (step-00000012.safetensors): a process that is killed
+/// while it saves leaves earlier files untouched. To resume inside an epoch, use a data::Loader, which is saved with
+/// its position.
 class WENGERT_API Checkpoints {
  public:
   /// Makes the folder. FileError when that fails; ValueError when keep < 1.
@@ -77,7 +45,7 @@ class WENGERT_API Checkpoints {
     if (is_best(value)) write(best_path(), state, metadata(step, value), where), best_ = value;
     forget_old();
   }
-  /// The step that was loaded; none when there is no file.
+  /// Loads the file of the latest step and returns that step; nullopt when there is no file.
   template <class State>
   std::optional<std::int64_t> load_latest(State& state, Where where = Where::current()) const {
     const std::vector<std::int64_t> all = steps();
@@ -85,7 +53,7 @@ class WENGERT_API Checkpoints {
     read(path(all.back()), state, where);
     return all.back();
   }
-  /// False when there is none.
+  /// Loads the best file. False when there is no file.
   template <class State>
   bool load_best(State& state, Where where = Where::current()) const {
     if (!has_best()) return false;
@@ -93,13 +61,13 @@ class WENGERT_API Checkpoints {
     return true;
   }
 
-  /// Those that have a file, in order.
+  /// Steps that have a file, in ascending order.
   std::vector<std::int64_t> steps() const;
   std::string path(std::int64_t step) const;
   std::string best_path() const;
 
  private:
-  // A state may have a way of its own into a file, and back.
+  // A state may have its own save(path, metadata, where) and load(path, where).
   template <class State>
   static void write(const std::string& path, const State& state, const Metadata& metadata, Where where) {
     if constexpr (requires { state.save(path, metadata, where); }) state.save(path, metadata, where);

@@ -33,8 +33,8 @@ Tensor changed_rows(const Tensor& g, F&& f) {
 
 GradNorm::GradNorm(double max_norm, const ClipOptions& options, Where where)
     : max_norm_(max_norm), p_(options.norm_type), nonfinite_(options.nonfinite), where_(where) {
-  if (!(max_norm >= 0)) fail<ValueError>(where, "clip_norm: max_norm must be at least 0, got {}", max_norm);
-  if (!(p_ > 0)) fail<ValueError>(where, "clip_norm: norm_type must be above 0, got {}", p_);
+  if (!(max_norm >= 0)) fail<ValueError>(where, "clip_norm: max_norm must be >= 0, got {}", max_norm);
+  if (!(p_ > 0)) fail<ValueError>(where, "clip_norm: norm_type must be > 0, got {}", p_);
 }
 
 // First pass: the sum of powers. If it leaves the range of double: a pass for the largest entry, and one for the sum
@@ -63,7 +63,7 @@ bool GradNorm::again() {
   } else if (pass_ == 2) {
     norm_ = scale_ * std::pow(sum, 1 / p_);
   }
-  if (nonfinite_ == NonFinite::error && !std::isfinite(norm_))
+  if (nonfinite_ == NonFiniteNorm::error && !std::isfinite(norm_))
     fail<ValueError>(where_, "clip_norm: the norm of the gradients is {}", norm_);
   return false;
 }
@@ -73,8 +73,8 @@ bool GradNorm::must_change() const { return !(max_norm_ / (norm_ + 1e-6) >= 1); 
 Tensor GradNorm::changed(const Tensor& g) const {
   if (!is_float(g.dtype())) return g;
   if (!std::isfinite(norm_)) {
-    if (nonfinite_ == NonFinite::zero) return zeros(g.shape(), g.dtype());
-    if (nonfinite_ == NonFinite::skip) return Tensor();
+    if (nonfinite_ == NonFiniteNorm::zero) return zeros(g.shape(), g.dtype());
+    if (nonfinite_ == NonFiniteNorm::skip) return Tensor();
   }
   const double factor = max_norm_ / (norm_ + 1e-6);
   if (std::isnan(factor)) return g * factor;  // zeros too
@@ -82,7 +82,7 @@ Tensor GradNorm::changed(const Tensor& g) const {
 }
 
 void check_limit(const char* who, double limit, Where where) {
-  if (!(limit >= 0)) fail<ValueError>(where, "{}: the limit must be at least 0, got {}", who, limit);
+  if (!(limit >= 0)) fail<ValueError>(where, "{}: the limit must be >= 0, got {}", who, limit);
 }
 
 Tensor limited(const Tensor& g, double limit) {
@@ -114,7 +114,7 @@ Tensor adapted(const Tensor& g, const Tensor& w, double clip, double eps) {
 bool ClipNorm::count() {
   const bool finite = std::isfinite(norm);
   clipped += finite && norm > max_norm, nonfinite_norms += !finite;
-  return finite || nonfinite != NonFinite::skip;
+  return finite || nonfinite != NonFiniteNorm::skip;
 }
 
 }  // namespace wengert::optim

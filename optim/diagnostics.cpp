@@ -12,7 +12,8 @@ NoiseScale::NoiseScale(NoiseScaleOptions options, Where where) : NoiseScaleOptio
 }
 
 void NoiseScale::add(double small_norm2, double small, double large_norm2, double large, Where where) {
-  detail::Check{"noise_scale", where}.that(small > 0 && large > small, "the large batch must be larger than the small");
+  detail::Check{"noise_scale", where}.that(small > 0 && large > small,
+                                           "the large batch must have more examples than the small one");
   const double signal = (large * large_norm2 - small * small_norm2) / (large - small);
   const double noise = (small_norm2 - large_norm2) / (1 / small - 1 / large);
   const double keep = decay == 0 ? 1 : decay, fresh = decay == 0 ? 1 : 1 - decay;
@@ -44,15 +45,15 @@ void NoiseScale::add_parts(const std::vector<Tensor>& parts, double size, Where 
     small += detail::inner(g, g) / n;
     total = total.defined() ? total + g : g;
   }
-  detail::Check{"noise_scale", where}.that(parts.size() >= 2, "needs the gradients of at least two parts");
+  detail::Check{"noise_scale", where}.that(parts.size() >= 2, "needs the gradients of two or more batches");
   add(small, size, detail::inner(total, total) / (n * n), n * size, where);
 }
 
 double NoiseScale::noise() const { return noise_ / weight_; }
 double NoiseScale::signal() const { return signal_ / weight_; }
 
-Spectrum detail::lanczos(Objective& f, const Tensor& x, std::int64_t steps, Rng& rng, Where where) {
-  Check{"hessian_eigenvalues", where}.that(steps >= 1, "steps must be at least 1");
+Spectrum detail::lanczos(Objective& f, const Tensor& x, Rng& rng, std::int64_t steps, Where where) {
+  Check{"hessian_eigenvalues", where}.at_least("steps", 1, steps);
   const std::int64_t n = std::min(steps, x.numel());
   std::vector<Tensor> basis;
   Tensor q = rng.normal(x.shape(), 0, 1, x.dtype()), t = zeros({n, n}, float64);
@@ -74,8 +75,8 @@ Spectrum detail::lanczos(Objective& f, const Tensor& x, std::int64_t steps, Rng&
   return {values};
 }
 
-double detail::hutchinson(Objective& f, const Tensor& x, std::int64_t samples, Rng& rng, Where where) {
-  Check{"hessian_trace", where}.that(samples >= 1, "samples must be at least 1");
+double detail::hutchinson(Objective& f, const Tensor& x, Rng& rng, std::int64_t samples, Where where) {
+  Check{"hessian_trace", where}.at_least("samples", 1, samples);
   double sum = 0;
   for (std::int64_t i = 0; i < samples; ++i) {
     const Tensor z = 2.0 * rng.bernoulli(x.shape(), 0.5, x.dtype()) - 1.0;
@@ -86,14 +87,14 @@ double detail::hutchinson(Objective& f, const Tensor& x, std::int64_t samples, R
 
 detail::RateRangeTest::RateRangeTest(const RateRangeOptions& o, Where where) : options(o) {
   const Check check{"rate_range", where};
-  check.above_0("low", o.low), check.above_0("high", o.high), check.fraction("smoothing", o.smoothing);
-  check.that(o.high > o.low && o.steps >= 2, "high must be above low, and steps at least 2");
-  check.that(o.stop > 1, "stop must be above 1");
+  check.above_0("min_lr", o.min_lr), check.above_0("max_lr", o.max_lr), check.fraction("smoothing", o.smoothing);
+  check.at_least("steps", 2, o.steps), check.that(o.max_lr > o.min_lr, "max_lr must be > min_lr");
+  check.that(o.stop > 1, "stop must be > 1");
 }
 
 double detail::RateRangeTest::rate() const {
   const auto k = static_cast<double>(seen.rates.size()), n = static_cast<double>(options.steps - 1);
-  return options.low * std::pow(options.high / options.low, k / n);
+  return options.min_lr * std::pow(options.max_lr / options.min_lr, k / n);
 }
 
 bool detail::RateRangeTest::add(double loss) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// A model as one vector, all its trained numbers one after the other: how second-order methods and line searches see
-// it. Users include optim.h.
+// A model as one vector of all its trained values, as second-order methods and line searches need it. Programs include
+// optim.h.
 
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/transforms/transforms.h"
@@ -11,41 +11,37 @@
 
 namespace wengert::optim {
 
-/// The trained numbers of a model, off the tape.  [n].  TypeError unless all have one dtype.
+/// The trained values of a model as one tensor [n], off the tape.  TypeError unless all have one dtype.
 template <class Model>
 Tensor flatten(const Model& model) {
   std::vector<Tensor> all;
-  detail::walk_trained<false>(
-      [&](std::string_view, const Tensor& t) { all.push_back(reshape(contiguous(t.detach()), {-1})); }, Where(), model);
+  for_each_param(model, [&](const Tensor& t) { all.push_back(reshape(contiguous(t.detach()), {-1})); });
   return all.empty() ? zeros({0}) : cat(all);
 }
 
-/// A model of the same build with the numbers of x, on x's tape.
+/// A model of the same structure with the values of x, on the tape of x.
 template <class Model>
 Model unflatten(const Tensor& x, const Model& like) {
   Model model = wengert::detail::shared_copy(like);
   std::int64_t at = 0;
-  detail::walk_trained<false>(
-      [&](std::string_view, Tensor& t) {
-        const std::int64_t n = t.numel();
-        t = reshape(slice(x, 0, at, at + n), t.shape());
-        at += n;
-      },
-      Where(), model);
+  for_each_param(model, [&](Tensor& t) {
+    const std::int64_t n = t.numel();
+    t = reshape(slice(x, 0, at, at + n), t.shape());
+    at += n;
+  });
   return model;
 }
 
 namespace detail {
-/// w = v, where w is; copied first if another handle sees w and w is no leaf.
+/// Writes v into w in place. w is copied first if another handle refers to it and w is no leaf.
 WENGERT_API void overwrite(Tensor& w, const Tensor& v);
 }  // namespace detail
 
-/// Puts the numbers of x into the model, in place.
+/// Writes the values of x into the model, in place.
 template <class Model>
 void fill(Model& model, const Tensor& x) {
   const Model values = unflatten(x.detach(), model);
-  detail::walk_trained<false>([](std::string_view, Tensor& t, const Tensor& v) { detail::overwrite(t, v); }, Where(),
-                              model, values);
+  for_each_param(model, values, [](Tensor& t, const Tensor& v) { detail::overwrite(t, v); });
 }
 
 namespace detail {
@@ -55,9 +51,9 @@ class WENGERT_API Objective {
  public:
   virtual ~Objective() = default;
   virtual double value(const Tensor& x) = 0;
-  /// The value, and the gradient in g.
+  /// Returns the value and writes the gradient to g.
   virtual double value(const Tensor& x, Tensor& g) = 0;
-  /// Its second derivative times v.
+  /// The Hessian at x times v.
   virtual Tensor curvature(const Tensor& x, const Tensor& v) = 0;
 };
 
@@ -82,8 +78,8 @@ class OnModel final : public Objective {
 };
 
 WENGERT_API double inner(const Tensor& a, const Tensor& b);
-WENGERT_API double length(const Tensor& a);   ///< the root of inner(a, a)
-WENGERT_API double largest(const Tensor& a);  ///< |a|, infinity norm
+WENGERT_API double length(const Tensor& a);   ///< sqrt(inner(a, a))
+WENGERT_API double largest(const Tensor& a);  ///< maximum of |a|
 
 }  // namespace detail
 }  // namespace wengert::optim

@@ -6,9 +6,11 @@ namespace wengert::optim::detail {
 
 void check(const FullAdagradOptions& o, std::int64_t n, Where where) {
   const Check c{"full_adagrad", where};
-  c.at_least_0("lr", o.lr), c.at_least_0("eps", o.eps), c.at_least_0("initial", o.initial);
-  if (n > o.largest)
-    fail<ValueError>(where, "full_adagrad: {} parameters are more than `largest`, {}; take Adagrad", n, o.largest);
+  c.at_least_0("lr", o.lr), c.at_least_0("eps", o.eps),
+      c.at_least_0("initial_accumulator_value", o.initial_accumulator_value);
+  if (n > o.max_parameters)
+    fail<ValueError>(where, "full_adagrad: max_parameters is {}, got a model with {}; Adagrad has no such limit",
+                     o.max_parameters, n);
 }
 
 Tensor full_adagrad_direction(Buffer& sum, const Tensor& g, double eps) {

@@ -1,7 +1,6 @@
 #pragma once
 
-// Internal: gradients wherever they are, in a model of gradients or in the leaves of a model that backward() has run
-// for. Users include optim.h.
+// Internal: access to gradients, either in a model of gradients or in the leaves of a model after backward().
 
 #include "wengert/optim/step.h"
 
@@ -9,20 +8,19 @@ namespace wengert::optim::detail {
 
 template <class F, class X>
 void visit_gradients(X& x, F&& f) {
-  walk_trained<false>(
-      [&]<class T>(std::string_view, T& t) {
-        bool leaf = false;
-        if constexpr (std::is_same_v<T, Param>) leaf = t.is_trained();
-        Tensor g = leaf ? fresh_gradient(t) : Tensor(t);
-        if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
-      },
-      Where(), x);
+  for_each_param(x, [&]<class T>(T& t) {
+    bool leaf = false;
+    if constexpr (std::is_same_v<T, Param>) leaf = t.is_trained();
+    Tensor g = leaf ? fresh_gradient(t) : Tensor(t);
+    if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
+  });
 }
 template <class X, class F>
 void for_each_gradient(X& x, F&& f) {
   visit_gradients(x, [&](Tensor&, Tensor& g, bool) { f(g); });
 }
-/// Undefined: what is in a leaf is forgotten, what is in a model of gradients stays.
+/// Replaces each gradient g by f(g). An undefined f(g) drops the gradient of a leaf, and leaves a model of gradients as
+/// it is.
 template <class X, class F>
 void change_gradients(X& x, F&& f) {
   visit_gradients(x, [&](Tensor& t, Tensor& g, bool leaf) {

@@ -1,14 +1,14 @@
 #pragma once
 
-// Internal: changing a parameter and what an optimizer remembers of it.
+// Internal: writing to a parameter and to its optimizer state.
 
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/tape.h"
 
 namespace wengert::optim::detail {
 
-/// Numbers that may be overwritten, row-major. Those of a leaf are changed where they are; others are copied first if
-/// another handle sees them.
+/// Contiguous data that may be overwritten. The data of a leaf is written in place; other data is copied first if
+/// another handle refers to it.
 inline void* own(Tensor& t, Where where) {
   using wengert::detail::Access;
   const auto* body = Access::body(t);

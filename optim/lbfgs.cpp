@@ -13,8 +13,8 @@ void check(const LbfgsOptions& o, Where where) {
   const Check c{"lbfgs", where};
   c.above_0("lr", o.lr), c.at_least_0("tolerance_grad", o.tolerance_grad);
   c.at_least_0("tolerance_change", o.tolerance_change);
-  c.that(o.iterations >= 1 && o.history >= 1, "iterations and history must be at least 1");
-  c.that(o.evaluations >= 0, "evaluations must be at least 0");
+  c.at_least("max_iter", 1, o.max_iter), c.at_least("history_size", 1, o.history_size);
+  c.at_least("max_eval", 0, o.max_eval);
 }
 
 Tensor row(const Tensor& x, std::int64_t i) { return select(x, 0, i % x.size(0)); }
@@ -23,7 +23,7 @@ Tensor row(const Tensor& x, std::int64_t i) { return select(x, 0, i % x.size(0))
 
 LbfgsState::LbfgsState(const LbfgsOptions& o, std::int64_t n, DType dtype, Where where) {
   check(o, where);
-  steps = zeros({o.history, n}, dtype), changes = zeros({o.history, n}, dtype);
+  steps = zeros({o.history_size, n}, dtype), changes = zeros({o.history_size, n}, dtype);
   direction = zeros({n}, dtype), last_gradient = zeros({n}, dtype);
 }
 
@@ -59,15 +59,15 @@ Tensor LbfgsState::quasi_newton(const Tensor& g) const {
 
 double LbfgsState::step(Objective& f, Tensor& x, const LbfgsOptions& o, Where where) {
   check(o, where);
-  if (x.numel() != direction.numel() || x.dtype() != direction.dtype() || o.history != steps.size(0))
-    fail<ShapeError>(where, "lbfgs: the model, or history, changed since the optimizer was made; make it anew");
+  if (x.numel() != direction.numel() || x.dtype() != direction.dtype() || o.history_size != steps.size(0))
+    fail<ShapeError>(where, "lbfgs: the model, or history_size, changed since the optimizer was made; make it anew");
   Tensor g;
   double value = f.value(x, g);
   const double before = value;
-  const std::int64_t most = o.evaluations ? o.evaluations : o.iterations * 5 / 4;
+  const std::int64_t most = o.max_eval ? o.max_eval : o.max_iter * 5 / 4;
   std::int64_t evaluations = 1;
   gradient_norm = largest(g);
-  for (std::int64_t n = 1; n <= o.iterations && gradient_norm > o.tolerance_grad; ++n) {
+  for (std::int64_t n = 1; n <= o.max_iter && gradient_norm > o.tolerance_grad; ++n) {
     if (t > 0) remember(g);
     direction.assign(t > 0 ? quasi_newton(g) : -g);
     length = t > 0 ? o.lr : std::min(1.0, 1 / sum(abs(g)).item()) * o.lr;
@@ -82,11 +82,11 @@ double LbfgsState::step(Objective& f, Tensor& x, const LbfgsOptions& o, Where wh
       x = from + p.t * direction;
     } else {
       x = from + double(length) * direction;
-      if (n < o.iterations) value = f.value(x, g), ++evaluations;
+      if (n < o.max_iter) value = f.value(x, g), ++evaluations;
     }
     gradient_norm = largest(g);
     if (evaluations >= most || largest(direction) * length <= o.tolerance_change) break;
-    if (std::abs(value - origin.value) < o.tolerance_change && (o.line_search || n < o.iterations)) break;
+    if (std::abs(value - origin.value) < o.tolerance_change && (o.line_search || n < o.max_iter)) break;
   }
   return before;
 }

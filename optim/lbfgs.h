@@ -5,29 +5,29 @@
 namespace wengert::optim {
 
 struct LbfgsOptions {
-  double lr = 1;                   ///< the first length that the line search tries, or every length without one
-  std::int64_t iterations = 20;    ///< of a step()
-  std::int64_t evaluations = 0;    ///< of the function in a step(); 0: 5/4 of the iterations
-  std::int64_t history = 100;      ///< pairs of steps and gradient changes that are remembered: as many numbers twice
-                                   ///< for each parameter
-  double tolerance_grad = 1e-7;    ///< enough when no number of the gradient is larger
-  double tolerance_change = 1e-9;  ///< or when neither parameters nor value change more
-  bool line_search = true;         ///< strong Wolfe; torch has none unless asked, and may then diverge
+  double lr = 1;                    ///< first length of the line search; without a line search, every length
+  std::int64_t max_iter = 20;       ///< iterations of a step()
+  std::int64_t max_eval = 0;        ///< evaluations of the function in a step(); 0: 5/4 of max_iter
+  std::int64_t history_size = 100;  ///< stored pairs of steps and gradient changes: the state has 2 history_size
+                                    ///< elements for each parameter
+  double tolerance_grad = 1e-7;     ///< stops when every |g_i| is at most this
+  double tolerance_change = 1e-9;   ///< stops when parameters or value change by less
+  bool line_search = true;          ///< strong Wolfe conditions; PyTorch's default is none, which may diverge
 };
 
 namespace detail {
-/// What does not depend on the model's type.
+/// The part of Lbfgs that does not depend on the type of the model.
 class WENGERT_API LbfgsState {
  public:
   LbfgsState(const LbfgsOptions&, std::int64_t n, DType, Where);
-  /// Moves x; returns the value that it had before.
+  /// Moves x. Returns the value before.
   double step(Objective&, Tensor& x, const LbfgsOptions&, Where);
 
-  Buffer steps, changes;                ///< s and y, [history, n], the oldest overwritten first
-  Buffer direction, last_gradient;      ///< [n]
-  Kept<double> length = 0, scale = 1;   ///< of the last step; of the first approximation of the inverse Hessian
-  Kept<std::int64_t> pairs = 0, t = 0;  ///< pairs and iterations so far
-  double gradient_norm = 0;             ///< the largest number of the last gradient
+  Buffer steps, changes;                  ///< s and y, [history_size, n], the oldest overwritten first
+  Buffer direction, last_gradient;        ///< [n]
+  Stored<double> length = 0, scale = 1;   ///< of the last step; of the initial inverse Hessian
+  Stored<std::int64_t> pairs = 0, t = 0;  ///< pairs and iterations so far
+  double gradient_norm = 0;               ///< maximum of |g| of the last gradient
 
  private:
   void remember(const Tensor& g);
@@ -35,19 +35,20 @@ class WENGERT_API LbfgsState {
 };
 }  // namespace detail
 
-/// Limited-memory BFGS (Nocedal 1980; Liu & Nocedal 1989), step by step as torch.optim.LBFGS. Needs the function, not a
-/// gradient, since it evaluates it several times:
+/// Limited-memory BFGS (Nocedal 1980; Liu & Nocedal 1989), step by step as torch.optim.LBFGS. A step takes the
+/// function instead of a gradient, since it evaluates the function several times:
 ///   optim::Lbfgs lbfgs{model};
 ///   double loss = lbfgs.step(model, [&](const Mlp& m) { return nn::mse(m(x), y); });
-/// direction = -H g, where H begins as scale I and knows the pairs s = w' - w, y = g' - g with y.s > 1e-10.
-/// For: smooth functions without noise, in float64: whole batches, small networks, physics. State is flat (flat.h).
+/// direction = -H g, where H is built from scale I by the pairs s = w' - w, y = g' - g with y.s > 1e-10.
+/// For: smooth functions without noise in float64, such as whole batches, small networks, physics. The state is flat
+/// (flat.h).
 template <class Model>
 class Lbfgs : public LbfgsOptions, public detail::LbfgsState {
  public:
   explicit Lbfgs(const Model& model, LbfgsOptions options = {}, Where where = Where::current())
       : LbfgsOptions(options), LbfgsState(options, flatten(model).numel(), flatten(model).dtype(), where) {}
 
-  /// Up to `iterations` of them; returns f(model) as it was before.
+  /// Up to max_iter iterations. Returns f(model) before the first one.
   template <class F>
   double step(Model& model, F&& f, Where where = Where::current()) {
     detail::OnModel<std::remove_reference_t<F>, Model> objective(f, model);

@@ -5,12 +5,12 @@
 namespace wengert::optim {
 
 struct LeastSquaresOptions {
-  double damping = 1e-3;  ///< mu, at first; 0: Gauss-Newton, whole steps without a test
+  double damping = 1e-3;  ///< initial mu; 0: Gauss-Newton, full steps without a test
   bool scaled = true;     ///< Marquardt's D = diag(J^T J); false: Levenberg's, the identity
 };
 
 namespace detail {
-/// The residuals of a vector x, and their Jacobian.
+/// A vector of residuals as a function of x, and its Jacobian.
 class WENGERT_API Residuals {
  public:
   virtual ~Residuals() = default;
@@ -34,13 +34,14 @@ class ResidualsOnModel final : public Residuals {
 struct WENGERT_API LeastSquaresState {
   double step(Residuals&, Tensor& x, const LeastSquaresOptions&, Where);
 
-  Kept<double> mu = 0, growth = 2;  ///< the damping, and its factor after a step that did not help
+  Stored<double> mu = 0, growth = 2;                               ///< damping, and its factor after a rejected step
   double gradient_norm = std::numeric_limits<double>::infinity();  ///< |J^T r| where the last step began
 };
 }  // namespace detail
 
-/// argmin |r(w)|^2 / 2 for a vector of residuals r, by (J^T J + mu D) d = -J^T r: far from the minimum a short step
-/// downhill, near it Gauss and Newton's. Levenberg 1944; Marquardt 1963; mu goes on as in Nielsen 1999.
+/// argmin |r(w)|^2 / 2 for a vector of residuals r, by (J^T J + mu D) d = -J^T r: a short step
+/// downhill far from the minimum, and a Gauss-Newton step near it. Levenberg 1944; Marquardt 1963; mu is updated as in
+/// Nielsen 1999.
 ///   optim::LeastSquares lm{model};
 ///   while (lm.gradient_norm > 1e-10) lm.step(model, [&](const Curve& m) { return m(x) - y; });
 /// For: fitting curves and small networks, in float64; J is [residuals, parameters].
@@ -53,7 +54,7 @@ class LeastSquares : public LeastSquaresOptions, public detail::LeastSquaresStat
     mu = damping;
   }
 
-  /// One step that lowers the sum, or none when none is found; returns |r|^2 / 2 as it was before.
+  /// Makes one step that lowers |r|^2 / 2, or no step if none is found. Returns |r|^2 / 2 before the step.
   template <class F>
   double step(Model& model, F&& residuals, Where where = Where::current()) {
     detail::ResidualsOnModel<std::remove_reference_t<F>, Model> on(residuals, model);

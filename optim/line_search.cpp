@@ -37,9 +37,6 @@ double LineFunction::curvature(double t) { return inner(d_, f_.curvature(point(t
 
 namespace {
 
-void demand(bool holds, const char* who, const char* sentence, Where where) {
-  if (!holds) fail<ValueError>(where, "{}: {}", who, sentence);
-}
 LinePoint downhill(detail::LineFunction& line, const char* who, Where where) {
   LinePoint origin = line.at(0);
   if (!(origin.slope <= 0)) fail<ValueError>(where, "{}: the line goes uphill, its slope is {}", who, origin.slope);
@@ -49,42 +46,45 @@ LinePoint downhill(detail::LineFunction& line, const char* who, Where where) {
 }  // namespace
 
 LineResult backtracking(detail::LineFunction& line, BacktrackingOptions o, Where where) {
-  demand(o.start > 0, "backtracking", "start must be above 0", where);
-  demand(o.shrink > 0 && o.shrink < 1, "backtracking", "shrink must be in (0, 1)", where);
-  demand(o.sufficient > 0 && o.sufficient < 1, "backtracking", "sufficient must be in (0, 1)", where);
+  const detail::Check check{"backtracking", where};
+  check.above_0("start", o.start), check.above_0("shrink", o.shrink), check.above_0("sufficient", o.sufficient);
+  check.fraction("shrink", o.shrink), check.fraction("sufficient", o.sufficient);
   const LinePoint origin = downhill(line, "backtracking", where);
   double t = o.start, value = 0;
-  for (std::int64_t n = 1; n <= o.evaluations; ++n, t *= o.shrink) {
+  for (std::int64_t n = 1; n <= o.max_eval; ++n, t *= o.shrink) {
     value = line.value(t);
     if (value <= origin.value + o.sufficient * t * origin.slope) return {t, value, n + 1, true};
   }
-  return {0, origin.value, o.evaluations + 1, false};
+  return {0, origin.value, o.max_eval + 1, false};
 }
 
 LineResult exact_quadratic(detail::LineFunction& line, Where where) {
   const LinePoint origin = line.at(0);
   const double curvature = line.curvature(0);
   if (origin.slope == 0) return {0, origin.value, 1, true};
-  demand(curvature > 0, "exact_quadratic", "the curvature along the line must be above 0; use exact()", where);
+  if (!(curvature > 0))
+    fail<ValueError>(where, "exact_quadratic: the curvature along the line must be > 0, got {}; exact() needs none",
+                     curvature);
   const double t = -origin.slope / curvature;
   return {t, origin.value + t * origin.slope / 2, 1, true};
 }
 
 // Brent's method between a < b < c with phi(b) below both ends.
 LineResult exact(detail::LineFunction& line, ExactOptions o, Where where) {
-  demand(o.start > 0 && o.tolerance > 0, "exact", "start and tolerance must be above 0", where);
+  const detail::Check check{"exact", where};
+  check.above_0("start", o.start), check.above_0("tolerance", o.tolerance);
   constexpr double golden = 1.618033988749895, section = 2 - golden;
   std::int64_t n = 1;
   auto phi = [&](double t) { return ++n, line.value(t); };
   double a = 0, fa = downhill(line, "exact", where).value, b = o.start, fb = phi(b);
-  while (!(fb < fa) && n < o.evaluations && b > 1e-300) b /= golden * golden, fb = phi(b);  // back towards 0
+  while (!(fb < fa) && n < o.max_eval && b > 1e-300) b /= golden * golden, fb = phi(b);  // back towards 0
   if (!(fb < fa)) return {0, fa, n, true};
   double c = b * (1 + golden), fc = phi(c);
-  while (fc < fb && n < o.evaluations) a = b, fa = fb, b = c, fb = fc, c = b + golden * (b - a), fc = phi(c);
+  while (fc < fb && n < o.max_eval) a = b, fa = fb, b = c, fb = fc, c = b + golden * (b - a), fc = phi(c);
   if (fc < fb) return {c, fc, n, false};  // it falls and falls
 
   double x = b, w = b, v = b, fx = fb, fw = fb, fv = fb, step = 0, before = 0;
-  for (; n < o.evaluations;) {
+  for (; n < o.max_eval;) {
     const double middle = (a + c) / 2, tolerance = o.tolerance * std::abs(x) + 1e-300;
     if (std::abs(x - middle) <= 2 * tolerance - (c - a) / 2) return {x, fx, n, true};
     // A parabola through x, w, v, unless it leaves the bracket or does not halve the step before the last.
@@ -143,7 +143,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
   // Larger and larger steps, until a point is good or the last two have one between them.
   LinePoint last = origin, now = evaluate(o.start), bracket[2];
   for (;; ++tries) {
-    if (tries == o.evaluations) {
+    if (tries == o.max_eval) {
       bracket[0] = origin, bracket[1] = now;
       break;
     }
@@ -162,7 +162,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
   const double size = largest(line.direction());
   bool poor = false;
   int low = bracket[0].value <= bracket[1].value ? 0 : 1;
-  for (; tries < o.evaluations; ++tries) {
+  for (; tries < o.max_eval; ++tries) {
     if (std::abs(bracket[1].t - bracket[0].t) * size < o.tolerance) break;
     const auto [from, to] = std::minmax(bracket[0].t, bracket[1].t);
     double t = cubic(bracket[0], bracket[1], from, to);
@@ -189,9 +189,10 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
 }
 
 LineResult strong_wolfe(detail::LineFunction& line, StrongWolfeOptions o, Where where) {
-  demand(o.start > 0, "strong_wolfe", "start must be above 0", where);
-  demand(0 < o.sufficient && o.sufficient < o.curvature && o.curvature < 1, "strong_wolfe",
-         "0 < sufficient < curvature < 1 must hold", where);
+  const detail::Check check{"strong_wolfe", where};
+  check.above_0("start", o.start);
+  check.that(0 < o.sufficient && o.sufficient < o.curvature && o.curvature < 1,
+             "0 < sufficient < curvature < 1 must hold");
   const auto p = detail::strong_wolfe_from(line, downhill(line, "strong_wolfe", where), o);
   return {p.t, p.value, p.evaluations + 1, p.found};
 }

@@ -2,7 +2,7 @@
 
 #include "wengert/optim/flat.h"
 
-// How far to go along a direction d: phi(t) = f(w + t d).
+// Line searches: the length t of a step along a direction d, from phi(t) = f(w + t d).
 //
 //   optim::Line line{f, model};                    // d = -gradient; or Line{f, model, direction}
 //   const auto found = optim::backtracking(line);
@@ -10,7 +10,7 @@
 
 namespace wengert::optim {
 
-/// A point on a line, and the slope there, phi'(t).
+/// A point on a line, with value phi(t) and slope phi'(t).
 struct LinePoint {
   double t = 0, value = 0, slope = 0;
   Tensor gradient = {};  ///< of f, flattened
@@ -19,7 +19,7 @@ struct LinePoint {
 struct LineResult {
   double t, value;
   std::int64_t evaluations;
-  bool found;  ///< do the conditions of the search hold at t?
+  bool found;  ///< true if the conditions of the search hold at t
 };
 
 namespace detail {
@@ -43,8 +43,8 @@ struct HeldObjective {
 };
 }  // namespace detail
 
-/// f along a direction of the model's type, or along the negative gradient. Keeps the model as it is now; f must
-/// outlive it.
+/// f along a direction, which has the type of the model, or along the negative gradient. Copies the model; f must
+/// outlive the line.
 template <class F, class Model>
 class Line : private detail::HeldObjective<F, Model>, public detail::LineFunction {
   using Held = detail::HeldObjective<F, Model>;
@@ -61,20 +61,20 @@ class Line : private detail::HeldObjective<F, Model>, public detail::LineFunctio
 struct BacktrackingOptions {
   double start = 1;          ///< the first t
   double shrink = 0.5;       ///< in (0, 1)
-  double sufficient = 1e-4;  ///< delta, in (0, 1): demands phi(t) <= phi(0) + delta t phi'(0)
-  std::int64_t evaluations = 60;
+  double sufficient = 1e-4;  ///< delta, in (0, 1): requires phi(t) <= phi(0) + delta t phi'(0)
+  std::int64_t max_eval = 60;
 };
 /// The first of start, shrink start, shrink^2 start, ... with sufficient decrease. Armijo 1966; along -g that is
-/// f(w - t g) <= f(w) - delta t |g|^2.  ValueError unless the line goes downhill.
+/// f(w - t g) <= f(w) - delta t |g|^2.  ValueError unless phi'(0) <= 0.
 WENGERT_API LineResult backtracking(detail::LineFunction&, BacktrackingOptions = {}, Where = Where::current());
 
 /// argmin phi for a quadratic f: t = -phi'(0) / phi''(0), by one product with the Hessian.  ValueError when phi'' <= 0.
 WENGERT_API LineResult exact_quadratic(detail::LineFunction&, Where = Where::current());
 
 struct ExactOptions {
-  double start = 1;         ///< the first step of the bracketing, which grows by the golden ratio
-  double tolerance = 1e-8;  ///< of t, relatively: values differ by its square only
-  std::int64_t evaluations = 200;
+  double start = 1;         ///< first step of the bracketing; steps grow by the golden ratio
+  double tolerance = 1e-8;  ///< relative tolerance of t; values differ by its square
+  std::int64_t max_eval = 200;
 };
 /// A local minimum of phi on t > 0: a bracket around it, then golden sections with parabolas (Brent 1973).
 WENGERT_API LineResult exact(detail::LineFunction&, ExactOptions = {}, Where = Where::current());
@@ -83,11 +83,11 @@ struct StrongWolfeOptions {
   double start = 1;
   double sufficient = 1e-4;  ///< c1: phi(t) <= phi(0) + c1 t phi'(0)
   double curvature = 0.9;    ///< c2: |phi'(t)| <= c2 |phi'(0)|
-  std::int64_t evaluations = 25;
-  double tolerance = 1e-9;  ///< brackets are not made smaller than that, times the largest |d|
+  std::int64_t max_eval = 25;
+  double tolerance = 1e-9;  ///< smallest length of a bracket times the maximum of |d|
 };
-/// Nocedal & Wright 2006, Algorithms 3.5 and 3.6, with cubic interpolation, step by step as torch's LBFGS. Where values
-/// differ by their rounding only, slopes decide: Hager & Zhang 2005, equation 4.1.
+/// Nocedal & Wright 2006, Algorithms 3.5 and 3.6, with cubic interpolation, step by step as in PyTorch's LBFGS.
+/// Where values differ by rounding only, slopes decide: Hager & Zhang 2005, equation 4.1.
 WENGERT_API LineResult strong_wolfe(detail::LineFunction&, StrongWolfeOptions = {}, Where = Where::current());
 
 namespace detail {

@@ -23,7 +23,7 @@ WENGERT_API UpdateLoop update_loop(const LionStep&, DType, int memory);
 struct LionOptions {
   double lr = 1e-4;
   double beta1 = 0.9, beta2 = 0.99;  ///< in [0, 1)
-  double weight_decay = 0;           ///< takes lr weight_decay w off w before the step
+  double weight_decay = 0;           ///< subtracts lr weight_decay w from w before the step
   bool maximize = false;
 
   static LionOptions paper() { return {}; }
@@ -41,7 +41,8 @@ struct LionOptions {
 
 /// Chen et al. 2023, Algorithm 2:
 ///   c = beta1 m + (1 - beta1) g;   w -= lr (sign(c) + weight_decay w);   m = beta2 m + (1 - beta2) g.
-/// For: large batches; remembers half of what Adam does. Takes a third to a tenth of Adam's lr, and as much more decay.
+/// For: large batches. The state is half of Adam's. Usual rates are a tenth to a third of Adam's lr, with weight_decay
+/// larger by the same factor.
 template <class Model>
 class Lion : public detail::FirstOrder<Lion<Model>, Model, LionOptions> {
   using Base = detail::FirstOrder<Lion, Model, LionOptions>;
@@ -52,11 +53,11 @@ class Lion : public detail::FirstOrder<Lion<Model>, Model, LionOptions> {
 
   Model m;  ///< mean gradient
 
-  static auto members(auto& self) { return Base::kept(self, field("m", self.m)); }
+  static auto members(auto& self) { return Base::stored(self, field("m", self.m)); }
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) { f(m); }
+  void visit_state(const Model&, auto&& f) { f(m); }
 };
 
 }  // namespace wengert::optim

@@ -25,10 +25,10 @@ WENGERT_API UpdateLoop update_loop(const NadamStep&, DType, int memory);
 struct NadamOptions {
   double lr = 2e-3;
   double beta1 = 0.9, beta2 = 0.999;    ///< in [0, 1)
-  double eps = 1e-8;                    ///< beside the root
+  double eps = 1e-8;                    ///< added to the root
   double momentum_decay = 4e-3;         ///< psi: mu_t = beta1 (1 - 0.96^(t psi) / 2)
   double weight_decay = 0;              ///< adds weight_decay w to the gradient, or
-  bool decoupled_weight_decay = false;  ///< takes lr weight_decay w off w
+  bool decoupled_weight_decay = false;  ///< subtracts lr weight_decay w from w
   bool maximize = false;
 
   static NadamOptions torch() { return {}; }
@@ -42,15 +42,15 @@ struct NadamOptions {
   }
   detail::Common common() const { return detail::common(weight_decay, decoupled_weight_decay, lr, maximize); }
   WENGERT_API double mu(std::int64_t t) const;
-  /// product: of mu_1 to mu_t, carried from step to step.
+  /// product: mu_1 ... mu_t, carried from step to step.
   WENGERT_API Step at(std::int64_t t, double& product) const;
 };
 
-/// Dozat 2016, Adam with Nesterov's momentum, and his schedule of momentum:
+/// Dozat 2016, Adam with Nesterov's momentum and a schedule of momentum:
 ///   m, v as Adam's;   mu_t = beta1 (1 - 0.96^(t psi) / 2);
 ///   w -= lr ((1 - mu_t) g / (1 - prod_t) + mu_t+1 m / (1 - prod_t+1)) / (sqrt(v / (1 - beta2^t)) + eps),
 /// where prod_t = mu_1 ... mu_t.
-/// For: where Adam works; often a little faster.
+/// For: the same models as Adam; often a little faster.
 template <class Model>
 class Nadam : public detail::FirstOrder<Nadam<Model>, Model, NadamOptions> {
   using Base = detail::FirstOrder<Nadam, Model, NadamOptions>;
@@ -61,11 +61,11 @@ class Nadam : public detail::FirstOrder<Nadam<Model>, Model, NadamOptions> {
 
   Model m, v;  ///< moments
 
-  static auto members(auto& self) { return Base::kept(self, field("m", self.m), field("v", self.v)); }
+  static auto members(auto& self) { return Base::stored(self, field("m", self.m), field("v", self.v)); }
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) { f(m, v); }
+  void visit_state(const Model&, auto&& f) { f(m, v); }
 };
 
 }  // namespace wengert::optim

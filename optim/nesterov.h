@@ -53,8 +53,8 @@ struct NesterovOptions {
 ///     auto [loss, grads] = value_and_grad(f, model);
 ///     nesterov.step(model, grads);                // the model is at w
 ///   }
-/// For: following the theory. Training code is simpler with Sgd's nesterov, which visits the same points y: while lr
-/// and momentum are constant, its w is this y.
+/// For: following the theory. Training code is simpler with the option nesterov of Sgd. While lr and momentum are
+/// constant, the w of Sgd is the y of this class.
 template <class Model>
 class Nesterov : public detail::FirstOrder<Nesterov<Model>, Model, NesterovOptions> {
   using Base = detail::FirstOrder<Nesterov, Model, NesterovOptions>;
@@ -63,7 +63,7 @@ class Nesterov : public detail::FirstOrder<Nesterov<Model>, Model, NesterovOptio
   explicit Nesterov(const Model& model, NesterovOptions options = {}, Where where = Where::current())
       : Base(model, options, where), velocity(zeros_like(model)) {}
 
-  /// Moves the model from w to y. To be called before every step().
+  /// Moves the model from w to y. Must be called before every step().
   void look_ahead(Model& model, Where where = Where::current()) {
     detail::step_towards(model, velocity, where,
                          [this](std::size_t i) { return detail::LookAhead{this->options_of(i).momentum}; });
@@ -71,15 +71,15 @@ class Nesterov : public detail::FirstOrder<Nesterov<Model>, Model, NesterovOptio
   }
 
   Model velocity;
-  Kept<bool> ahead = false;  ///< is the model at y?
+  Stored<bool> ahead = false;  ///< true while the model is at y
 
   static auto members(auto& self) {
-    return Base::kept(self, field("velocity", self.velocity), field("ahead", self.ahead.tensor));
+    return Base::stored(self, field("velocity", self.velocity), field("ahead", self.ahead.tensor));
   }
 
  private:
   friend Base;
-  void remembered(const Model&, auto&& f) {
+  void visit_state(const Model&, auto&& f) {
     detail::Check{NesterovOptions::name, Where()}.that(ahead, "call look_ahead(model) before the gradient is computed");
     f(velocity), ahead = false;
   }

@@ -8,7 +8,7 @@ namespace wengert::optim::detail {
 NewtonStep newton_step(Objective& f, Tensor& x, const NewtonCgOptions& o, Where where) {
   const Check check{"newton_cg", where};
   check.above_0("forcing", o.forcing), check.fraction("forcing", o.forcing), check.fraction("sufficient", o.sufficient);
-  check.that(o.cg_iterations >= 0, "cg_iterations must be at least 0");
+  check.at_least("max_cg_iter", 0, o.max_cg_iter);
   Tensor g;
   NewtonStep done{f.value(x, g), 0, 0};
   const double norm = done.gradient_norm = length(g);
@@ -16,7 +16,7 @@ NewtonStep newton_step(Objective& f, Tensor& x, const NewtonCgOptions& o, Where 
 
   // H p = -g, with the residual r = H p + g.
   const double enough = std::min(o.forcing, std::sqrt(norm)) * norm;
-  const std::int64_t most = o.cg_iterations ? o.cg_iterations : x.numel();
+  const std::int64_t most = o.max_cg_iter ? o.max_cg_iter : x.numel();
   Tensor p = zeros(x.shape(), x.dtype()), r = g, d = -g;
   double rr = norm * norm;
   for (std::int64_t n = 0; n < most && std::sqrt(rr) > enough; ++n) {

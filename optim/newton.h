@@ -5,9 +5,9 @@
 namespace wengert::optim {
 
 struct NewtonCgOptions {
-  std::int64_t cg_iterations = 0;  ///< products with the Hessian in a step; 0: as many as there are parameters
-  double forcing = 0.5;            ///< the system is solved to min(forcing, sqrt(|g|)) |g|
-  double sufficient = 1e-4;        ///< decrease that the line search demands, see backtracking()
+  std::int64_t max_cg_iter = 0;  ///< bound on products with the Hessian in a step; 0: number of parameters
+  double forcing = 0.5;          ///< the system is solved to min(forcing, sqrt(|g|)) |g|
+  double sufficient = 1e-4;      ///< required decrease of the line search, see backtracking()
 };
 
 namespace detail {
@@ -18,18 +18,18 @@ struct NewtonStep {
 WENGERT_API NewtonStep newton_step(Objective&, Tensor& x, const NewtonCgOptions&, Where);
 }  // namespace detail
 
-/// Newton's method without a Hessian: H p = -g by conjugate gradients on Hessian-vector products, ended early while g
+/// Newton's method without a Hessian: H p = -g by conjugate gradients on Hessian-vector products, stopped early while g
 /// is large, then backtracking from the full step. Nocedal & Wright 2006, Algorithm 7.1: a direction of negative
-/// curvature ends the inner loop; near a minimum the number of right digits doubles in each step.
+/// curvature ends the inner loop. Near a minimum the number of correct digits doubles with each step.
 ///   optim::NewtonCg newton{model};
 ///   while (newton.gradient_norm > 1e-10) newton.step(model, f);
-/// For: smooth functions without noise, some thousand parameters, a few steps. Remembers nothing but t.
+/// For: smooth functions without noise, some thousand parameters, a few steps. The state is t alone.
 template <class Model>
 class NewtonCg : public NewtonCgOptions {
  public:
   explicit NewtonCg(const Model&, NewtonCgOptions options = {}) : NewtonCgOptions(options) {}
 
-  /// One step; returns f(model) as it was before.
+  /// Makes one step. Returns f(model) before it.
   template <class F>
   double step(Model& model, F&& f, Where where = Where::current()) {
     detail::OnModel<std::remove_reference_t<F>, Model> objective(f, model);
@@ -41,8 +41,8 @@ class NewtonCg : public NewtonCgOptions {
   }
 
   double gradient_norm = std::numeric_limits<double>::infinity();  ///< |g| where the last step began
-  std::int64_t products = 0;                                       ///< with the Hessian, in the last step
-  Kept<std::int64_t> t = 0;                                        ///< steps made
+  std::int64_t products = 0;                                       ///< with the Hessian in the last step
+  Stored<std::int64_t> t = 0;                                      ///< steps made
 
   static auto members(auto& self) { return fields(field("t", self.t.tensor)); }
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-// Optimizers. Each is made from the model that it will train, and what it remembers has the model's type:
+// Optimizers. Each is constructed from the model that it will train, and its state has the type of the model:
 //
 //   optim::Adam adam{model, {.lr = 1e-3}};
 //   for (...) {
@@ -8,23 +8,24 @@
 //     optim::clip_norm(grads, 1.0);
 //     adam.step(model, grads);
 //   }
-//   adam.lr *= 0.1;                                  // options may be changed between any two steps
-//   adam.group("*.bias", {.lr = 1e-4});              // options of their own for a part of the parameters
+//   adam.lr *= 0.1;                                  // options may change between any two steps
+//   adam.group("*.bias", {.lr = 1e-4});              // separate options for some of the parameters
 //   adam.m.hidden.weight                             // the first moment of model.hidden.weight
-//   save("adam.safetensors", adam);                  // and load(): training goes on bit for bit
+//   save("adam.safetensors", adam);                  // and load(): training continues bit for bit
 //
 // A model may be any struct, or a list of tensors: std::vector<Tensor>.
 //
-// After backward(loss), adam.step(model) uses what backward() left in the Params: those that received nothing since the
-// last step are skipped, and so is what is remembered of them. A step changes the numbers of the model in place and
-// never its gradients.
+// After backward(loss), adam.step(model) uses the gradients in the Params of the model. Parameters without a new
+// gradient since the last step are skipped, and their state does not change. A step changes the values of the model in
+// place and never its gradients.
 //
-// Defaults are torch's; other forms are options named by what they do, and named conventions: AdamOptions::keras().
-// Common to all: weight_decay w is added to the gradient unless it says "decoupled"; maximize steps uphill.
+// Defaults are PyTorch's. Other forms are options, and other libraries' defaults are named functions:
+// AdamOptions::keras(). For all optimizers, weight_decay w is added to the gradient unless an option says "decoupled",
+// and maximize steps uphill.
 //
-// Errors: ValueError naming the option, when an optimizer is made and at every step; ShapeError naming the parameter
-// when the model, the gradients and the memory do not fit; GraphError when no parameter has a gradient, or when one is
-// computed and no leaf. After an error nothing has changed.
+// Errors: ValueError, which names the option, in the constructor and in every step. ShapeError, which names the
+// parameter, when model, gradients and state have different shapes. GraphError when no parameter has a gradient, or
+// when a parameter is a computed value and no leaf. After an error nothing has changed.
 
 #include "wengert/optim/adadelta.h"
 #include "wengert/optim/adagrad.h"

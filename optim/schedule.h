@@ -1,20 +1,21 @@
 #pragma once
 
-#include "wengert/optim/kept.h"
+#include "wengert/optim/stored.h"
 
 #include <limits>
 #include <memory>
 
-// Schedules: functions of the step, counted from 0, that give a learning rate (or a momentum, a weight decay). Plain
-// structs that hold no state; call them before each step:
+// Schedules: functions of the step, counted from 0, that return a learning rate (or a momentum, or a weight decay).
+// They are plain structs without state. The optimizer's rate is set before each step:
 //
-//   const optim::Cosine lr{.base = 0.1, .steps = 1000};
+//   const optim::schedule::Cosine lr{.base = 0.1, .steps = 1000};
 //   sgd.lr = lr(step);
 //
-// They compose: `optim::WarmUp{10} * optim::Cosine{0.1, 0, 1000}` multiplies, `optim::in_turn({{warm_up, 10}, {cosine,
-// 990}})` runs one after the other. Any function of the step is a Schedule. ValueError when a field has no sense.
+// Schedules compose: `schedule::WarmUp{10} * schedule::Cosine{0.1, 0, 1000}` is a product, and
+// `schedule::in_turn({{warm_up, 10}, {cosine, 990}})` runs one schedule after the other. Any function of the step
+// converts to a Schedule. An option that is out of range is a ValueError when the schedule is called.
 
-namespace wengert::optim {
+namespace wengert::optim::schedule {
 
 /// base.
 struct Constant {
@@ -22,29 +23,29 @@ struct Constant {
   double operator()(std::int64_t) const { return base; }
 };
 
-/// base factor^(step / every), rounded down.
+/// base gamma^floor(step / step_size).
 struct StepDecay {
   double base = 1;
-  std::int64_t every = 30;
-  double factor = 0.1;
+  std::int64_t step_size = 30;
+  double gamma = 0.1;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// base factor^(how many milestones are not above the step).
+/// base gamma^k, where k is the number of milestones at or before the step.
 struct MultiStep {
   double base = 1;
   std::vector<std::int64_t> milestones;
-  double factor = 0.1;
+  double gamma = 0.1;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// base factor^step.
+/// base gamma^step.
 struct Exponential {
-  double base = 1, factor = 0.99;
+  double base = 1, gamma = 0.99;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// (base - last) (1 - step / steps)^power + last, then last.
+/// (base - last) (1 - step / steps)^power + last until step `steps`, then last.
 struct Polynomial {
   double base = 1, last = 0;
   std::int64_t steps = 100;
@@ -52,62 +53,67 @@ struct Polynomial {
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// A straight line from `from` to `to`, then `to`.
+/// A straight line from `from` at step 0 to `to` at step `steps`, then `to`.
 struct Linear {
   double from = 1, to = 0;
   std::int64_t steps = 100;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// A factor that rises as 1/n, 2/n, ..., 1 and stays there: the first update is a small one, not none.
+/// A factor that rises as 1/n, 2/n, ..., 1 with n = steps, and stays 1. The first factor is not 0, so that the first
+/// update counts.
 struct WarmUp {
   std::int64_t steps = 10;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// min + (base - min) (1 + cos(pi step / steps)) / 2, then min.  Loshchilov & Hutter 2017, eq. 5, without restarts.
+/// min + (base - min) (1 + cos(pi step / steps)) / 2 until step `steps`, then min.  Loshchilov & Hutter 2017, eq. 5,
+/// without restarts.
 struct Cosine {
   double base = 1, min = 0;
   std::int64_t steps = 100;
-  bool clamp = true;  ///< false: rises again after `steps`, as torch's CosineAnnealingLR
+  bool clamp = true;  ///< false: the cosine goes on and rises again after `steps`, as PyTorch's CosineAnnealingLR
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// The same with warm restarts: after `steps` it begins anew, each time `times` longer.  Loshchilov & Hutter 2017.
+/// Cosine with warm restarts: the first cycle takes `steps`, and each cycle is t_mult times as long as the one before.
+/// Loshchilov & Hutter 2017, eq. 5.
 struct CosineRestarts {
   double base = 1, min = 0;
-  std::int64_t steps = 10, times = 1;
+  std::int64_t steps = 10, t_mult = 1;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
 };
 
-/// From max / div up to max in `rise` of all steps, then down to max / div / final_div; three_phases goes down to max /
-/// div in as many steps as it rose, and on in the rest. Along cosines unless linear. Smith & Topin 2018.
+/// Rises from max_lr / div_factor to max_lr during the share pct_start of all steps, then falls to max_lr / div_factor
+/// / final_div_factor.  three_phase: falls to max_lr / div_factor as fast as it rose, and to the end in the remaining
+/// steps.  Along half a cosine unless `linear`.  Smith & Topin 2018.
 struct OneCycle {
-  double max = 1;
+  double max_lr = 1;
   std::int64_t steps = 100;
-  double rise = 0.3;
-  double div = 25, final_div = 1e4;
-  bool linear = false, three_phases = false;
-  double momentum_low = 0.85, momentum_high = 0.95;
+  double pct_start = 0.3;
+  double div_factor = 25, final_div_factor = 1e4;
+  bool linear = false, three_phase = false;
+  double base_momentum = 0.85, max_momentum = 0.95;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
-  /// Of the momentum, which moves the other way: high, low while the rate is at its maximum, high.
+  /// The momentum, which moves opposite to the rate: max_momentum, base_momentum where the rate is max_lr,
+  /// max_momentum.
   WENGERT_API double momentum(std::int64_t step, Where = Where::current()) const;
 };
 
-/// Up from low to high in `up` steps and down in `down` (0: as many), again and again.  Smith 2017.
+/// Cycles from base_lr to max_lr in step_size_up steps and back in step_size_down steps (0: as many).  Smith 2017.
 struct Cyclic {
-  enum Shape {
-    triangular,  ///< every triangle the same
-    halving,     ///< each half as high as the one before (Smith's triangular2)
-    decaying,    ///< heights times gamma^step (exp_range)
+  enum Mode {
+    triangular,   ///< every cycle has the same height
+    triangular2,  ///< each cycle is half as high as the one before
+    exp_range,    ///< heights are multiplied by gamma^step
   };
-  double low = 1e-3, high = 1e-2;
-  std::int64_t up = 2000, down = 0;
-  Shape shape = triangular;
+  double base_lr = 1e-3, max_lr = 1e-2;
+  std::int64_t step_size_up = 2000, step_size_down = 0;
+  Mode mode = triangular;
   double gamma = 1;
-  double momentum_low = 0.8, momentum_high = 0.9;
+  double base_momentum = 0.8, max_momentum = 0.9;
   WENGERT_API double operator()(std::int64_t step, Where = Where::current()) const;
-  /// Of the momentum, which moves the other way.
+  /// The momentum, which moves opposite to the rate.
   WENGERT_API double momentum(std::int64_t step, Where = Where::current()) const;
 
  private:
@@ -129,42 +135,53 @@ class Schedule {
   double (*call_)(const void*, std::int64_t);
 };
 
+/// The product of two schedules at the same step.
 WENGERT_API Schedule operator*(Schedule a, Schedule b);
 
 struct Phase {
   Schedule schedule;
   std::int64_t steps = std::numeric_limits<std::int64_t>::max();
 };
-/// Each for its number of steps, counting them from 0; the last one goes on.
+/// Runs each phase for its number of steps. Every phase counts steps from 0. The last phase never ends.
+/// ValueError for a list without phases and for a negative number of steps.
 WENGERT_API Schedule in_turn(std::vector<Phase> phases, Where = Where::current());
 
 struct PlateauOptions {
-  double factor = 0.1;         ///< in (0, 1)
-  std::int64_t patience = 10;  ///< evaluations without improvement that are put up with
-  double threshold = 1e-4;     ///< what counts as improvement:
-  bool relative = true;        ///< below best - threshold |best|, or best - threshold
-  bool maximize = false;       ///< larger is better
-  std::int64_t cooldown = 0;   ///< evaluations after a reduction that do not count
-  double min = 0;              ///< of the rate
-  double eps = 1e-8;           ///< smaller changes of the rate are not made
+  double factor = 0.1;         ///< of each reduction, in (0, 1)
+  std::int64_t patience = 10;  ///< evaluations without improvement to tolerate
+  double threshold = 1e-4;     ///< smallest change that counts as an improvement
+  bool relative = true;        ///< an improvement is below best - threshold |best|; false: below best - threshold
+  bool maximize = false;       ///< larger values are better
+  std::int64_t cooldown = 0;   ///< evaluations after a reduction that are not counted
+  double min_lr = 0;           ///< lower bound of the rate
+  double eps = 1e-8;           ///< changes of the rate that are not larger than this are not made
 };
 
-/// The rate times factor after more than `patience` evaluations without improvement, as torch does; a NaN is none.
-/// (Keras reduces one evaluation earlier, and has relative = false.)
-///   optim::Plateau plateau{0.1};   sgd.lr = plateau(validation_loss);
+/// Multiplies a rate by `factor` after more than `patience` evaluations without improvement, as PyTorch's
+/// ReduceLROnPlateau. NaN is no improvement. (Keras reduces one evaluation earlier, and its threshold is absolute.)
+/// A Plateau has state, which save() and load() see.
+///
+///   optim::schedule::Plateau plateau{0.1};
+///   sgd.lr = plateau(validation_loss);
 class Plateau : public PlateauOptions {
  public:
+  /// ValueError unless factor is in (0, 1), patience and cooldown are >= 0 and lr > 0.
   WENGERT_API explicit Plateau(double lr, PlateauOptions = {}, Where = Where::current());
-  /// The rate from now on.
+  /// Takes the value of an evaluation and returns the rate to use from now on.
   WENGERT_API double operator()(double value, Where = Where::current());
 
-  Kept<double> lr, best;
-  Kept<std::int64_t> bad = 0, cooling = 0;  ///< evaluations without improvement; to come that do not count
+  Stored<double> lr, best;
+  Stored<std::int64_t> num_bad = 0;        ///< evaluations since the last improvement
+  Stored<std::int64_t> cooldown_left = 0;  ///< coming evaluations that will not be counted
 
   static auto members(auto& self) {
-    return fields(field("lr", self.lr.tensor), field("best", self.best.tensor), field("bad", self.bad.tensor),
-                  field("cooling", self.cooling.tensor));
+    return fields(field("lr", self.lr.tensor), field("best", self.best.tensor), field("num_bad", self.num_bad.tensor),
+                  field("cooldown_left", self.cooldown_left.tensor));
   }
 };
 
-}  // namespace wengert::optim
+}  // namespace wengert::optim::schedule
+
+namespace wengert::optim {
+using schedule::Schedule;
+}

@@ -14,7 +14,7 @@ struct SgdStep {
   void operator()(L& w, L g) const {
     w = w - lr * g;
   }
-  bool rests(std::size_t memory) const { return memory == 0; }
+  bool skips_zero_gradients(std::size_t memory) const { return memory == 0; }
   template <class L>
   void operator()(L& w, L g, L& b) const {
     if (rate_in_velocity) {
@@ -34,11 +34,11 @@ WENGERT_API UpdateLoop update_loop(const SgdStep&, DType, int memory);
 struct SgdOptions {
   double lr = 1e-2;
   double momentum = 0;                  ///< in [0, 1)
-  double dampening = 0;                 ///< of the gradient, where it joins the velocity; not at the first step
+  double dampening = 0;                 ///< of the gradient added to the velocity; not in the first step
   double weight_decay = 0;              ///< adds weight_decay w to the gradient, or
-  bool decoupled_weight_decay = false;  ///< takes lr weight_decay w off w (Loshchilov & Hutter 2019, SGDW)
+  bool decoupled_weight_decay = false;  ///< subtracts lr weight_decay w from w (Loshchilov & Hutter 2019, SGDW)
   bool nesterov = false;                ///< needs momentum > 0 and dampening = 0
-  bool rate_in_velocity = false;        ///< as papers and Keras have it, see below
+  bool rate_in_velocity = false;        ///< the form of papers and Keras, see below
   bool maximize = false;                ///< steps uphill
 
   static SgdOptions torch() { return {}; }
@@ -58,12 +58,12 @@ struct SgdOptions {
 };
 
 /// Gradient descent with momentum, in the form of torch.optim.SGD: the velocity b holds no learning rate.
-///   b = momentum b + (1 - dampening) g, at first b = g;   w -= lr b.
+///   b = momentum b + (1 - dampening) g, in the first step b = g;   w -= lr b.
 /// nesterov: w -= lr (g + momentum b), which keeps the look-ahead point in w (Sutskever et al. 2013; nesterov.h has the
 /// textbook's two points).
-/// rate_in_velocity: b = momentum b - lr g, w += b; nesterov: w += momentum b - lr g. The same while lr is constant;
-/// when lr drops, the velocity built with the old one goes on. Polyak 1964.
-/// For: almost everything, with momentum 0.9 and a schedule; the reference that others are measured by.
+/// rate_in_velocity: b = momentum b - lr g, w += b; nesterov: w += momentum b - lr g. Both forms agree while lr is
+/// constant. When lr drops, this velocity keeps the scale of the old lr. Polyak 1964.
+/// For: almost every model, with momentum 0.9 and a schedule. Other optimizers are measured against it.
 template <class Model>
 class Sgd : public detail::FirstOrder<Sgd<Model>, Model, SgdOptions> {
   using Base = detail::FirstOrder<Sgd, Model, SgdOptions>;
@@ -75,20 +75,20 @@ class Sgd : public detail::FirstOrder<Sgd<Model>, Model, SgdOptions> {
   }
 
   std::optional<Model> velocity;  ///< absent while momentum is 0
-  Buffer moving;                  ///< has this parameter's velocity begun, in the order of for_each_param
+  Buffer moving;                  ///< true once the velocity of parameter i has begun, in the order of for_each_param
 
   static auto members(auto& self) {
-    return Base::kept(self, field("velocity", self.velocity), field("moving", self.moving));
+    return Base::stored(self, field("velocity", self.velocity), field("moving", self.moving));
   }
 
  private:
   friend Base;
-  void remembered(const Model& model, auto&& f) {
+  void visit_state(const Model& model, auto&& f) {
     if (!this->any([](const SgdOptions& o) { return o.momentum != 0; })) return f();
     if (!velocity) velocity.emplace(zeros_like(model));
     f(*velocity);
   }
-  void before(std::size_t i, detail::SgdStep& step) {
+  void adjust_step(std::size_t i, detail::SgdStep& step) {
     if (!velocity) return;
     bool& begun = moving.template write<bool>()[i];
     step.first = !std::exchange(begun, true);

@@ -8,6 +8,8 @@
 #include "wengert/autodiff/tape/tape.h"
 #include "wengert/optim/in_place.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -28,16 +30,22 @@ Node* leaf_of(const Tensor& t) {
 }  // namespace
 
 void Check::at_least_0(const char* option, double x) const {
-  if (!(x >= 0) || std::isinf(x)) fail<ValueError>(where, "{}: {} must be at least 0, got {}", rule, option, x);
+  if (!(x >= 0) || std::isinf(x)) fail<ValueError>(where, "{}: {} must be >= 0, got {}", rule, option, x);
 }
 void Check::above_0(const char* option, double x) const {
-  if (!(x > 0) || std::isinf(x)) fail<ValueError>(where, "{}: {} must be above 0, got {}", rule, option, x);
+  if (!(x > 0) || std::isinf(x)) fail<ValueError>(where, "{}: {} must be > 0, got {}", rule, option, x);
 }
 void Check::fraction(const char* option, double x) const {
-  if (!(x >= 0 && x < 1)) fail<ValueError>(where, "{}: {} must be in [0, 1), got {}", rule, option, x);
+  if (!(x >= 0 && x < 1)) outside(option, "[0, 1)", x);
+}
+void Check::outside(const char* option, const char* interval, double x) const {
+  fail<ValueError>(where, "{}: {} must be in {}, got {}", rule, option, interval, x);
 }
 void Check::finite(const char* option, double x) const {
-  if (!std::isfinite(x)) fail<ValueError>(where, "{}: {} must be a number, got {}", rule, option, x);
+  if (!std::isfinite(x)) fail<ValueError>(where, "{}: {} must be finite, got {}", rule, option, x);
+}
+void Check::at_least(const char* option, std::int64_t min, std::int64_t n) const {
+  if (n < min) fail<ValueError>(where, "{}: {} must be >= {}, got {}", rule, option, min, n);
 }
 void Check::that(bool holds, const char* sentence) const {
   if (!holds) fail<ValueError>(where, "{}: {}", rule, sentence);
@@ -71,7 +79,7 @@ void run_update(UpdateLoop loop, const void* step, const Common& common, Tensor&
                 std::span<Tensor* const> memory, Where where) {
   void* at[2 + max_memory] = {own(w, where)};
   for (std::size_t k = 0; k < memory.size(); ++k) at[2 + k] = own(*memory[k], where);
-  if (const Rows* rows = common.skips_zeros() ? wengert::detail::rows_of(g) : nullptr)
+  if (const Rows* rows = common.skips_rows() ? wengert::detail::rows_of(g) : nullptr)
     return update_rows(loop, step, common, *rows, w.dtype(), {at, 2 + memory.size()});
   const Tensor slope = contiguous(g.detach());
   at[1] = Access::body(slope)->data();
@@ -138,8 +146,8 @@ Lists& Lists::operator=(const Lists& o) {
 
 void Lists::clear(std::size_t which) { all_[which].clear(); }
 void Lists::add(std::size_t which, const Tensor& t) { all_[which].push_back(const_cast<Tensor*>(&t)); }
-void Lists::add_name(const Path& path, const Tensor& t) {
-  if (t.defined()) names.emplace_back(path.view());
+void Lists::add_name(std::string_view path, const Tensor& t) {
+  if (t.defined()) names.emplace_back(path);
 }
 
 void Lists::check(std::size_t memories, bool fresh, Where where) const {

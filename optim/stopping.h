@@ -7,38 +7,38 @@
 namespace wengert::optim {
 
 struct EarlyStoppingOptions {
-  std::int64_t patience = 10;  ///< epochs without improvement that are put up with
-  double min_delta = 0;        ///< better means: by more than that
-  bool maximize = false;       ///< larger is better, as an accuracy
-  std::int64_t start = 0;      ///< earlier epochs, counted from 0, do not count
-  /// Epochs that improve but are no better than this keep counting.
+  std::int64_t patience = 10;         ///< epochs without improvement to tolerate
+  double min_delta = 0;               ///< smallest change that counts as an improvement
+  bool maximize = false;              ///< larger values are better, as for accuracy
+  std::int64_t start_from_epoch = 0;  ///< epochs before this one, counted from 0, are ignored
+  /// An improvement that is no better than the baseline does not reset the count of epochs.
   double baseline = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// Watches a value of the validation set, keeps the best model, and says when to end. As Keras' callback: it ends when
-/// the value has not improved for `patience` epochs; a NaN is no improvement.
+/// Observes a validation value, keeps the best model, and says when to stop, as Keras' callback: when the value has not
+/// improved for `patience` epochs. NaN is no improvement.
 ///
 ///   optim::EarlyStopping stopping{model, {.patience = 5}};
 ///   for (...) {
-///     ...                                              // an epoch that trains the surrogate, say cross_entropy
-///     if (stopping(errors(model, validation), model)) break;   // watches the true 0-1 loss
+///     ...                                              // an epoch that trains a surrogate loss
+///     if (stopping(errors(model, validation), model)) break;   // observes the 0-1 loss
 ///   }
-///   model = stopping.best_model;                       // whoever ended the training
+///   model = stopping.best_model;                       // also after a training that ran to its end
 template <class Model>
 class EarlyStopping : public EarlyStoppingOptions {
  public:
   explicit EarlyStopping(const Model& model, EarlyStoppingOptions options = {}, Where where = Where::current())
       : EarlyStoppingOptions(options), best_model(copy(model)), best(worst()) {
     const detail::Check check{"early_stopping", where};
-    check.that(patience >= 0 && start >= 0, "patience and start must be at least 0");
+    check.at_least("patience", 0, patience), check.at_least("start_from_epoch", 0, start_from_epoch);
     check.at_least_0("min_delta", min_delta);
   }
 
-  /// To be called after every epoch. True: stop.
+  /// Must be called after every epoch. True: stop.
   bool operator()(double value, const Model& model) {
     const std::int64_t now = epoch;
     epoch = now + 1;
-    if (now < start) return false;
+    if (now < start_from_epoch) return false;
     waited = waited + 1;
     if (better(value, best)) {
       best = value, best_epoch = now, best_model = copy(model);
@@ -48,9 +48,9 @@ class EarlyStopping : public EarlyStoppingOptions {
   }
 
   Model best_model;
-  Kept<double> best;
-  Kept<std::int64_t> epoch = 0, best_epoch = -1, waited = 0;  ///< epochs so far; the best one; since it
-  bool stopped = false;                                       ///< by patience
+  Stored<double> best;
+  Stored<std::int64_t> epoch = 0, best_epoch = -1, waited = 0;  ///< epochs so far; best epoch; epochs since the best
+  bool stopped = false;                                         ///< true once patience has run out
 
   static auto members(auto& self) {
     return fields(field("best_model", self.best_model), field("best", self.best.tensor),

@@ -5,23 +5,23 @@
 #include <memory>
 #include <type_traits>
 
-namespace wengert {
+namespace wengert::train {
 
-/// What fit() tells its callbacks after every step, at the end of every epoch and at the very end.
+/// The argument of callbacks of fit(): after every step, after every epoch and at the end.
 struct FitEvent {
-  bool end_of_epoch = false;            ///< the epoch was validated, and is in the history
-  bool end = false;                     ///< nothing will follow
-  std::int64_t epoch = 0, epochs = 0;   ///< which one, from 1, of how many
-  std::int64_t batch = 0, batches = 0;  ///< of this epoch; batches 0: not known
-  std::int64_t step = 0;                ///< steps so far, of all epochs
+  bool end_of_epoch = false;            ///< the epoch has been validated and is in the history
+  bool end = false;                     ///< last event
+  std::int64_t epoch = 0, epochs = 0;   ///< current epoch, from 1, and their number
+  std::int64_t batch = 0, batches = 0;  ///< current batch, and number of batches; 0: unknown
+  std::int64_t step = 0;                ///< steps so far in all epochs
   std::int64_t rows = 0;                ///< examples seen in this epoch
-  double batch_loss = 0, loss = 0;      ///< of the last batch; the mean over the epoch so far
-  double gradient_norm;                 ///< before it was clipped; NaN unless clip_norm is set
-  double lr;                            ///< of the last step; NaN when the optimizer has none
-  double seconds = 0;                   ///< since fit() began
+  double batch_loss = 0, loss = 0;      ///< loss of the last batch; mean over the epoch so far
+  double gradient_norm;                 ///< before clipping; NaN unless clip_norm is set
+  double lr;                            ///< rate of the last step; NaN for optimizers without one
+  double seconds = 0;                   ///< time since fit() began
   double rows_per_second = 0;           ///< in this epoch
-  double seconds_left;                  ///< of all epochs; NaN until that can be told
-  const History& history;               ///< of the epochs that have ended
+  double seconds_left;                  ///< estimate for all epochs; NaN while unknown
+  const History& history;               ///< of epochs that have ended
 
   /// The latest value of a column of the history: event["accuracy"].
   double operator[](std::string_view name) const { return history.last(name); }
@@ -45,4 +45,4 @@ class FitCallback {
   bool (*call_)(void*, const FitEvent&);
 };
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cmath>
 
-namespace wengert::detail {
+namespace wengert::train::detail {
 
 namespace {
 
@@ -13,18 +13,18 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-std::vector<std::string> column_names(std::vector<std::string> measures) {
+std::vector<std::string> column_names(std::vector<std::string> metrics) {
   std::vector<std::string> all{"epoch", "step", "seconds", "lr", "loss"};
-  all.insert(all.end(), measures.begin(), measures.end());
+  all.insert(all.end(), metrics.begin(), metrics.end());
   return all;
 }
 
 }  // namespace
 
-struct Course::State {
+struct TrainingRun::State {
   History history;
   FitEvent now{.gradient_norm = unknown, .lr = unknown, .seconds_left = unknown, .history = history};
-  FitPosition own = {}, *position;
+  Progress own = {}, *position;
   std::vector<FitCallback> callbacks;
   bool allow_nonfinite, stopped = false;
   Where where;
@@ -33,7 +33,7 @@ struct Course::State {
   std::int64_t steps_here = 0;  // in this call
   double sum = 0;               // of the loss over the rows of the epoch
 
-  void tell() {
+  void notify() {
     now.seconds = seconds_since(start);
     // Epochs are taken to be as long as this one is, or the one before was.
     const auto all = now.batches * (now.epochs - now.epoch) + std::max<std::int64_t>(now.batches - now.batch, 0);
@@ -43,30 +43,30 @@ struct Course::State {
   }
 };
 
-Course::Course(std::int64_t epochs, double clip_norm, bool allow_nonfinite, FitPosition* position,
-               std::vector<FitCallback> callbacks, std::vector<std::string> measures, Where where)
-    : state_(new State{.history = History(column_names(measures)),
+TrainingRun::TrainingRun(std::int64_t epochs, double clip_norm, bool allow_nonfinite, Progress* position,
+                         std::vector<FitCallback> callbacks, std::vector<std::string> metrics, Where where)
+    : state_(new State{.history = History(column_names(metrics)),
                        .position = position,
                        .callbacks = std::move(callbacks),
                        .allow_nonfinite = allow_nonfinite,
                        .where = where}) {
   State& s = *state_;
-  if (epochs < 0) fail<ValueError>(where, "fit: epochs must be at least 0, got {}", epochs);
-  if (!(clip_norm >= 0)) fail<ValueError>(where, "fit: clip_norm must be at least 0, got {}", clip_norm);
+  if (epochs < 0) fail<ValueError>(where, "fit: epochs must be >= 0, got {}", epochs);
+  if (!(clip_norm >= 0)) fail<ValueError>(where, "fit: clip_norm must be >= 0, got {}", clip_norm);
   const auto& columns = s.history.columns;
   for (auto a = columns.begin(); a != columns.end(); ++a)
     for (auto b = columns.begin(); b != a; ++b)
       if (a->name == b->name)
-        fail<ValueError>(where, "fit: '{}' is the name of two columns of the history; give the measure another one",
+        fail<ValueError>(where, "fit: '{}' is the name of two columns of the history; give the metric another name",
                          a->name);
   if (!s.position) s.position = &s.own;
   s.now.epochs = epochs, s.now.epoch = s.position->epoch, s.now.step = s.position->step;
 }
-Course::~Course() = default;
+TrainingRun::~TrainingRun() = default;
 
-bool Course::next_epoch() { return !state_->stopped && state_->position->epoch < state_->now.epochs; }
+bool TrainingRun::next_epoch() { return !state_->stopped && state_->position->epoch < state_->now.epochs; }
 
-void Course::begin_epoch(std::int64_t batches) {
+void TrainingRun::begin_epoch(std::int64_t batches) {
   State& s = *state_;
   // Where their number cannot be asked for, that of the epoch before is as good.
   s.now.batches = batches > 0 ? batches : s.now.batch;
@@ -74,10 +74,10 @@ void Course::begin_epoch(std::int64_t batches) {
   s.sum = 0, s.epoch_start = Clock::now();
 }
 
-std::int64_t Course::step() const { return state_->position->step; }
-bool Course::stopped() const { return state_->stopped; }
+std::int64_t TrainingRun::step() const { return state_->position->step; }
+bool TrainingRun::stopped() const { return state_->stopped; }
 
-void Course::check_loss(double loss) const {
+void TrainingRun::check_loss(double loss) const {
   const State& s = *state_;
   if (std::isfinite(loss) || s.allow_nonfinite) return;
   fail<ValueError>(s.where,
@@ -86,17 +86,17 @@ void Course::check_loss(double loss) const {
                    loss, s.now.batch + 1, s.now.epoch, s.now.step + 1);
 }
 
-void Course::after_step(double loss, std::int64_t rows, double norm, double lr) {
+void TrainingRun::after_step(double loss, std::int64_t rows, double norm, double lr) {
   State& s = *state_;
   s.position->step = s.now.step = s.now.step + 1;
   ++s.now.batch, ++s.steps_here, s.now.rows += rows, s.sum += loss * static_cast<double>(rows);
   s.now.batch_loss = loss, s.now.loss = s.sum / static_cast<double>(s.now.rows);
   s.now.gradient_norm = norm, s.now.lr = lr;
   s.now.rows_per_second = static_cast<double>(s.now.rows) / std::max(seconds_since(s.epoch_start), 1e-9);
-  s.tell();
+  s.notify();
 }
 
-void Course::after_epoch(const std::vector<double>& validation) {
+void TrainingRun::after_epoch(const std::vector<double>& validation) {
   State& s = *state_;
   // Saved after the last batch of an epoch, and not at its end: there is nothing left of it.
   const bool resumed = s.steps_here == 0 && s.now.step > 0;
@@ -111,15 +111,15 @@ void Course::after_epoch(const std::vector<double>& validation) {
   row.insert(row.end(), validation.begin(), validation.end());
   s.history.add(row);
   s.now.batches = s.now.batch, s.now.end_of_epoch = true;
-  s.tell();
+  s.notify();
   s.now.end_of_epoch = false;
 }
 
-History Course::finish() {
+History TrainingRun::finish() {
   State& s = *state_;
   s.now.end = true;
-  s.tell();
+  s.notify();
   return std::move(s.history);
 }
 
-}  // namespace wengert::detail
+}  // namespace wengert::train::detail

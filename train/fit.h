@@ -1,9 +1,8 @@
 #pragma once
 
-// A training loop for those who do not want to write one. It is made of parts that are all public, and the loop by hand
-// is as short:
+// A ready-made training loop. All of its parts are public, and a hand-written loop is as short:
 //
-//   const History history = fit(model, loss, batches, {.epochs = 20,
+//   const train::History history = train::fit(model, loss, batches, {.epochs = 20,
 //                                                      .optimizer = adam,
 //                                                      .validation = {{"accuracy", accuracy}},
 //                                                      .callbacks = {ProgressBar(stdout), CsvLog("log.csv")}});
@@ -14,12 +13,11 @@
 //       adam.step(model, grads);
 //     }
 //
-// `loss` is a function of a prediction and what is known, loss(y_hat, y), or of the model and a batch,
-// loss(model, x, y), which a model needs that is called otherwise than model(x).
-// `batches` is anything that a range-for takes and that gives pairs {x, y} (rows are counted along the first axis of
-// x), or a function that returns one, and is called for each epoch:
+// `loss` is a function of a prediction and a target, loss(y_hat, y), or of a model and a batch, loss(model, x, y). The
+// second form is for models that are not called as model(x). `batches` is a range of pairs {x, y}, whose rows are
+// counted along the first axis of x, or a function that returns such a range and is called for each epoch:
 //
-//   [&] { return data::batches(train, {.size = 64, .shuffle = rng}); }
+//   [&] { return data::batches(train, {.batch_size = 64, .shuffle = rng}); }
 
 #include "wengert/autodiff/base/hidden.h"
 #include "wengert/autodiff/ops.h"
@@ -33,9 +31,10 @@
 
 #include <limits>
 
-namespace wengert {
+namespace wengert::train {
 
-/// Any optimizer that takes gradients: .optimizer = adam refers to yours, .optimizer = optim::Adam(model) keeps it.
+/// Any optimizer whose step takes gradients. `.optimizer = adam` refers to a variable, `.optimizer =
+/// optim::Adam(model)` owns a temporary.
 template <class Model>
 class AnyOptimizer {
  public:
@@ -62,7 +61,7 @@ class AnyOptimizer {
       static_cast<Own*>(o)->step(model, grads, where);
     };
   }
-  /// What comes before the gradient; returns the rate.
+  /// Prepares a step before the gradient is computed. Returns the rate.
   double prepare(Model& model, const double* rate) const { return prepare_(optimizer_.get(), model, rate); }
   void step(Model& model, const Model& grads, Where where) const { step_(optimizer_.get(), model, grads, where); }
 
@@ -72,12 +71,13 @@ class AnyOptimizer {
   void (*step_)(void*, Model&, const Model&, Where);
 };
 
-/// A number by which a model is validated: {"accuracy", [&](const Mlp& m) { return evaluate(m, nn::accuracy, test); }}.
+/// A named metric of a model, measured after every epoch: {"accuracy", [&](const Mlp& m) { return evaluate(m,
+/// nn::accuracy, test); }}.
 template <class Model>
-class Measure {
+class Metric {
  public:
   template <class F>
-  requires std::is_invocable_r_v<double, F&, const Model&> Measure(std::string name, F f)
+  requires std::is_invocable_r_v<double, F&, const Model&> Metric(std::string name, F f)
       : name(std::move(name)),
         f_(std::make_shared<F>(std::move(f))),
         call_([](void* f, const Model& model) -> double { return (*static_cast<F*>(f))(model); }) {}
@@ -93,29 +93,29 @@ class Measure {
 template <class Model>
 struct FitOptions {
   std::int64_t epochs = 10;
-  std::optional<AnyOptimizer<Model>> optimizer = {};  ///< Adam with its defaults if none
-  std::optional<optim::Schedule> lr = {};             ///< of the step, from 0; sets the optimizer's before each
-  double clip_norm = 0;                               ///< of all gradients together; 0: they are not clipped
-  std::vector<Measure<Model>> validation = {};        ///< measured after every epoch, into columns of the history
-  std::vector<FitCallback> callbacks = {};            ///< told in this order
-  FitPosition* state = nullptr;  ///< a TrainState: goes on where it is, up to `epochs` in all, and keeps it up to date
-  bool allow_nonfinite = false;  ///< else a loss that is not finite ends with a ValueError, before its step
+  std::optional<AnyOptimizer<Model>> optimizer = {};  ///< nullopt: Adam with its defaults
+  std::optional<optim::Schedule> lr = {};             ///< rate as a function of the step, from 0
+  double clip_norm = 0;                               ///< of all gradients together; 0: no clipping
+  std::vector<Metric<Model>> validation = {};         ///< metrics after every epoch, columns of the history
+  std::vector<FitCallback> callbacks = {};            ///< called in this order
+  Progress* state = nullptr;     ///< a train::State: continues from it up to `epochs` in all, and updates it
+  bool allow_nonfinite = false;  ///< false: a non-finite loss is a ValueError, before its step
 };
 
 namespace detail {
 
-/// How far a training is, and who is told. All of fit() that does not depend on types.
-class WENGERT_API Course {
+/// Type-erased state of a training run and its callbacks.
+class WENGERT_API TrainingRun {
  public:
-  Course(std::int64_t epochs, double clip_norm, bool allow_nonfinite, FitPosition*, std::vector<FitCallback>,
-         std::vector<std::string> measures, Where);
-  ~Course();
-  Course(const Course&) = delete;
+  TrainingRun(std::int64_t epochs, double clip_norm, bool allow_nonfinite, Progress*, std::vector<FitCallback>,
+              std::vector<std::string> metrics, Where);
+  ~TrainingRun();
+  TrainingRun(const TrainingRun&) = delete;
 
-  /// Is there an epoch to come?
+  /// True while an epoch is left.
   bool next_epoch();
   void begin_epoch(std::int64_t batches);
-  std::int64_t step() const;  ///< steps made
+  std::int64_t step() const;  ///< number of steps so far
   void check_loss(double loss) const;
   void after_step(double loss, std::int64_t rows, double norm, double lr);
   bool stopped() const;
@@ -124,7 +124,7 @@ class WENGERT_API Course {
 
  private:
   struct State;
-  Hidden<State> state_;
+  wengert::detail::Hidden<State> state_;
 };
 
 template <class Loss, class Model, class X, class Y>
@@ -137,7 +137,7 @@ auto apply_loss(Loss& loss, const Model& model, const X& x, const Y& y) {
   }
 }
 
-// Batches of the next epoch: what the function gives, or the range itself.
+// The batches of an epoch: the result of the function, or the range itself.
 template <class Batches>
 decltype(auto) one_epoch(Batches& batches) {
   if constexpr (std::is_invocable_v<Batches&>) return batches();
@@ -152,50 +152,51 @@ std::int64_t count_batches(const Batches& batches) {
 
 }  // namespace detail
 
-/// Trains a model in place. Returns what came of every epoch.
-/// ValueError for epochs < 0, clip_norm < 0 or two measures of one name; when an epoch has no batches; when the loss of
-/// a step is not finite. Then the model is as it was before that step.
+/// Trains a model in place. Returns the history, one row per epoch.
+/// ValueError for epochs < 0, for clip_norm < 0, for two metrics with one name, for an epoch without batches, and for a
+/// non-finite loss; then the model is as it was before that step.
 template <class Model, class Loss, class Batches>
 History fit(Model& model, Loss&& loss, Batches&& batches, std::type_identity_t<FitOptions<Model>> options = {},
             Where where = Where::current()) {
   std::vector<std::string> names;
-  for (const Measure<Model>& m : options.validation) names.push_back(m.name);
-  detail::Course course(options.epochs, options.clip_norm, options.allow_nonfinite, options.state, options.callbacks,
-                        names, where);
+  for (const Metric<Model>& m : options.validation) names.push_back(m.name);
+  detail::TrainingRun run(options.epochs, options.clip_norm, options.allow_nonfinite, options.state, options.callbacks,
+                          names, where);
   const AnyOptimizer<Model> optimizer = options.optimizer ? *options.optimizer : optim::Adam<Model>(model);
-  while (course.next_epoch()) {
+  while (run.next_epoch()) {
     auto&& epoch = detail::one_epoch(batches);
-    course.begin_epoch(detail::count_batches(epoch));
+    run.begin_epoch(detail::count_batches(epoch));
     for (auto&& [x, y] : epoch) {
-      const double rate = options.lr ? (*options.lr)(course.step()) : 0;
+      const double rate = options.lr ? (*options.lr)(run.step()) : 0;
       const double lr = optimizer.prepare(model, options.lr ? &rate : nullptr);
       auto f = [&loss, &x = x, &y = y](const Model& m) { return detail::apply_loss(loss, m, x, y); };
       auto [value, grads] = value_and_grad(f, model);
-      course.check_loss(value.item());
+      run.check_loss(value.item());
       const double norm = options.clip_norm > 0 ? optim::clip_norm(grads, options.clip_norm, {}, where)
                                                 : std::numeric_limits<double>::quiet_NaN();
       optimizer.step(model, grads, where);
-      course.after_step(value.item(), x.size(0), norm, lr);
-      if (course.stopped()) break;
+      run.after_step(value.item(), x.size(0), norm, lr);
+      if (run.stopped()) break;
     }
-    if (course.stopped()) break;
+    if (run.stopped()) break;
     std::vector<double> measured;
     no_grad off;
-    for (const Measure<Model>& m : options.validation) measured.push_back(m(model));
-    course.after_epoch(measured);
+    for (const Metric<Model>& m : options.validation) measured.push_back(m(model));
+    run.after_epoch(measured);
   }
-  return course.finish();
+  return run.finish();
 }
 
-/// The mean over all rows of a measure, which is called as fit() calls its loss and gives a number, or a mean, for each
-/// batch:  evaluate(model, nn::accuracy, data::batches(test, {.size = 256})).  Off the tape.  NaN when there are none.
+/// The mean of a metric over all rows. The metric is called as fit() calls its loss, and returns the mean of a batch:
+/// train::evaluate(model, nn::accuracy, data::batches(test, {.batch_size = 256})).  Off the tape.  NaN when there are
+/// no rows.
 template <class Model, class F, class Batches>
-double evaluate(const Model& model, F&& measure, Batches&& batches) {
+double evaluate(const Model& model, F&& metric, Batches&& batches) {
   no_grad off;
   double sum = 0, rows = 0;
   for (auto&& [x, y] : detail::one_epoch(batches)) {
     const auto n = static_cast<double>(x.size(0));
-    const auto value = detail::apply_loss(measure, model, x, y);
+    const auto value = detail::apply_loss(metric, model, x, y);
     if constexpr (std::is_same_v<std::remove_const_t<decltype(value)>, Tensor>) sum += n * value.item();
     else sum += n * static_cast<double>(value);
     rows += n;
@@ -203,4 +204,4 @@ double evaluate(const Model& model, F&& measure, Batches&& batches) {
   return sum / rows;
 }
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -5,13 +5,13 @@
 
 #include <limits>
 
-namespace wengert {
+namespace wengert::train {
 
 namespace {
 
 void write(std::string_view who, const std::string& path, const std::string& text, Where where) {
   const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
-  detail::write_atomically({who, path, where}, {&bytes, 1});
+  wengert::detail::write_atomically({who, path, where}, {&bytes, 1});
 }
 
 }  // namespace
@@ -56,4 +56,4 @@ std::string History::csv() const {
 void History::write_csv(const std::string& path, Where where) const { write("write_csv", path, csv(), where); }
 void History::write_svg(const std::string& path, Where where) const { write("write_svg", path, svg(), where); }
 
-}  // namespace wengert
+}  // namespace wengert::train

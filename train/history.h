@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-namespace wengert {
+namespace wengert::train {
 
-/// What came of every epoch: a table with one column for each number, of equal lengths. The first are epoch, step,
-/// seconds, lr and loss (the mean of the training loss over the epoch); what was validated follows.
+/// The history of a training: a table with one row for each epoch. The first columns are epoch, step, seconds, lr and
+/// loss (the mean of the training loss over the epoch); the metrics follow.
 class WENGERT_API History {
  public:
   struct Column {
@@ -22,25 +22,26 @@ class WENGERT_API History {
   History() = default;
   explicit History(const std::vector<std::string>& names);
 
-  /// The values of a column.  ValueError, which lists the names there are, when none has this name.
+  /// The values of a column.  ValueError, which lists the names of the columns, when no
+  /// column has this name.
   const std::vector<double>& column(std::string_view name, Where = Where::current()) const;
   const std::vector<double>& operator[](std::string_view name) const { return column(name); }
-  /// The latest of them; NaN when there is none yet.
+  /// The latest value of a column; NaN when there is none yet.
   double last(std::string_view name, Where = Where::current()) const;
   /// Number of epochs.
   std::int64_t size() const;
   void add(const std::vector<double>& row);
 
-  /// A line of names, a line for each epoch.
+  /// CSV text: a line of names, then a line for each epoch.
   std::string csv() const;
-  /// A picture of all columns over the epochs. Names that end in the same word, as "loss" and "validation loss", share
-  /// a panel; those that stay positive and span more than a factor of 30 have a logarithmic axis.
+  /// An SVG image of all columns over the epochs. Names that end in the same word, such as "loss" and "validation
+  /// loss", share a panel. Columns of positive values that span more than a factor of 30 have a logarithmic axis.
   std::string svg() const;
-  /// The same as files, which are complete before they take their names. FileError.
+  /// Write csv() and svg() to files, which are complete before they take their names. FileError.
   void write_csv(const std::string& path, Where = Where::current()) const;
   void write_svg(const std::string& path, Where = Where::current()) const;
 
   std::vector<Column> columns;
 };
 
-}  // namespace wengert
+}  // namespace wengert::train

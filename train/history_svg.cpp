@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cmath>
 
-namespace wengert {
+namespace wengert::train {
 
 namespace {
 
 constexpr double width = 440, height = 300, left = 66, right = 14, top = 40, bottom = 42;
-constexpr const char* colours[] = {"#2f6db3", "#d1495b", "#3a8f5c", "#b07d12", "#7b5ea7"};
+constexpr const char* colors[] = {"#2f6db3", "#d1495b", "#3a8f5c", "#b07d12", "#7b5ea7"};
 
 struct Panel {
   std::string title;
@@ -78,11 +78,11 @@ Axis axis_of(const Panel& panel) {
   return low > 0 && high > 30 * low ? decades(low, high) : linear(low, high);
 }
 
-std::string line(double x1, double y1, double x2, double y2, const char* colour) {
-  return fmt::format("<path d='M{:.1f},{:.1f} L{:.1f},{:.1f}' stroke='{}'/>\n", x1, y1, x2, y2, colour);
+std::string line(double x1, double y1, double x2, double y2, const char* color) {
+  return fmt::format("<path d='M{:.1f},{:.1f} L{:.1f},{:.1f}' stroke='{}'/>\n", x1, y1, x2, y2, color);
 }
-std::string text(double x, double y, std::string_view anchor, std::string_view words, const char* colour = "#444444") {
-  return fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='{}' fill='{}'>{}</text>\n", x, y, anchor, colour,
+std::string text(double x, double y, std::string_view anchor, std::string_view words, const char* color = "#444444") {
+  return fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='{}' fill='{}'>{}</text>\n", x, y, anchor, color,
                      escaped(words));
 }
 
@@ -108,9 +108,9 @@ std::string draw(const Panel& panel, const std::vector<double>& epochs) {
   double at = width - right;
   for (std::size_t k = panel.curves.size();
        k-- > 0;) {  // names at the right of the title line, the first outermost left
-    const char* colour = colours[k % std::size(colours)];
+    const char* color = colors[k % std::size(colors)];
     if (panel.curves.size() > 1) {
-      s += text(at, 22, "end", panel.curves[k]->name, colour);
+      s += text(at, 22, "end", panel.curves[k]->name, color);
       at -= 8.0 * static_cast<double>(panel.curves[k]->name.size()) + 14;
     }
     std::string path, dots;
@@ -123,11 +123,11 @@ std::string draw(const Panel& panel, const std::vector<double>& epochs) {
       }
       path += fmt::format("{}{:.1f},{:.1f} ", pen_up ? "M" : "L", across(epochs[i]), up(v));
       if (epochs.size() <= 30)
-        dots += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2.5' fill='{}'/>\n", across(epochs[i]), up(v), colour);
+        dots += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2.5' fill='{}'/>\n", across(epochs[i]), up(v), color);
       pen_up = false;
     }
-    s += fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='2' stroke-linejoin='round'/>\n{}", path,
-                     colour, dots);
+    s += fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='2' stroke-linejoin='round'/>\n{}", path, color,
+                     dots);
   }
   return s + fmt::format("<text x='{:.1f}' y='22' font-weight='bold' fill='#222222'>{}</text>\n", left,
                          escaped(panel.title));
@@ -148,4 +148,4 @@ std::string History::svg() const {
   return s + "</svg>\n";
 }
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -14,10 +14,10 @@
 #include <cstring>
 #include <filesystem>
 
-namespace wengert {
+namespace wengert::train {
 
 namespace fs = std::filesystem;
-using detail::FileTask;
+using wengert::detail::FileTask;
 
 // --- CSV ------------------------------------------------------------------------------------------------------------
 
@@ -25,13 +25,14 @@ namespace {
 
 // Whole lines of a log whose names are `names` and whose epoch is before `epoch`.
 std::string lines_before(double epoch, const std::string& names, const FileTask& task) {
-  const detail::File file(task);
+  const wengert::detail::File file(task);
   std::string all(file.size(), ' '), kept;
   file.read(0, all.data(), all.size());
   std::size_t at = all.find('\n');
   if (at == all.npos || all.substr(0, at + 1) != names)
     task.fail("cannot be gone on with: its first line is {}, and the history has the columns {}",
-              detail::in_quotes(all.substr(0, at)), detail::in_quotes(names.substr(0, names.size() - 1)));
+              wengert::detail::in_quotes(all.substr(0, at)),
+              wengert::detail::in_quotes(names.substr(0, names.size() - 1)));
   for (std::size_t end; (end = all.find('\n', ++at)) != all.npos; at = end) {
     double first = 0;
     const auto read = std::from_chars(all.data() + at, all.data() + end, first);
@@ -53,7 +54,7 @@ void CsvLog::operator()(const FitEvent& e) {
   append_ = false;
   const std::string text = names + before_ + all.substr(names.size());
   const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
-  detail::write_atomically(task, {&bytes, 1});
+  wengert::detail::write_atomically(task, {&bytes, 1});
 }
 
 // --- TensorBoard ----------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ std::string event(std::string_view content) { return record(joined({"\x09", raw(
 
 TensorBoardLog::TensorBoardLog(std::string folder, TensorBoardOptions options, Where where)
     : options_(options), where_(where) {
-  if (options.every < 1) fail<ValueError>(where, "tensorboard_log: every must be at least 1");
+  if (options.every < 1) fail<ValueError>(where, "tensorboard_log: every must be >= 1, got {}", options.every);
   std::error_code error;
   fs::create_directories(folder, error);
   std::FILE* file = nullptr;
@@ -145,4 +146,4 @@ void TensorBoardLog::operator()(const FitEvent& e) {
   if (std::isfinite(e.gradient_norm)) add("step/gradient_norm", e.gradient_norm, e.step);
 }
 
-}  // namespace wengert
+}  // namespace wengert::train

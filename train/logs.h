@@ -2,17 +2,17 @@
 
 #include "wengert/train/event.h"
 
-namespace wengert {
+namespace wengert::train {
 
 struct CsvLogOptions {
-  bool append = false;  ///< keep the lines of earlier epochs that are there, for a training that goes on
+  bool append = false;  ///< keep existing lines of earlier epochs, for a training that is resumed
 };
 
-/// A callback that keeps a file of the history of fit(), a line for each epoch under a line of names. After every epoch
-/// the file is written anew beside the old one and takes its place: whoever reads it finds whole lines. FileError when
-/// it cannot be written, or was to be gone on with and has other columns.
+/// A callback that writes the history of fit() to a CSV file: a line of names, then a line for each epoch. After every
+/// epoch a new file replaces the old one, so that readers always find complete lines. FileError when the file cannot be
+/// written, or when `append` is true and an existing file has other columns.
 ///
-///   fit(model, loss, batches, {.callbacks = {CsvLog("log.csv")}});
+///   train::fit(model, loss, batches, {.callbacks = {CsvLog("log.csv")}});
 class WENGERT_API CsvLog {
  public:
   explicit CsvLog(std::string path, CsvLogOptions = {}, Where = Where::current());
@@ -26,18 +26,18 @@ class WENGERT_API CsvLog {
 };
 
 struct TensorBoardOptions {
-  std::int64_t every = 1;  ///< steps, of which one is written
+  std::int64_t every = 1;  ///< number of steps per record
 };
-/// A callback that writes what TensorBoard reads: the loss, rate and gradient norm of steps, and the history of epochs,
-/// in an event file in this folder, which is made. A record is written at once; a process that is killed leaves at most
-/// its last one incomplete, which readers skip. FileError when the file cannot be written.
+/// A callback that writes an event file for TensorBoard: the loss, rate and gradient norm of steps, and the history of
+/// epochs. The folder is made if it does not exist. Each record is written at once. A process that is killed leaves at
+/// most one incomplete record, the last one, which readers skip. FileError when the file cannot be written.
 ///
-///   fit(model, loss, batches, {.callbacks = {TensorBoardLog("runs/1", {.every = 10})}});
+///   train::fit(model, loss, batches, {.callbacks = {TensorBoardLog("runs/1", {.every = 10})}});
 class WENGERT_API TensorBoardLog {
  public:
   explicit TensorBoardLog(std::string folder, TensorBoardOptions = {}, Where = Where::current());
   void operator()(const FitEvent&);
-  /// One number of your own.
+  /// Writes one value under a tag.
   void add(std::string_view tag, double value, std::int64_t step);
 
   const std::string& path() const { return path_; }
@@ -49,4 +49,4 @@ class WENGERT_API TensorBoardLog {
   std::shared_ptr<void> file_;
 };
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace wengert {
+namespace wengert::train {
 
 namespace {
 
@@ -75,4 +75,4 @@ void ProgressBar::operator()(const FitEvent& e) {
   std::fflush(file_);
 }
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -4,16 +4,16 @@
 
 #include <cstdio>
 
-namespace wengert {
+namespace wengert::train {
 
-/// A callback that shows where fit() is: on a terminal a bar with the rate and the time left, redrawn in place, and
-/// everywhere a line for each epoch. Writes to the file it is given and to nothing else.
+/// A callback that shows the progress of fit(): a line for each epoch, and on a terminal a bar with speed and remaining
+/// time that is redrawn in place. It writes to the given file only.
 ///
-///   fit(model, loss, batches, {.callbacks = {ProgressBar(stdout)}});
+///   train::fit(model, loss, batches, {.callbacks = {ProgressBar(stdout)}});
 class WENGERT_API ProgressBar {
  public:
   explicit ProgressBar(std::FILE* file);
-  /// As if the file were a terminal of so many columns; 0: as if it were none.
+  /// Treats the file as a terminal with this number of columns; 0: as no terminal.
   ProgressBar(std::FILE* file, int columns);
   void operator()(const FitEvent&);
 
@@ -22,8 +22,8 @@ class WENGERT_API ProgressBar {
 
   std::FILE* file_;
   int columns_ = 0;
-  double drawn_ = -1;  // at so many seconds
+  double drawn_ = -1;  // time of the last drawing, in seconds
   bool shown_ = false;
 };
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -3,70 +3,66 @@
 #include "wengert/autodiff/files/safetensors.h"
 #include "wengert/optim/checkpoints.h"
 
-namespace wengert {
+namespace wengert::train {
 
-/// How far a training is.
-struct FitPosition {
-  optim::Kept<std::int64_t> epoch = 0, step = 0;  ///< epochs that have ended, steps made
+/// The progress of a training.
+struct Progress {
+  optim::Stored<std::int64_t> epoch = 0, step = 0;  ///< epochs that have ended, steps made
 };
 
 namespace detail {
 
-/// What stands for a part in a file: the part itself, or tensors that hold the numbers of a generator.
+/// What represents a part in a file: the part itself, or the stored form of a generator.
 template <class T>
-struct HeldPart {
-  using Type = T&;
-  static Type hold(T& part) { return part; }
-  static void give_back(T&, T&) {}
-};
-template <>
-struct HeldPart<Rng> {
-  using Type = optim::KeptRng;
-  static Type hold(const Rng& rng) {
-    optim::KeptRng kept;
-    kept.put(rng);
-    return kept;
-  }
-  static void give_back(Rng& rng, const Type& kept) { rng = kept.rng(); }
-};
+T& stored(T& part) {
+  return part;
+}
+inline optim::Stored<Rng> stored(Rng& rng) { return rng; }
+template <class T>
+using StoredPart = decltype(stored(std::declval<T&>()));
+
+template <class T>
+void restore(T&, T&) {}
+inline void restore(Rng& rng, const optim::Stored<Rng>& from) { rng = from; }
 
 }  // namespace detail
 
-/// Everything that a training consists of, in one file: refers to the model, its optimizer, and whatever else has to go
-/// on where it was: averages, Plateau, EarlyStopping, generators (Rng), loaders (data::Loader), structs of yours.
+/// The whole state of a training, in one file. A State refers to the model, its optimizer, and anything else that a
+/// resumed training needs: averages, schedule::Plateau, EarlyStopping, generators (Rng), loaders (data::Loader), other
+/// structs.
 ///
 ///   Mlp model;
 ///   optim::Adam adam{model};
 ///   optim::Ema average{model};
 ///   Rng rng{1};
-///   TrainState state{model, adam, average, rng};
+///   train::State state{model, adam, average, rng};
 ///   optim::Checkpoints files{"run", {.keep = 3}};
-///   files.load_latest(state);                          // nothing happens when there is none yet
-///   fit(model, loss, [&] { return data::batches(train, {.shuffle = rng}); },
-///       {.epochs = 20, .optimizer = adam, .callbacks = {[&](const FitEvent& e) {
+///   files.load_latest(state);                          // does nothing when there is no file yet
+///   train::fit(model, loss, [&] { return data::batches(train, {.shuffle = rng}); },
+///       {.epochs = 20, .optimizer = adam, .callbacks = {[&](const train::FitEvent& e) {
 ///          if (e.end_of_epoch) files.save(state, e.epoch, e["loss"]);
 ///        }}, .state = &state});
 ///
-/// With a data::Loader among the parts a file may be written after any step; fit() goes on inside the epoch.
-/// A training that is killed and started again ends with the same bits as one that was left alone. Schedules are
-/// functions of the step, which is here: in a loop by hand count it yourself, state.step = state.step + 1.
+/// With a data::Loader among the parts a file may be written after any step, and fit() resumes inside the epoch. A
+/// training that is killed and resumed ends with the same bits as one that was not interrupted. Schedules are functions
+/// of the step, which is part of the state. A hand-written loop must count it: state.step = state.step + 1.
 template <class Model, class Optimizer, class... Parts>
-class TrainState : public FitPosition {
+class State : public Progress {
  public:
-  TrainState(Model& model, Optimizer& optimizer, Parts&... parts)
+  State(Model& model, Optimizer& optimizer, Parts&... parts)
       : model_(&model), optimizer_(&optimizer), parts_(&parts...) {}
 
-  /// One file, complete and on the disk before it takes its name. FileError.
+  /// Writes one file, which is complete and on the disk before it takes its name. FileError.
   void save(const std::string& path, const Metadata& metadata = {}, Where where = Where::current()) const {
     wengert::save(path, all(), metadata, where);
   }
-  /// FileError, and nothing has changed, unless the file was written by a state of the same build.
+  /// FileError, and nothing has changed, unless the file was written by a State of the same structure.
   void load(const std::string& path, Where where = Where::current()) {
     All held = all();
     wengert::load(path, held, where);
     epoch = held.position.epoch, step = held.position.step;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (detail::HeldPart<Parts>::give_back(*std::get<I>(parts_), std::get<I>(held.parts)), ...);
+      (detail::restore(*std::get<I>(parts_), std::get<I>(held.parts)), ...);
     }(std::index_sequence_for<Parts...>());
   }
 
@@ -74,8 +70,8 @@ class TrainState : public FitPosition {
   struct All {
     Model& model;
     Optimizer& optimizer;
-    FitPosition position;
-    std::tuple<typename detail::HeldPart<Parts>::Type...> parts;
+    Progress position;
+    std::tuple<detail::StoredPart<Parts>...> parts;
 
     static auto members(auto& self) {
       return fields(field("model", self.model), field("optimizer", self.optimizer),
@@ -84,9 +80,8 @@ class TrainState : public FitPosition {
     }
   };
   All all() const {
-    return std::apply(
-        [this](auto*... part) { return All{*model_, *optimizer_, *this, {detail::HeldPart<Parts>::hold(*part)...}}; },
-        parts_);
+    return std::apply([this](auto*... part) { return All{*model_, *optimizer_, *this, {detail::stored(*part)...}}; },
+                      parts_);
   }
 
   Model* model_;
@@ -94,4 +89,4 @@ class TrainState : public FitPosition {
   std::tuple<Parts*...> parts_;
 };
 
-}  // namespace wengert
+}  // namespace wengert::train

@@ -5,7 +5,6 @@
 #include "wengert/autodiff/base/error.h"
 #include "wengert/autodiff/base/shape.h"
 
-#include <fmt/core.h>
 #include <fmt/format.h>
 
 template <>

@@ -2,7 +2,6 @@
 
 #include "wengert/autodiff/base/cut.h"
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/base/serial.h"
 
 #include <algorithm>
 #include <atomic>

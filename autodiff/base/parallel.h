@@ -37,6 +37,18 @@ void parallel_for(std::int64_t n, std::int64_t grain, F&& f) {
       &f);
 }
 
+/// While it lives, kernels that this thread calls use no other threads: those belong to the thread that it works beside.
+class SerialScope {
+ public:
+  SerialScope();
+  ~SerialScope();
+  SerialScope(const SerialScope&) = delete;
+
+ private:
+  bool outer_;
+  int openmp_ = 0;
+};
+
 /// Elements below which a loop over them is not worth a second thread (a parallel region costs about 1.4 us).
 inline constexpr std::int64_t grain_elements = 32768;
 

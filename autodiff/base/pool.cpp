@@ -1,7 +1,5 @@
 #include "wengert/autodiff/base/pool.h"
 
-#include "wengert/autodiff/base/peak.h"
-
 #include <sys/mman.h>
 
 #include <algorithm>

@@ -27,6 +27,9 @@ namespace detail {
 WENGERT_API void* allocate(std::size_t bytes);
 WENGERT_API void deallocate(void* block, std::size_t bytes) noexcept;
 
+/// Sets the peak to `to`, or to what is in use now if that is more, and returns the largest use since it was last set.
+std::int64_t exchange_peak(std::int64_t to);
+
 /// An allocator for containers: what a step of training makes asks the system for nothing.
 template <class T>
 struct FromPool {

@@ -33,22 +33,27 @@
 #endif
 
 #if defined(WENGERT_AVX2_REGION)
-// All that xsimd includes, which does not belong into the region.
+// All that xsimd includes, which does not belong into the region; tests/lambdas looks whether something is missing.
 #include <immintrin.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
+#include <climits>
 #include <complex>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <ostream>
 #include <stdexcept>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #pragma push_macro("__SSE3__")
@@ -86,7 +91,7 @@
 #define __kernel_rem_pio2 wengert_kernel_rem_pio2_region
 #endif
 WENGERT_BEGIN_LANES
-#include <xsimd/xsimd.hpp>
+#include "wengert/autodiff/base/xsimd_versions.h"
 WENGERT_END_LANES
 #if defined(WENGERT_SIMD_AVX512) || defined(WENGERT_SIMD_AVX2) || defined(WENGERT_AVX2_REGION)
 #undef __ieee754_rem_pio2
@@ -175,9 +180,9 @@ class First {
 /// The instruction set that this file is compiled for, and in which way. A number, for with a type of xsimd's every
 /// function of xsimd would be found that has a name of ours.
 #if defined(WENGERT_AVX2_REGION)
-inline constexpr unsigned this_set = xsimd::default_arch::version() + (1u << 31);
+inline constexpr unsigned this_set = ~detail::set_number();
 #else
-inline constexpr unsigned this_set = xsimd::default_arch::version();
+inline constexpr unsigned this_set = detail::set_number();
 #endif
 
 /// As many numbers as a register holds. The instruction set is part of the type, so that translation units built with
@@ -323,8 +328,7 @@ struct Lanes {
       // 2^n is a product of two powers, for at both ends of the range it is no float.
       const auto e = exponential(a, 1);
       const auto half = e.n >> 1;
-      return e.p * xsimd::bitwise_cast<Batch>((half + 127) << 23) *
-             xsimd::bitwise_cast<Batch>((e.n - half + 127) << 23);
+      return e.p * detail::bits_as<T>((half + 127) << 23) * detail::bits_as<T>((e.n - half + 127) << 23);
 #endif
     } else {
       const Batch size = xsimd::abs(x.v);
@@ -340,8 +344,8 @@ struct Lanes {
 #else
       // n is added to an exponent that has room for it, and what is small is rounded last.
       const auto e = exponential(x.v, 0x1p32);
-      const auto bits = xsimd::bitwise_cast<xsimd::batch<std::int32_t>>(e.p);
-      return xsimd::bitwise_cast<Batch>(bits + (e.n << 23)) * Batch(T(0x1p-32));
+      const auto bits = detail::bits_as<std::int32_t>(e.p);
+      return detail::bits_as<T>(bits + (e.n << 23)) * Batch(T(0x1p-32));
 #endif
     } else {
       return exp(x);

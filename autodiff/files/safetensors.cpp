@@ -4,6 +4,7 @@
 #include "wengert/autodiff/base/file.h"
 #include "wengert/autodiff/ops.h"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 #include "wengert/autodiff/tape/gradient.h"
 
 #include <cxxabi.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

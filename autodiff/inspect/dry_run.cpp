@@ -1,7 +1,6 @@
 #include "wengert/autodiff/inspect/dry_run.h"
 
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/base/peak.h"
 #include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/base/text.h"
 #include "wengert/autodiff/tape/gradient.h"

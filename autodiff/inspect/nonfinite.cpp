@@ -4,6 +4,8 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/tape.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

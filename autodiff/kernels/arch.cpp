@@ -11,8 +11,8 @@ Level level() {
 #ifdef __x86_64__  // as in wengert/meson.build
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found = Level::avx2;
 #ifndef WENGERT_NO_AVX512
-    if (found == Level::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    if (found == Level::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
       found = Level::avx512;
 #endif
 #endif

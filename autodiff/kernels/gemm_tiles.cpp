@@ -106,7 +106,7 @@ void dots(std::int64_t k, const T* a, std::int64_t a_row, const T* b, std::int64
 #pragma GCC unroll 16
     for (int j = 0; j < S; ++j) {
       T& to = c[i * c_row + j * c_column];
-      to = (add ? to : T(0)) + xsimd::hadd(sum[i][j]);
+      to = (add ? to : T(0)) + detail::sum_of(sum[i][j]);
     }
 }
 

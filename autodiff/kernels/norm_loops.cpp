@@ -64,7 +64,7 @@ struct Group {
       for (int s = 0; s < S; ++s) {
         L all = sums[0][s];
         for (int w = 1; w < ways; ++w) all = all + sums[w][s];
-        total[s] += static_cast<double>(xsimd::hadd(all.v));
+        total[s] += static_cast<double>(detail::sum_of(all.v));
       }
       clear();
     };

@@ -2,12 +2,10 @@
 
 #include "wengert/autodiff/base/cut.h"
 #include "wengert/autodiff/base/parallel.h"
-#include "wengert/autodiff/base/serial.h"
+#include "wengert/autodiff/kernels/onednn_versions.h"
 #include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/transpose.h"
 #include "wengert/autodiff/kernels/winograd.h"
-
-#include <dnnl.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -112,11 +110,13 @@ class Plan {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const bool may_fail = how != dnnl::algorithm::convolution_direct;
-    const convolution_forward::primitive_desc forward(
-        bias_ ? convolution_forward::desc(training, how, some_x, some_w, b, some_y, stride, gap, before, after)
-              : convolution_forward::desc(training, how, some_x, some_w, some_y, stride, gap, before, after),
-        attributes, engine(), may_fail);
+    const auto described = [&](const auto&... what) {
+      return describe<convolution_forward>(engine(), attributes, may_fail, std::tuple(training, how, what...));
+    };
+    const auto forward = bias_ ? described(some_x, some_w, b, some_y, stride, gap, before, after)
+                               : described(some_x, some_w, some_y, stride, gap, before, after);
     if (!forward) return false;
+    const auto backward = std::tuple(how, some_x, some_w, some_y, stride, gap, before, after);
     if (map_ == Map::forward) {
       take(forward, dnnl::convolution_forward(forward));
       operands({x, DNNL_ARG_SRC, forward.src_desc()}, {w, DNNL_ARG_WEIGHTS, forward.weights_desc()},
@@ -124,16 +124,14 @@ class Plan {
       if (bias_) set(DNNL_ARG_BIAS, b);
     } else if (map_ == Map::input_grad) {
       using Backward = dnnl::convolution_backward_data;
-      const Backward::primitive_desc d(Backward::desc(how, some_x, some_w, some_y, stride, gap, before, after),
-                                       attributes, engine(), forward, may_fail);
+      const auto d = describe<Backward>(engine(), attributes, may_fail, backward, forward);
       if (!d) return false;
       take(d, Backward(d));
       operands({y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()}, {w, DNNL_ARG_WEIGHTS, d.weights_desc()},
                {x, DNNL_ARG_DIFF_SRC, d.diff_src_desc()});
     } else {
       using Backward = dnnl::convolution_backward_weights;
-      const Backward::primitive_desc d(Backward::desc(how, some_x, some_w, some_y, stride, gap, before, after),
-                                       attributes, engine(), forward, may_fail);
+      const auto d = describe<Backward>(engine(), attributes, may_fail, backward, forward);
       if (!d) return false;
       take(d, Backward(d));
       operands({x, DNNL_ARG_SRC, d.src_desc()}, {y, DNNL_ARG_DIFF_DST, d.diff_dst_desc()},

@@ -168,15 +168,22 @@ class WENGERT_API Path {
 
 [[noreturn]] WENGERT_API void models_differ(std::string_view path, Where);
 
-/// Walks one model, or several of one type in step, and calls visit(tensor, ...) for every tensor: visit.param for
-/// Params, visit.buffer for what is not trained, visit.variable for Tensors that stand for themselves or in a container
-/// outside any struct. Allocates nothing.
-template <bool names, class Visit>
+/// Visits nothing.
+struct Skip {
+  template <class... T>
+  void operator()(std::string_view, T&...) const {}
+};
+
+/// Walks one model, or several of one type in step. on_variable(path, t...) is called for what is trained: Params, and
+/// Tensors outside any struct, alone or in containers. on_buffer(path, t...) is called for every other tensor. Undefined
+/// tensors are visited too. The path is empty unless `names`. Allocates nothing.
+template <bool names, class OnVariable, class OnBuffer>
 struct Walk {
-  Visit visit;
-  Where where{};
+  OnVariable& on_variable;
+  OnBuffer& on_buffer;
+  Where where;
   Path path{};
-  std::vector<const void*> met{};  // Shared parts
+  std::vector<const void*> visited{};  // Shared parts
 
   template <bool top, class M, class... More>
   void part(M& m, More&... more) {
@@ -184,10 +191,10 @@ struct Walk {
     constexpr Part part = part_of<T>();
     check_part<T>();
     if constexpr (part == Part::param) {
-      visit.param(path, m, more...);
+      on_variable(path.view(), m, more...);
     } else if constexpr (part == Part::tensor) {
-      if constexpr (top) visit.variable(path, m, more...);
-      else visit.buffer(path, m, more...);
+      if constexpr (top && std::is_same_v<T, Tensor>) on_variable(path.view(), m, more...);
+      else on_buffer(path.view(), m, more...);
     } else if constexpr (part == Part::sequence) {
       sequence<top>(m, more...);
     } else if constexpr (part == Part::optional) {
@@ -198,9 +205,9 @@ struct Walk {
       alternatives<top>(std::make_index_sequence<std::variant_size_v<T>>(), m, more...);
     } else if constexpr (part == Part::shared) {
       const void* identity = &*m;
-      for (const void* other : met)
+      for (const void* other : visited)
         if (other == identity) return;
-      met.push_back(identity);
+      visited.push_back(identity);
       this->template part<false>(*m, *more...);
     } else if constexpr (part == Part::tuple) {
       elements<top>(std::make_index_sequence<std::tuple_size_v<T>>(), m, more...);
@@ -281,75 +288,68 @@ struct Walk {
   }
 };
 
-/// Calls f with the name if it takes one.
-template <class F, class... T>
-void call_named(F& f, const Path& path, T&... t) {
-  if constexpr (std::is_invocable_v<F&, std::string_view, T&...>) f(path.view(), t...);
-  else f(t...);
+template <bool names = false, class OnVariable, class OnBuffer, class... M>
+void walk(OnVariable&& on_variable, OnBuffer&& on_buffer, Where where, M&... models) {
+  Walk<names, OnVariable, OnBuffer> walk{on_variable, on_buffer, where};
+  walk.template part<true>(models...);
 }
-template <class F, class... T>
-inline constexpr bool wants_name = std::is_invocable_v<F&, std::string_view, T&...>;
 
+/// Calls f(path, t...), or f(t...) if it takes no path, unless the first tensor is undefined.
 template <class F>
-struct VisitParams {
+struct IfDefined {
   F& f;
-  template <class... T>
-  void param(const Path& path, T&... t) {
-    if (std::get<0>(std::tie(t...)).defined()) call_named(f, path, t...);
-  }
-  template <class... T>
-  void variable(const Path& path, T&... t) {
-    param(path, t...);
-  }
-  template <class... T>
-  void buffer(const Path&, T&...) {}
-};
-template <class F>
-struct VisitTensors : VisitParams<F> {
-  template <class... T>
-  void buffer(const Path& path, T&... t) {
-    this->param(path, t...);
+  template <class T, class... More>
+  void operator()(std::string_view path, T& t, More&... more) const {
+    if (!t.defined()) return;
+    if constexpr (std::is_invocable_v<F&, std::string_view, T&, More&...>) f(path, t, more...);
+    else f(t, more...);
   }
 };
-
-// Is a name asked for? Both forms of f may be generic lambdas, so ask with the number of arguments only.
+// Both forms of f may be generic lambdas, so only the number of arguments tells whether it takes a path.
 template <class F, class... M>
-inline constexpr bool asks_name =
+inline constexpr bool takes_path =
     std::is_invocable_v<F&, std::string_view, std::conditional_t<std::is_const_v<M>, const Param, Param>&...>;
 
-template <template <class> class Visit, class F, class... M>
-void visit_models(F& f, Where where, M&... m) {
-  Walk<asks_name<F, M...>, Visit<F>> walk{{f}, where};
-  walk.template part<true>(m...);
+template <class F, class... M>
+void walk_params(F& f, Where where, M&... models) {
+  detail::walk<takes_path<F, M...>>(IfDefined<F>{f}, Skip(), where, models...);
 }
-
-// for_each(models..., f): f is the last argument.
-template <template <class> class Visit, class... A>
-void visit_all(A&&... a) {
-  auto all = std::forward_as_tuple(a...);
-  constexpr std::size_t n = sizeof...(A) - 1;
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    visit_models<Visit>(std::get<n>(all), Where(), std::get<I>(all)...);
-  }(std::make_index_sequence<n>());
+template <class F, class... M>
+void walk_tensors(F& f, Where where, M&... models) {
+  const IfDefined<F> visit{f};
+  detail::walk<takes_path<F, M...>>(visit, visit, where, models...);
 }
 
 }  // namespace detail
 
-/// for_each_param(model, f) calls f(name, param) for every trained tensor, in the order of the members; f(param) will
-/// do. With several models of one type, for_each_param(a, b, f), they are walked in step: f(name, param of a, param of
-/// b). Undefined Params (of the first) are skipped. Names are valid during the call. Allocates nothing. ValueError when
-/// lengths of vectors, or what optionals and variants hold, differ.
+/// Calls f(path, param), or f(param), for every trained tensor in the order of the members: Params, and Tensors outside
+/// any struct. Several models of one type are walked in step: f(path, param of a, param of b). Params that are undefined
+/// in the first model are skipped. The path is valid during the call. Allocates nothing. ValueError when lengths of
+/// vectors, or what optionals and variants hold, differ between the models.
 ///
 ///   for_each_param(average, model, [](Param& a, const Param& w) { a.assign(0.99 * a + 0.01 * w); });
-template <class First, class Second, class... More>
-void for_each_param(First&& first, Second&& second, More&&... more) {
-  detail::visit_all<detail::VisitParams>(first, second, more...);
+template <class Model, class F>
+void for_each_param(Model&& model, F&& f, Where where = Where::current()) {
+  detail::walk_params(f, where, model);
+}
+template <class A, class B, class F>
+void for_each_param(A&& a, B&& b, F&& f, Where where = Where::current()) {
+  detail::walk_params(f, where, a, b);
+}
+template <class A, class B, class C, class F>
+void for_each_param(A&& a, B&& b, C&& c, F&& f, Where where = Where::current()) {
+  detail::walk_params(f, where, a, b, c);
 }
 
-/// The same for all tensors, trained or not; f takes auto&, since some are Params, some Buffers and some Tensors.
-template <class First, class Second, class... More>
-void for_each_tensor(First&& first, Second&& second, More&&... more) {
-  detail::visit_all<detail::VisitTensors>(first, second, more...);
+/// The same for all tensors, trained or not. f takes auto&, or const Tensor&: some are Params, some Buffers, some
+/// Tensors.
+template <class Model, class F>
+void for_each_tensor(Model&& model, F&& f, Where where = Where::current()) {
+  detail::walk_tensors(f, where, model);
+}
+template <class A, class B, class F>
+void for_each_tensor(A&& a, B&& b, F&& f, Where where = Where::current()) {
+  detail::walk_tensors(f, where, a, b);
 }
 
 /// Handles on all Params, in order.
@@ -423,30 +423,24 @@ M shared_copy(const M& model) {
   return model;
 }
 
-struct VisitZeros {
-  template <class T>
-  void param(const Path&, T& t) {
-    if (t.defined()) t = ParamAccess::plain(zeros_in_shape_of(t));
-  }
-  template <class T>
-  void variable(const Path&, T& t) {
-    if (t.defined()) t = zeros_in_shape_of(t);
-  }
-  template <class T>
-  void buffer(const Path&, T& t) {
-    t = T();
-  }
-};
+/// Makes a shared copy of a model the model of its gradients: every variable t becomes value(t), and what is not trained
+/// becomes undefined.
+template <class M, class F>
+void fill_gradients(M& copy, F&& value) {
+  detail::walk(
+      [&](std::string_view, Tensor& t) {
+        if (t.defined()) t = value(std::as_const(t));
+      },
+      [](std::string_view, Tensor& t) { t = Tensor(); }, Where(), copy);
+}
 
 }  // namespace detail
 
-/// The model with zeros for its Params, off the tape: a place for sums, averages, moments. Buffers are left out
-/// (undefined).
+/// The model with zeros for its Params, off the tape: a place for sums, averages, moments. Buffers are undefined.
 template <class M>
 M zeros_like(const M& model) {
   M zero = detail::shared_copy(model);
-  detail::Walk<false, detail::VisitZeros> walk{};
-  walk.template part<true>(zero);
+  detail::fill_gradients(zero, detail::zeros_in_shape_of);
   return zero;
 }
 

@@ -60,20 +60,6 @@ void where_loop(const void*, const void* const* in, void* const* out, std::int64
   for (std::int64_t i = 0; i < n; ++i) r[i] = c[i] ? x[i] : y[i];
 }
 
-template <class From, class To>
-void convert_loop(const void*, const void* const* in, void* const* out, std::int64_t n) {
-  const From* x = static_cast<const From*>(in[0]);
-  To* r = static_cast<To*>(out[0]);
-  for (std::int64_t i = 0; i < n; ++i) r[i] = static_cast<To>(x[i]);
-}
-template <class From>
-kernels::Loop convert_from(DType to) {
-  return to == float32   ? convert_loop<From, float>
-         : to == float64 ? convert_loop<From, double>
-         : to == int64   ? convert_loop<From, std::int64_t>
-                         : convert_loop<From, bool>;
-}
-
 }  // namespace
 
 Tensor less(Operand x, Operand y) { return compare<std::less>("less", x, y); }
@@ -127,13 +113,7 @@ Tensor where(Operand condition, Operand x, Operand y) {
 struct To {
   static constexpr std::string_view name = "to";
   DType dtype, before;
-  Tensor forward(const Tensor& x) {
-    const kernels::Loop loop = before == float32   ? convert_from<float>(dtype)
-                               : before == float64 ? convert_from<double>(dtype)
-                               : before == int64   ? convert_from<std::int64_t>(dtype)
-                                                   : convert_from<bool>(dtype);
-    return blocks(loop, x.shape(), dtype, {&x});
-  }
+  Tensor forward(const Tensor& x) { return detail::convert(x, dtype); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return to(y_bar, before); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return to(x_dot, dtype); }
 };

@@ -19,13 +19,6 @@ Tensor view(const Tensor& x, const Shape& shape, const Shape& strides, std::int6
   return Access::make(detail::new_view(*Access::body(x), shape, strides, offset));
 }
 
-Tensor copy_in_order(const Tensor& x) {
-  Tensor y = empty(x.shape(), x.dtype());
-  const kernels::Operand from{Access::body(x)->data(), size_of(x.dtype()), x.is_contiguous(), x.strides()};
-  if (y.numel()) kernels::gather(from, x.shape(), 0, y.numel(), Access::body(y)->data());
-  return y;
-}
-
 // Strides of a view of x with another shape; none when its elements are not in such an order. Axes of x and of the
 // shape are gone through side by side: each group of axes with equal products must be one that a single stride walks.
 std::optional<Shape> strides_as(const Tensor& x, const Shape& shape) {
@@ -53,7 +46,7 @@ std::optional<Shape> strides_as(const Tensor& x, const Shape& shape) {
 
 struct Clone {
   static constexpr std::string_view name = "clone";
-  Tensor forward(const Tensor& x) { return copy_in_order(x); }
+  Tensor forward(const Tensor& x) { return detail::packed_copy(x); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return y_bar; }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return x_dot; }
 };
@@ -69,7 +62,7 @@ struct Reshape {
   Shape shape;
   Tensor forward(const Tensor& x) {
     if (const auto strides = strides_as(x, shape)) return view(x, shape, *strides);
-    return view(copy_in_order(x), shape, contiguous_strides(shape));
+    return view(detail::packed_copy(x), shape, contiguous_strides(shape));
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return reshape(y_bar, operand_shape(0)); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return reshape(x_dot, detail::result_shape()); }
@@ -234,7 +227,7 @@ struct Unslice {
     if (step == 1 && x.numel() && x.is_contiguous()) return between_zeros(x);
     Tensor y = zeros(shape, x.dtype());
     if (!x.numel()) return y;
-    const Tensor from = x.is_contiguous() ? x : copy_in_order(x);
+    const Tensor from = detail::packed(x);
     Shape strides = y.strides();
     auto* at = static_cast<std::byte*>(Access::body(y)->data()) +
                start * strides[axis] * static_cast<std::int64_t>(size_of(x.dtype()));
@@ -289,7 +282,7 @@ struct Cat {
     const Shape& strides = y.strides();
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (!x[i].numel()) continue;
-      const Tensor from = x[i].is_contiguous() ? x[i].detach() : copy_in_order(x[i]);
+      const Tensor from = detail::packed(x[i]);
       auto* at = static_cast<std::byte*>(Access::body(y)->data()) +
                  starts[i] * strides[axis] * static_cast<std::int64_t>(size_of(from.dtype()));
       kernels::scatter(Access::body(from)->data(), at, size_of(from.dtype()), from.shape(), strides);

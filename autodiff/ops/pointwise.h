@@ -7,6 +7,7 @@
 #include "wengert/autodiff/kernels/arch.h"
 #include "wengert/autodiff/kernels/blocks.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/functions.h"
 #include "wengert/autodiff/ops/term.h"
 #include "wengert/autodiff/tape/rule.h"
@@ -130,9 +131,7 @@ inline kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_v
 const Tensor* spare_of(const Shape&, std::initializer_list<const Operand*>);
 /// Takes the value from the handle whose place `y` has taken.
 void take_value(const Tensor& spare, const Tensor& y) noexcept;
-/// The common shape and dtype of two operands. ShapeError, TypeError.
-Shape broadcast(std::string_view op, Operand x, Operand y);
-/// The same without a copy where they are equal; else it is put into `room`.
+/// The common shape of two operands, without a copy where their shapes are equal; else it is put into `room`.
 inline const Shape& broadcast(std::string_view op, Operand x, Operand y, Shape& room) {
   if (x->dtype() == y->dtype() && x->shape() == y->shape()) [[likely]]
     return x->shape();

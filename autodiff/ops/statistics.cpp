@@ -87,17 +87,6 @@ Tensor stddev(Operand x, const Shape& axes, double correction, bool keep_dims) {
   return root(var(x, axes, correction, keep_dims), 0.5, by);
 }
 
-Tensor product_of_others(const Tensor& x) {
-  const std::int64_t n = x.size(-1);
-  if (n == 0) return x;
-  Shape one = x.shape();
-  one[one.rank() - 1] = 1;
-  const Tensor start = ones(one, x.dtype());
-  const Tensor before = cat({start, narrow(cumprod(x, -1), -1, 0, n - 1)}, -1);
-  const Tensor after = cat({narrow(cumprod(x, -1, true), -1, 1, n - 1), start}, -1);
-  return before * after;
-}
-
 // x_1 ... x_n along the last axis.  The derivative by one factor is the product of those before it and those after it:
 // no division, so zeros are exact, and running products can be differentiated again.
 struct Prod {

@@ -1,7 +1,6 @@
 #include "wengert/autodiff/tape/gradient.h"
 
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/returned.h"
 #include "wengert/autodiff/tape/rows.h"
 #include "wengert/autodiff/tape/rule.h"
@@ -270,7 +269,7 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     for (const Edge& e : n->operands()) wanted = wanted || e.needed();
     if (wanted && has_cotangent(*n)) {
       if (n->emptied) [[unlikely]]
-        refill(*n);
+        n->slot->replay->refill(*n);
       Pullback to(*n, options.create_graph);
       unpacking.begin(*n);
       if (watched()) [[unlikely]]
@@ -279,14 +278,14 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
       unpacking.end();
     }
     clear_cotangents(*n);
-    if (n->seat && keep) [[unlikely]]
-      drop_saved(*n);
+    if (n->slot && keep) [[unlikely]]
+      n->slot->replay->drop_saved(*n);
     if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
     if (n->unique()) continue;      // nobody will come this way again, and it dies in a moment
     n->forget();
     n->released = where;
-    if (n->seat) [[unlikely]]
-      leave(*n);
+    if (n->slot) [[unlikely]]
+      n->slot->replay->leave(*n);
     drop_edges(*n);
   }
   if (frame) frame->done();
@@ -334,7 +333,7 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
         "neither Param nor track()ed?");
   if (root->kind == Kind::leaf)
     fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
-  if (thread_state().region)
+  if (thread_state().replay)
     fail<GraphError>(where,
                      "backward: called inside checkpoint(), whose f runs once more later and would add the gradients "
                      "again; take grad() or vjp() there, which change nothing");
@@ -403,14 +402,14 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     check_not_released(*n, where);
     y_dot.assign(n->result_count, Tensor());
     if (n->emptied) [[unlikely]]
-      refill(*n);
+      n->slot->replay->refill(*n);
     unpacking.begin(*n);
     if (watched()) [[unlikely]]
       push_watched(*n, x_dot, y_dot);
     else n->push(x_dot, y_dot);
     unpacking.end();
-    if (n->seat) [[unlikely]]
-      drop_saved(*n);
+    if (n->slot) [[unlikely]]
+      n->slot->replay->drop_saved(*n);
     for (std::uint32_t k = 0; k < n->result_count; ++k) {
       Tensor& slot = n->result(k).cotangent;
       if (!y_dot[k].defined()) continue;

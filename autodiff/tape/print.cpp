@@ -1,5 +1,5 @@
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/tensor.h"
 
 #include <algorithm>
 #include <cmath>
@@ -59,7 +59,7 @@ struct Printer {
 
 std::string to_string(const Tensor& t) {
   if (!t.defined()) return "undefined";
-  Printer p{contiguous(t.detach()), t.numel() > whole_up_to};
+  Printer p{detail::packed(t), t.numel() > whole_up_to};
   p.measure(0, 0);
   p.print(0, 0);
   return fmt::format("{}  {} {}", p.text, name(t.dtype()), to_string(t.shape()));

@@ -2,7 +2,7 @@
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/base/parallel.h"
-#include "wengert/autodiff/transforms/region.h"
+#include "wengert/autodiff/tape/tape.h"
 
 #include <algorithm>
 #include <cmath>
@@ -91,8 +91,7 @@ void fill_normal(Rng& rng, Tensor& y, double mean, double std) {
 // The generator to draw from. While a checkpoint runs again it is what it was the first time, and the caller's stays.
 class Drawing {
  public:
-  explicit Drawing(Rng& rng)
-      : again_(rng), rng_(detail::thread_state().region && detail::Region::replay(again_) ? again_ : rng) {}
+  explicit Drawing(Rng& rng) : again_(rng), rng_(detail::repeat_draw(again_) ? again_ : rng) {}
   Rng& operator*() { return rng_; }
   Rng* operator->() { return &rng_; }
 

@@ -41,7 +41,7 @@ inline Tensor rand(const Shape& shape, Rng& rng, DType dtype = float32) { return
 /// Normal with mean 0 and standard deviation 1.
 inline Tensor randn(const Shape& shape, Rng& rng, DType dtype = float32) { return rng.normal(shape, 0, 1, dtype); }
 
-/// This thread's generator, for the initial values of layers that are given none; nothing else draws from it. Starts as
+/// This thread's generator: for the initial values of layers, and for shuffling, when no generator is given. It starts as
 /// Rng{0}.
 WENGERT_API Rng& default_rng();
 /// Starts this thread's default_rng() afresh: default_rng() = Rng{seed}.

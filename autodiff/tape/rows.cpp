@@ -4,12 +4,10 @@
 #include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/kernels/accumulate.h"
 #include "wengert/autodiff/kernels/indexing.h"
-#include "wengert/autodiff/ops.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
 namespace wengert::detail {
@@ -103,19 +101,6 @@ Tensor Rows::values() const {
 Rows* rows_of(const Tensor& t) {
   Body& b = *Access::body(t);
   return b.is(Form::rows) ? &static_cast<RowsBody&>(b).rows : nullptr;
-}
-
-// A view from now on, of numbers that are there. Another thread may ask at the same time.
-void fill_in(const Body& some_rows) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
-  auto& b = const_cast<Body&>(some_rows);
-  if (!b.is(Form::rows)) return;
-  Tensor all = zeros(b.shape, b.dtype);
-  static_cast<RowsBody&>(b).rows.add_to(all);
-  b.owner = Access::body(all), b.first = b.owner->first;
-  b.owner->retain();
-  b.form.store(Form::in_order, std::memory_order_release);
 }
 
 Tensor zeros_for_rows(const Shape& shape, DType dtype, std::int64_t rows) {

@@ -1,6 +1,5 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/tape/rule.h"
-#include "wengert/autodiff/transforms/region.h"
 
 namespace wengert {
 
@@ -26,7 +25,16 @@ ThreadState& thread_state() {
 
 Place place_of(Where call) {
   const ThreadState& s = thread_state();
-  return {s.unpacking ? s.unpacking->where : s.has_place ? s.place : call, s.region};
+  return {s.unpacking ? s.unpacking->where : s.has_place ? s.place : call, s.replay};
+}
+
+bool repeat_draw(Rng& rng) {
+  Replay* replay = thread_state().replay;
+  return replay && replay->draw(rng);
+}
+bool written_before_replay(const Body& holder) {
+  Replay* replay = thread_state().replay;
+  return replay && replay->written_before(holder);
 }
 
 // Destruction is a worklist, so that a graph of any depth dies on any stack: a node that loses its last handle while
@@ -43,8 +51,8 @@ void destroy(Node* node) noexcept {
       if (e.node && e.node->drop()) e.node->next = s.graveyard, s.graveyard = e.node;
     if (n->watched) [[unlikely]]
       tell_died(*n);
-    if (n->seat) [[unlikely]]
-      leave(*n);
+    if (n->slot) [[unlikely]]
+      n->slot->replay->leave(*n);
     n->end();  // may drop handles inside the rule, which come back here
   }
   s.burying = false;

@@ -8,6 +8,7 @@
 namespace wengert {
 
 class Saved;
+struct Rng;
 
 /// Recording is on by default; where it is off, operators compute values only.
 WENGERT_API bool recording();
@@ -38,20 +39,34 @@ class [[nodiscard]] WENGERT_API At {
 namespace detail {
 
 struct Node;
-class Region;  // a checkpoint: region.h
 
-/// Where a node stands in the checkpoint that recorded it.
-struct Seat {
-  Region* region;
-  Node* node;     // null when it is gone
-  Region* inner;  // or a checkpoint inside this one; null when it is gone
-  std::uint32_t index;
+/// A checkpoint, as the tape sees it: transforms/region.h implements it. The first three are called while its function
+/// runs on this thread, the others for nodes that it recorded.
+struct Replay {
+  /// A random number is about to be drawn. True while the function runs again: `rng` then is what it was at this draw.
+  virtual bool draw(Rng& rng) = 0;
+  /// True while the function runs again and this tensor was there before: it was written to the first time.
+  virtual bool written_before(const Body& holder) = 0;
+  virtual void recorded(Node&) = 0;
+  /// Saved values come back, and are dropped again.
+  virtual void refill(Node&) = 0;
+  virtual void drop_saved(Node&) = 0;
+  /// The node dies, or is released.
+  virtual void leave(Node&) noexcept = 0;
+
+ protected:
+  ~Replay() = default;
+};
+
+/// The place of a node in the checkpoint that recorded it.
+struct Slot {
+  Replay* replay;
 };
 
 /// What a new node is filed under.
 struct Place {
   Where where;
-  Region* region;
+  Replay* replay;
 };
 WENGERT_API Place place_of(Where call);
 
@@ -95,15 +110,15 @@ struct WENGERT_API Node : Counted {
   [[no_unique_address]] Result first;
   bool emptied = false;  // its checkpoint has to run again before its rule can
   Where where;           // the user's call
-  Seat* seat = nullptr;  // in the checkpoint that recorded it
+  Slot* slot = nullptr;  // in the checkpoint that recorded it
 
   [[gnu::always_inline]] explicit Node(Where w) : where(w) {
     if (detail::watched()) [[unlikely]]
       tell_born(*this);
   }
   [[gnu::always_inline]] explicit Node(Place p) : Node(p.where) {
-    if (p.region) [[unlikely]]
-      take_seat(*p.region);
+    if (p.replay) [[unlikely]]
+      p.replay->recorded(*this);
   }
   Node(const Node&) = delete;
   static void* operator new(std::size_t bytes) { return allocate(bytes); }
@@ -131,9 +146,6 @@ struct WENGERT_API Node : Counted {
   friend void destroy(Node*) noexcept;
   virtual void end() noexcept = 0;               // runs the derived destructor
   virtual Result* further() { return nullptr; }  // the results after the first
-
- private:
-  void take_seat(Region&);
 };
 inline Node* Access::node(const Tensor& t) { return static_cast<Node*>(t.node_); }
 inline bool Edge::needed() const { return node && node->needed; }
@@ -159,7 +171,7 @@ struct ThreadState {
   bool recording = true;
   bool has_place = false;
   int transforms = 0;         // whose f runs
-  Region* region = nullptr;   // the innermost checkpoint whose f runs
+  Replay* replay = nullptr;   // the innermost checkpoint whose f runs
   Where place{};              // of the outermost At
   Node* unpacking = nullptr;  // the node whose rule runs now
   bool reattach = false;      // its saved values are wanted with their graph
@@ -170,10 +182,9 @@ struct ThreadState {
 };
 WENGERT_API ThreadState& thread_state();
 
-/// A node of a checkpoint: saved values come back, are dropped again, and the node leaves for good.
-void refill(Node&);
-void drop_saved(Node&);
-void leave(Node&) noexcept;
+/// What Replay::draw and Replay::written_before say; false outside of checkpoints.
+bool repeat_draw(Rng&);
+bool written_before_replay(const Body& holder);
 
 WENGERT_API Counted* new_leaf(const Body& value, Where);
 /// The gradient that backward() accumulates in a leaf. It starts afresh once an optimizer has used it.

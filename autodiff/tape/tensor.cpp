@@ -2,38 +2,17 @@
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/kernels/blocks.h"
-#include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/kernels/convert.h"
 #include "wengert/autodiff/tape/rows.h"
 #include "wengert/autodiff/tape/rule.h"
-#include "wengert/autodiff/transforms/region.h"
+
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 namespace wengert {
-
-std::string short_place(Where where) {
-  const std::string_view file = where.file_name();
-  return fmt::format("{}:{}", file.substr(file.rfind('/') + 1), where.line());
-}
-
-Error::Error(const std::string& what, Where where)
-    : std::runtime_error(where.line() ? fmt::format("{}\n  at {}:{}", what, where.file_name(), where.line()) : what),
-      where_(where) {}
-
-std::string_view name(DType d) {
-  switch (d) {
-    case DType::float32: return "float32";
-    case DType::float64: return "float64";
-    case DType::int64: return "int64";
-    case DType::boolean: return "bool";
-  }
-  return "?";
-}
-
-std::string to_string(const Shape& s) { return fmt::format("[{}]", fmt::join(s.begin(), s.end(), ", ")); }
-
-void Shape::too_many() { fail<ShapeError>(Where(), "a tensor has at most {} axes", max_rank); }
 
 namespace detail {
 namespace {
@@ -89,6 +68,38 @@ Body* new_view(const Body& of, const Shape& shape, const Shape& strides, std::in
   return b;
 }
 
+// The storage becomes a view of a dense array. Another thread may ask at the same time.
+void fill_in(const Body& some_rows) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  auto& b = const_cast<Body&>(some_rows);
+  if (!b.is(Form::rows)) return;
+  Tensor all = zeros(b.shape, b.dtype);
+  static_cast<RowsBody&>(b).rows.add_to(all);
+  b.owner = Access::body(all), b.first = b.owner->first;
+  b.owner->retain();
+  b.form.store(Form::in_order, std::memory_order_release);
+}
+
+Tensor packed_copy(const Tensor& x) {
+  Tensor y = empty(x.shape(), x.dtype());
+  const kernels::Operand from{Access::body(x)->data(), size_of(x.dtype()), x.is_contiguous(), x.strides()};
+  if (y.numel()) kernels::gather(from, x.shape(), 0, y.numel(), Access::body(y)->data());
+  return y;
+}
+
+Tensor packed(const Tensor& x) { return x.is_contiguous() ? x.detach() : packed_copy(x); }
+
+Tensor convert(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x.detach();
+  Tensor y = empty(x.shape(), dtype);
+  const kernels::Operand from{Access::body(x)->data(), size_of(x.dtype()), x.is_contiguous(), x.strides()};
+  void* to[] = {Access::body(y)->data()};
+  const std::size_t size[] = {size_of(dtype)};
+  if (y.numel()) kernels::run_blocks(kernels::conversion(x.dtype(), dtype), nullptr, x.shape(), &from, 1, to, size, 1);
+  return y;
+}
+
 void destroy(Body* b) noexcept {
   if (b->has_rows) [[unlikely]]
     static_cast<RowsBody*>(b)->rows.~Rows();
@@ -126,7 +137,7 @@ const void* Tensor::numbers(DType wanted, Where where) const {
 void* Tensor::numbers_to_change(DType wanted, Where where) {
   auto* data = const_cast<void*>(numbers(wanted, where));
   detail::Body& holder = body_->holder();
-  if (detail::thread_state().region && detail::Region::changed_before(holder)) [[unlikely]]
+  if (detail::written_before_replay(holder)) [[unlikely]]
     fail<GraphError>(where,
                      "write: inside checkpoint(), whose f runs once more for the derivative and would change this "
                      "tensor again; change it with assign(), which happens once, or outside");
@@ -138,9 +149,9 @@ void* Tensor::numbers_to_change(DType wanted, Where where) {
 void Tensor::assign(const Tensor& from, Where where) {
   if (!(shape() == from.shape()) || dtype() != from.dtype())
     fail<ShapeError>(where, "assign: {} {} cannot take {} {}", dtype(), shape(), from.dtype(), from.shape());
-  const Tensor source = contiguous(from.detach());
+  const Tensor source = detail::packed(from);
   detail::Body& holder = body_->holder();
-  if (detail::thread_state().region && detail::Region::changed_before(holder)) return;
+  if (detail::written_before_replay(holder)) return;
   ++holder.version;
   holder.changed = where;
   if (!numel()) return;
@@ -148,8 +159,6 @@ void Tensor::assign(const Tensor& from, Where where) {
     std::memmove(body_->data(), Access::body(source)->data(), static_cast<std::size_t>(numel()) * size_of(dtype()));
   else kernels::scatter(Access::body(source)->data(), body_->data(), size_of(dtype()), shape(), strides());
 }
-
-Tensor Tensor::packed() const { return contiguous(detach()); }
 
 double Tensor::item(Where where) const {
   if (numel() != 1) fail<ShapeError>(where, "item: needs one element, got {}", shape());
@@ -213,7 +222,7 @@ Tensor full(const Shape& shape, double value, DType dtype) {
 Tensor arange(std::int64_t n, DType dtype) {
   Tensor t = empty({n}, int64);
   for (std::int64_t i = 0; i < n; ++i) detail::fresh<std::int64_t>(t)[i] = i;
-  return dtype == int64 ? t : to(t, dtype);
+  return dtype == int64 ? t : detail::convert(t, dtype);
 }
 
 Tensor eye(std::int64_t n, DType dtype) {
@@ -236,8 +245,8 @@ Tensor detail::copied(const void* values, std::size_t count, DType dtype, const 
 }
 
 Tensor tensor(std::initializer_list<double> values, DType dtype) {
-  return to(from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}),
-            dtype);
+  return detail::convert(
+      from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}), dtype);
 }
 
 Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType dtype, Where where) {
@@ -247,7 +256,8 @@ Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType d
     if (row.size() != columns) fail<ShapeError>(where, "tensor: rows of {} and {} numbers", columns, row.size());
     all.insert(all.end(), row.begin(), row.end());
   }
-  return to(from(all, {static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(columns)}), dtype);
+  return detail::convert(from(all, {static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(columns)}),
+                         dtype);
 }
 
 }  // namespace wengert

@@ -24,8 +24,10 @@ namespace detail {
 struct Node;
 struct Body;
 
-/// Makes numbers of a gradient that has only some of its rows.
+/// Converts a row-sparse gradient to dense storage.
 WENGERT_API void fill_in(const Body&);
+/// The same elements contiguous and off the tape, without a copy where they are already.
+WENGERT_API Tensor packed(const Tensor&);
 
 // True until the program starts its first second thread: reference counts need no lock prefix before that.
 inline bool one_thread() {
@@ -160,7 +162,7 @@ class WENGERT_API Tensor {
   /// Every element in row-major order. TypeError when T is not the dtype (float, double, std::int64_t, bool).
   template <Element T>
   std::vector<T> to_vector(Where where = Where::current()) const {
-    const Tensor x = packed();
+    const Tensor x = detail::packed(*this);
     const auto numbers = x.template read<T>(where);
     return {numbers.begin(), numbers.end()};
   }
@@ -202,7 +204,6 @@ class WENGERT_API Tensor {
     return body_;
   }
   [[noreturn]] static void no_value();
-  Tensor packed() const;  // the same numbers in row-major order, off the tape
   const void* numbers(DType, Where) const;
   void* numbers_to_change(DType, Where);
 
@@ -282,6 +283,11 @@ template <class T>
 T* fresh(Tensor& t) {
   return static_cast<T*>(Access::body(t)->data());
 }
+
+/// A copy of the elements in row-major order, off the tape.
+WENGERT_API Tensor packed_copy(const Tensor&);
+/// The elements converted to another dtype, off the tape.
+WENGERT_API Tensor convert(const Tensor&, DType);
 
 // What the library exports is no template: compilers do not agree on the names of constrained ones.
 WENGERT_API Tensor copied(const void* values, std::size_t count, DType, const Shape&, Where);

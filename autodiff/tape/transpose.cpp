@@ -1,7 +1,6 @@
 // The mode that a rule lacks, from the one it has.
 
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/gradient.h"
 #include "wengert/autodiff/tape/returned.h"
 #include "wengert/autodiff/tape/rule.h"
@@ -19,13 +18,13 @@ Tensor probe(const Shape& shape, DType dtype, Where where) {
     const double turns = 0.61803398874989485 * static_cast<double>(i + 1);
     fresh<double>(x)[i] = 0.5 + turns - static_cast<double>(static_cast<std::int64_t>(turns));
   }
-  return to(x, dtype).track(where);
+  return convert(x, dtype).track(where);
 }
 
 // False for zero.
 bool check_recorded(const Node& n, int operand, const Tensor& t, const char* wanted, const char* given) {
   if (!t.defined() || t.tracked()) return t.defined();
-  const auto numbers = to(t, float64).to_vector<double>();
+  const auto numbers = convert(t, float64).to_vector<double>();
   if (std::ranges::any_of(numbers, [](double v) { return v != 0; }))
     fail<GraphError>(n.where,
                      "{}: has no {} for operand {}, and none can be derived from its {}, which leaves the tape; write "

@@ -13,6 +13,8 @@ namespace wengert {
 
 namespace detail {
 
+class Region;
+
 /// f and its operands, to be run again.
 struct Recipe {
   virtual ~Recipe() = default;
@@ -33,19 +35,6 @@ class WENGERT_API FirstRun {
   Region* region_;
 };
 
-struct Connect {
-  template <class T, class S>
-  void param(const Path&, T& to, S& from) {
-    static_cast<Tensor&>(to) = from;
-  }
-  template <class T, class S>
-  void variable(const Path& path, T& to, S& from) {
-    param(path, to, from);
-  }
-  template <class T, class S>
-  void buffer(const Path&, T&, S&) {}
-};
-
 /// A copy of an operand that stands at the same place of the tape.
 template <class X>
 X connected_copy(const X& x) {
@@ -53,32 +42,16 @@ X connected_copy(const X& x) {
     return x;
   } else {
     X copy = shared_copy(x);
-    Walk<false, Connect> walk{};
-    walk.template part<true>(copy, x);
+    for_each_param(copy, x, [](Tensor& to, const Tensor& from) { to = from; });
     return copy;
   }
 }
 
-struct Gather {
-  std::vector<Tensor>& into;
-  template <class T>
-  void param(const Path&, T& t) {
-    if (t.defined()) into.push_back(t);
-  }
-  template <class T>
-  void variable(const Path& path, T& t) {
-    param(path, t);
-  }
-  template <class T>
-  void buffer(const Path& path, T& t) {
-    param(path, t);
-  }
-};
+/// All tensors of a value, trained or not.
 template <class Y>
 std::vector<Tensor> tensors_of(const Y& y) {
   std::vector<Tensor> all;
-  Walk<false, Gather> walk{{all}};
-  walk.template part<true>(y);
+  for_each_tensor(y, [&](const Tensor& t) { all.push_back(t); });
   return all;
 }
 

@@ -12,7 +12,7 @@ namespace wengert::detail {
 
 /// One run of f under checkpoint(): its nodes in the order in which they were made, and how to make them again. Nodes
 /// hold their region, and an inner region its outer one; a region holds neither, so that graphs die as usual.
-class Region : public Counted {
+class Region final : public Replay, public Counted {
  public:
   /// f is about to run for the first time, and has run.
   static Region* start(std::shared_ptr<const Recipe>);
@@ -20,19 +20,21 @@ class Region : public Counted {
   void stop();
   void release() noexcept;
 
-  void seat(Node&);
-  void leave(Node&) noexcept;
-  void empty(Node&);
-  /// Runs f again, and gives their saved values back to the nodes whose rules run in this sweep.
-  void fill(std::uint64_t sweep);
-
-  /// Notes a draw. While f runs again: makes the generator what it was at this draw, and gives true. Only where
-  /// thread_state().region is set, as the next one.
-  static bool replay(Rng&);
-  /// While f runs again: was this tensor there before? Then its change in place was made the first time.
-  static bool changed_before(const Body& holder);
+  bool draw(Rng&) override;
+  bool written_before(const Body& holder) override;
+  void recorded(Node&) override;
+  /// Runs f again, and gives their saved values back to the nodes whose rules run in the same sweep as this node's.
+  void refill(Node&) override;
+  void drop_saved(Node&) override;
+  void leave(Node&) noexcept override;
 
  private:
+  struct Seat : Slot {
+    Node* node;     // null when it is gone
+    Region* inner;  // or a checkpoint inside this one; null when it is gone
+    std::uint32_t index;
+  };
+  static Seat& seat_of(const Node& n) { return *static_cast<Seat*>(n.slot); }
   struct Result {
     Shape shape;
     DType dtype;
@@ -42,6 +44,7 @@ class Region : public Counted {
   explicit Region(std::shared_ptr<const Recipe>);
   ~Region();
 
+  void fill(std::uint64_t sweep);
   void find_twin();
   static const Node* original(const Node*);
   static std::vector<Result> seen(const std::vector<Tensor>&);

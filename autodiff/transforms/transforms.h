@@ -98,83 +98,16 @@ WENGERT_API Tensor given(const Tensor& y, bool create_graph);
 WENGERT_API void check_loss(const char* transform, const Tensor& y, Where);
 WENGERT_API std::vector<Tensor> values_of(const Variables&);
 
-struct MakeVariables {
-  const Differentiation& scope;
-  Variables& variables;
-  Where where;
-  template <class T, class S>
-  void param(const Path&, T& to, S& from) {
-    if (!from.defined()) return;
-    bool trained = false;
-    if constexpr (std::is_same_v<T, Param>) trained = from.is_trained();
-    scope.make_variable(to, from, trained, where);
-    variables.add(to);
-  }
-  template <class T, class S>
-  void variable(const Path& path, T& to, S& from) {
-    param(path, to, from);
-  }
-  template <class T, class S>
-  void buffer(const Path&, T&, S&) {}
-};
-// Into a copy that shares numbers, whose Params are therefore no leaves.
-struct PutGradients {
-  Tensor* next;
-  template <class T>
-  void param(const Path&, T& t) {
-    if (t.defined()) static_cast<Tensor&>(t) = std::move(*next++);
-  }
-  template <class T>
-  void variable(const Path& path, T& t) {
-    param(path, t);
-  }
-  template <class T>
-  void buffer(const Path&, T& t) {
-    t = T();
-  }
-};
-struct Collect {
-  std::vector<Tensor>& into;
-  template <class T>
-  void param(const Path&, T& t) {
-    if (t.defined()) into.push_back(t);
-  }
-  template <class T>
-  void variable(const Path& path, T& t) {
-    param(path, t);
-  }
-  template <class T>
-  void buffer(const Path&, T&) {}
-};
-template <class X>
-std::vector<Tensor> variables_of(const X& x) {
-  std::vector<Tensor> all;
-  Walk<false, Collect> walk{{all}};
-  walk.template part<true>(x);
-  return all;
-}
-
-struct TakeOffTape {
-  template <class T>
-  void param(const Path&, T& t) {
-    static_cast<Tensor&>(t) = t.Tensor::detach();
-  }
-  template <class T>
-  void variable(const Path& path, T& t) {
-    param(path, t);
-  }
-  template <class T>
-  void buffer(const Path& path, T& t) {
-    param(path, t);
-  }
-};
-
 /// The copy of x that f receives, and its variables.
 template <class X>
 struct Traced {
   Traced(const Differentiation& scope, const X& from, Where where) : x(shared_copy(from)) {
-    Walk<false, MakeVariables> walk{{scope, variables, where}, where};
-    walk.template part<true>(x, from);
+    for_each_param(x, from, [&]<class T>(Tensor& to, const T& t) {
+      bool trained = false;
+      if constexpr (std::is_same_v<T, Param>) trained = t.is_trained();
+      scope.make_variable(to, t, trained, where);
+      variables.add(to);
+    });
   }
   Traced(const Traced&) = delete;
   /// The copy with the cotangents in place of the variables.
@@ -193,8 +126,8 @@ struct Traced {
 
  private:
   void put_gradients(X& to) {
-    Walk<false, PutGradients> walk{{variables.cotangents().data()}};
-    walk.template part<true>(to);
+    Tensor* next = variables.cotangents().data();
+    fill_gradients(to, [&](const Tensor&) { return std::move(*next++); });
   }
 };
 
@@ -272,8 +205,8 @@ ValueAndTangent jvp(F&& f, const X& x, const X& x_dot, TransformOptions options 
   detail::Traced<X> traced(scope, x, where);
   const Tensor y = detail::run_traced(f, std::as_const(traced.x));
   scope.finish();
-  const auto y_dot = push_forward({&y, 1}, detail::values_of(traced.variables), detail::variables_of(x_dot),
-                                  scope.create_graph(), where);
+  const auto y_dot =
+      push_forward({&y, 1}, detail::values_of(traced.variables), parameters(x_dot), scope.create_graph(), where);
   return {detail::given(y, scope.create_graph()), y_dot[0]};
 }
 
@@ -288,7 +221,7 @@ X hvp(F&& f, const X& x, const X& v, TransformOptions options = {}, Where where 
   detail::check_loss("hvp", y, where);
   traced.variables.pull({&y, 1}, {}, {.create_graph = true}, where);
   const std::vector<Tensor> slopes(traced.variables.cotangents().begin(), traced.variables.cotangents().end());
-  const std::vector<Tensor> along = detail::variables_of(v);
+  const std::vector<Tensor> along = parameters(v);
   traced.variables.pull(slopes, along, {.create_graph = scope.create_graph()}, where);
   return traced.gradients();
 }
@@ -337,8 +270,7 @@ Tensor hessian(F&& f, const X& x, TransformOptions options = {}, Where where = W
 template <class X>
 X detach(const X& x) {
   X constant = detail::shared_copy(x);
-  detail::Walk<false, detail::TakeOffTape> walk{};
-  walk.template part<true>(constant);
+  for_each_tensor(constant, [](Tensor& t) { t = t.detach(); });
   return constant;
 }
 

@@ -106,7 +106,7 @@ Tensor jacobian_of_rows(const Tensor& y, Variables& variables, bool create_graph
 
 void for_examples(std::int64_t n, bool parallel, void (*f)(void*, std::int64_t), void* context) {
   const ThreadState& s = thread_state();
-  if (!parallel || s.transforms || s.region || !s.recording) {
+  if (!parallel || s.transforms || s.replay || !s.recording) {
     for (std::int64_t i = 0; i < n; ++i) f(context, i);
     return;
   }

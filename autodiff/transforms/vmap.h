@@ -37,22 +37,6 @@ class WENGERT_API Stack {
   std::vector<std::vector<Tensor>> parts_;
 };
 
-struct PutInOrder {
-  Tensor* next;
-  template <class T>
-  void param(const Path&, T& t) {
-    if (t.defined()) static_cast<Tensor&>(t) = std::move(*next++);
-  }
-  template <class T>
-  void variable(const Path& path, T& t) {
-    param(path, t);
-  }
-  template <class T>
-  void buffer(const Path& path, T& t) {
-    param(path, t);
-  }
-};
-
 template <class F, std::same_as<Operand>... X>
 auto vmap(F& f, const X&... x) {
   using Y = std::remove_cvref_t<std::invoke_result_t<F&, decltype(x.tensor())...>>;
@@ -66,8 +50,8 @@ auto vmap(F& f, const X&... x) {
     if (!first) first.emplace(std::move(y));
   }
   std::vector<Tensor> stacked = stack.tensors();
-  Walk<false, PutInOrder> walk{{stacked.data()}};
-  walk.template part<true>(*first);
+  auto next = stacked.begin();
+  for_each_tensor(*first, [&](Tensor& t) { t = std::move(*next++); });
   return *std::move(first);
 }
 
@@ -83,10 +67,10 @@ M per_example_gradients(PerExampleOptions options, F& f, const M& model, const X
   };
   for_examples(n, options.parallel, [](void* c, std::int64_t i) { (*static_cast<decltype(one)*>(c))(i); }, &one);
   Stack stack("per_example_gradients", where);
-  for (auto& g : each) stack.add(variables_of(*g));
+  for (auto& g : each) stack.add(parameters(*g));
   std::vector<Tensor> stacked = stack.tensors();
-  Walk<false, PutGradients> walk{{stacked.data()}};
-  walk.template part<true>(*each[0]);
+  auto next = stacked.begin();
+  fill_gradients(*each[0], [&](const Tensor&) { return std::move(*next++); });
   return *std::move(each[0]);
 }
 

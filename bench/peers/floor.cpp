@@ -7,9 +7,9 @@
 #include "floor.h"
 
 #include "../shapes.h"
+#include "wengert/autodiff/kernels/onednn_versions.h"
 
 #include <cblas.h>
-#include <dnnl.hpp>
 
 #include <memory>
 #include <unordered_map>
@@ -141,24 +141,26 @@ class Convolutions {
  public:
   void add(const shapes::Convolution& c, bool backward = true, bool wants_input = true) {
     using namespace dnnl;
+    using wengert::kernels::describe;
     auto any = [](memory::dims d) { return memory::desc(d, memory::data_type::f32, memory::format_tag::any); };
     const auto x = any({c.batch, c.in, c.size, c.size}), y = any({c.batch, c.out, c.size, c.size});
     const auto w = c.groups == 1 ? any({c.out, c.in, c.kernel, c.kernel})
                                  : any({c.groups, c.out / c.groups, c.in / c.groups, c.kernel, c.kernel});
     const memory::dims stride{1, 1}, pad{c.padding, c.padding};
     const auto direct = algorithm::convolution_direct;
-    const convolution_forward::primitive_desc forward({prop_kind::forward_training, direct, x, w, y, stride, pad, pad},
-                                                      engine_);
+    const auto forward = describe<convolution_forward>(
+        engine_, {}, false, std::tuple(prop_kind::forward_training, direct, x, w, y, stride, pad, pad));
+    const auto backwards = std::tuple(direct, x, w, y, stride, pad, pad);
     keep(convolution_forward(forward), {{DNNL_ARG_SRC, forward.src_desc()},
                                         {DNNL_ARG_WEIGHTS, forward.weights_desc()},
                                         {DNNL_ARG_DST, forward.dst_desc()}});
     if (!backward) return;
-    const convolution_backward_weights::primitive_desc weights({direct, x, w, y, stride, pad, pad}, engine_, forward);
+    const auto weights = describe<convolution_backward_weights>(engine_, {}, false, backwards, forward);
     keep(convolution_backward_weights(weights), {{DNNL_ARG_SRC, weights.src_desc()},
                                                  {DNNL_ARG_DIFF_DST, weights.diff_dst_desc()},
                                                  {DNNL_ARG_DIFF_WEIGHTS, weights.diff_weights_desc()}});
     if (!wants_input) return;
-    const convolution_backward_data::primitive_desc data({direct, x, w, y, stride, pad, pad}, engine_, forward);
+    const auto data = describe<convolution_backward_data>(engine_, {}, false, backwards, forward);
     keep(convolution_backward_data(data), {{DNNL_ARG_DIFF_DST, data.diff_dst_desc()},
                                            {DNNL_ARG_WEIGHTS, data.weights_desc()},
                                            {DNNL_ARG_DIFF_SRC, data.diff_src_desc()}});

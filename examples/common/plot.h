@@ -2,7 +2,7 @@
 
 // Curves as a picture, drawn by gnuplot.
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>

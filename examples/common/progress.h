@@ -2,7 +2,7 @@
 
 // A progress bar on a terminal, plain lines elsewhere.
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

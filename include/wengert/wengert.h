@@ -1,5 +1,8 @@
 #pragma once
 
+// The whole library except <wengert/train.h>. A program with its own training loop needs nothing of train, and often has
+// a function called `train`, which `using namespace wengert` would make ambiguous with the namespace wengert::train.
+
 #include "wengert/autodiff.h"
 #include "wengert/data.h"
 #include "wengert/nn.h"

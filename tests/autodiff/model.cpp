@@ -3,6 +3,7 @@
 #include "support.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <doctest/doctest.h>
 
@@ -221,7 +222,10 @@ TEST_CASE("model: walking two that differ in length or in an optional is an erro
       contains(message<ValueError>([&] { for_each_param(a, c, [](std::string_view, Param&, Param&) {}); }), "'extra'"));
   Everything d;
   d.choice = Dense(1, 1);
-  CHECK_THROWS_AS(for_each_param(a, d, [](Param&, Param&) {}), ValueError);
+  const Where here = Where::current();
+  const auto what = message<ValueError>([&] { for_each_param(a, d, [](Param&, Param&) {}); });
+  CHECK(contains(what, "'choice'"));
+  CHECK(contains(what, "model.cpp:" + std::to_string(here.line() + 1)));
 }
 
 TEST_CASE("model: tensors that stand for themselves are variables, alone or in containers") {
@@ -231,6 +235,17 @@ TEST_CASE("model: tensors that stand for themselves are variables, alone or in c
   for_each_param(t, [&](Tensor& x) { seen += int(x.numel()); });
   CHECK(seen == 2);
   CHECK(count(all) == 4 + count(Mlp()));
+}
+
+TEST_CASE("model: a buffer is no variable, wherever it stands") {
+  std::tuple<Tensor, Buffer> both{ones({1}), Buffer(ones({3}))};
+  CHECK(count(both) == 1);
+  int tensors = 0;
+  for_each_tensor(both, [&](const Tensor&) { ++tensors; });
+  CHECK(tensors == 2);
+  const auto grads = grad([](const Tensor& x, const Buffer& b) { return sum(x * b); }, both);
+  CHECK(std::get<0>(grads).item() == 3);
+  CHECK_FALSE(std::get<1>(grads).defined());
 }
 
 TEST_CASE("model: a shared part is counted once and stays one in a copy") {

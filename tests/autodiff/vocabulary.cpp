@@ -216,7 +216,7 @@ const Row rows[] = {
   ROW(adaptive_avg_pool, adaptive_avg_pool(x[0], {3}), S{2, 5})
   ROW(interpolate, interpolate(x[0], {5}, {.mode = Interpolation::cubic}), S{1, 2, 4})
   ROW(interpolate_by, interpolate_by(x[0], {1.5}, {.mode = Interpolation::linear}), S{1, 2, 4})
-  ROW(nn::cross_entropy, nn::cross_entropy(x[0], index({2, 0}), {.smoothing = 0.1}), S{2, 3})
+  ROW(nn::cross_entropy, nn::cross_entropy(x[0], index({2, 0}), {.label_smoothing = 0.1}), S{2, 3})
   ROW(nn::nll, nn::nll(x[0], index({2, 0})), S{2, 3})
   ROW(nn::mse, nn::mse(x[0], x[1]), S{2, 3}, S{2, 3})
   ROW(nn::l1, nn::l1(x[0], x[1]), S{2, 3}, S{2, 3})

@@ -89,7 +89,7 @@ TEST_CASE("windows_at: anywhere in the text, dealt by a loader") {
   CHECK(numbers(d.y) == Numbers{7, 8, 9, 1, 2, 3});
   CHECK_THROWS_WITH_AS(data::windows_at(tokens, Numbers{7}, 3), doctest::Contains("do not fit at 7 of 10"), ValueError);
   CHECK_THROWS_AS(data::windows_at(tokens, Numbers{-1}, 3), ValueError);
-  data::Loader windows(7, [=](data::Rows starts) { return data::windows_at(tokens, starts, 3); }, {.size = 4});
+  data::Loader windows(7, [=](data::Rows starts) { return data::windows_at(tokens, starts, 3); }, {.batch_size = 4});
   std::int64_t rows = 0;
   for (auto& [x, y] : windows) rows += x.size(0);
   CHECK(rows == 7);

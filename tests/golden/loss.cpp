@@ -17,9 +17,9 @@ nn::Reduction how(const Args& a) {
                             : nn::Reduction::mean;
 }
 
-nn::CrossEntropyOptions classes(const Args& a, double smoothing) {
-  nn::CrossEntropyOptions o{.weight = a.maybe("weight"), .smoothing = smoothing, .reduction = how(a)};
-  if (a.given("ignore_index")) o.ignore = a.integer("ignore_index");
+nn::CrossEntropyOptions classes(const Args& a, double label_smoothing) {
+  nn::CrossEntropyOptions o{.weight = a.maybe("weight"), .label_smoothing = label_smoothing, .reduction = how(a)};
+  if (a.given("ignore_index")) o.ignore_index = a.integer("ignore_index");
   return o;
 }
 

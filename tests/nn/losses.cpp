@@ -108,7 +108,8 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
     test::check_rule(
         [&](const Tensors& v) {
           return nn::cross_entropy(
-              v[0], labels, {.weight = to(weight, v[0].dtype()), .ignore = 0, .smoothing = 0.1, .reduction = how});
+              v[0], labels,
+              {.weight = to(weight, v[0].dtype()), .ignore_index = 0, .label_smoothing = 0.1, .reduction = how});
         },
         {x});
     test::check_rule(
@@ -117,7 +118,7 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
     test::check_rule(
         [&](const Tensors& v) {
           return nn::cross_entropy(v[0], v[1],
-                                   {.weight = to(weight, v[0].dtype()), .smoothing = 0.1, .reduction = how});
+                                   {.weight = to(weight, v[0].dtype()), .label_smoothing = 0.1, .reduction = how});
         },
         {x, p});
     test::check_rule(
@@ -140,10 +141,10 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
 
 TEST_CASE("cross_entropy: a batch of ignored rows costs nothing; options that make no sense are errors") {
   const Tensor x = test::random({2, 3}).track(), labels = zeros({2}, int64);
-  const Tensor loss = nn::cross_entropy(x, labels, {.ignore = 0});
+  const Tensor loss = nn::cross_entropy(x, labels, {.ignore_index = 0});
   CHECK(loss.item() == 0);
   CHECK(grad(loss, x).to_vector<double>() == std::vector<double>(6, 0.0));
-  CHECK(contains(message<ValueError>([&] { nn::cross_entropy(x, labels, {.smoothing = 1.5}); }),
+  CHECK(contains(message<ValueError>([&] { nn::cross_entropy(x, labels, {.label_smoothing = 1.5}); }),
                  "smoothing must be in [0, 1], got 1.5"));
   CHECK(contains(message<ShapeError>([&] { nn::cross_entropy(x, labels, {.weight = ones({2}, float64)}); }),
                  "the weight must be [3]"));

@@ -45,7 +45,7 @@ TEST_CASE("Upsample: by a factor or to a size") {
   CHECK(values(nn::Upsample{}(row({1, 2}))) == V{1, 1, 2, 2});
   CHECK(values(nn::Upsample{.mode = Interpolation::linear, .align_corners = true, .size = {3}}(row({1, 2}))) ==
         V{1, 1.5, 2});
-  CHECK(nn::Upsample{.factor = 1.5}(ones({1, 2, 4, 6})).shape() == Shape{1, 2, 6, 9});
+  CHECK(nn::Upsample{.scale_factor = 1.5}(ones({1, 2, 4, 6})).shape() == Shape{1, 2, 6, 9});
   CHECK(contains(message<ShapeError>([] { nn::Upsample{.size = {3}}(ones({1, 2, 4, 6})); }), "Upsample: size [3]"));
   CHECK(contains(message<ShapeError>([] { nn::Upsample{}(ones({2, 4})); }), "Upsample: needs [n, channels]"));
 }

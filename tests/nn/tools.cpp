@@ -177,12 +177,12 @@ TEST_CASE("freeze: files and averages have frozen parameters as before") {
   CHECK(average.average.hidden.weight.to_vector<float>() != model.hidden.weight.to_vector<float>());
 }
 
-TEST_CASE("leave_out: an optimizer passes over parameters whose gradients were taken out") {
+TEST_CASE("mask_gradients: an optimizer passes over parameters whose gradients were taken out") {
   Mlp model = small();
   const Mlp before = model;
   optim::AdamW adam{model, {.lr = 0.1, .weight_decay = 0.1}};
   auto [loss, grads] = value_and_grad([](const Mlp& m) { return sum(square(m(input()))); }, model);
-  CHECK(nn::leave_out(grads, "hidden.*|gain") == 3);
+  CHECK(nn::mask_gradients(grads, "hidden.*|gain") == 3);
   adam.step(model, grads);
   CHECK(model.hidden.weight.to_vector<float>() == before.hidden.weight.to_vector<float>());
   CHECK(model.gain.to_vector<float>() == before.gain.to_vector<float>());

@@ -93,7 +93,7 @@ struct Lstm {
 };
 
 struct Sequences {
-  nn::Lstm lstm{4, 6, {.layers = 2, .bidirectional = true}};
+  nn::Lstm lstm{4, 6, {.num_layers = 2, .bidirectional = true}};
   nn::Gru gru{4, 5, {.bidirectional = true}};
   nn::Rnn rnn{4, 3};
   Tensors operator()(const Tensor& x, const Tensor& lengths) const {

@@ -127,15 +127,15 @@ struct Training {
   Optimizer optimizer;
   optim::Ema<Small> average{model, {.decay = 0.9}};
   Rng order{7}, dropout{8};  // order: as it was before this epoch was shuffled
-  TrainState<Small, Optimizer, optim::Ema<Small>, Rng, Rng> state{model, optimizer, average, order, dropout};
+  train::State<Small, Optimizer, optim::Ema<Small>, Rng, Rng> state{model, optimizer, average, order, dropout};
 
   explicit Training(Optimizer (*make)(Small&)) : optimizer(make(model)) {}
   void run(int steps) {
     const data::Dataset points{Rng{3}.normal({33, 5}), Rng{4}.normal({33})};
-    const optim::Schedule lr = optim::WarmUp{20} * optim::Cosine{.base = 0.02, .steps = 100};
+    const optim::Schedule lr = optim::schedule::WarmUp{20} * optim::schedule::Cosine{.base = 0.02, .steps = 100};
     for (int i = 0; i < steps; ++i) {
       Rng shuffle = order;
-      const data::Batches epoch = data::batches(points, {.size = 4, .shuffle = shuffle});
+      const data::Batches epoch = data::batches(points, {.batch_size = 4, .shuffle = shuffle});
       const auto [x, y] = epoch[state.step % 9];
       const Tensor keep = dropout.bernoulli({8}, 0.8, float32) / 0.8;
       auto residuals = [&, x = x, y = y](const Small& m) { return matmul(tanh(matmul(x, m.w)) * keep, m.v) - y; };
@@ -191,7 +191,7 @@ TEST_CASE("resume: 50 steps, save, a new process, load, 50 steps are 100 steps, 
     run("radam", +[](Small& p) { return optim::Radam(p); });
     run("rprop", +[](Small& p) { return optim::Rprop(p); });
     run("lion", +[](Small& p) { return optim::Lion(p); });
-    run("lbfgs", +[](Small& p) { return optim::Lbfgs(p, {.iterations = 3, .history = 5}); });
+    run("lbfgs", +[](Small& p) { return optim::Lbfgs(p, {.max_iter = 3, .history_size = 5}); });
     run("newton_cg", +[](Small& p) { return optim::NewtonCg(p); });
     run("least_squares", +[](Small& p) { return optim::LeastSquares(p); });
   };

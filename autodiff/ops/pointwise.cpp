@@ -1,29 +1,12 @@
+#include "wengert/autodiff/ops/pointwise.h"
+
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/base/parallel.h"
-#include "wengert/autodiff/ops/pointwise.h"
 
 #include <cmath>
 
 namespace wengert {
 namespace detail {
-
-Shape broadcast(std::string_view op, Operand x, Operand y) {
-  const Shape &a = x->shape(), &b = y->shape();
-  if (x->dtype() != y->dtype()) [[unlikely]]
-    fail<TypeError>(x.where(), "{}: dtypes differ: {} and {}; convert one with to()", op, x->dtype(), y->dtype());
-  if (a == b) return a;
-  Shape r;
-  const int rank = std::max(a.rank(), b.rank());
-  for (int i = 0; i < rank; ++i) {
-    const int ia = i - (rank - a.rank()), ib = i - (rank - b.rank());
-    const std::int64_t na = ia < 0 ? 1 : a[ia], nb = ib < 0 ? 1 : b[ib];
-    if (na != nb && na != 1 && nb != 1)
-      fail<ShapeError>(x.where(), "{}: shapes {} and {} do not broadcast: axis {} has {} and {} entries", op, a, b,
-                       i - rank, na, nb);
-    r.push_back(na == 1 ? nb : na);
-  }
-  return r;
-}
 
 kernels::Loop rarer_value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
   if (dtype == float64) return table.value[1];

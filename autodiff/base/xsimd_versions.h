@@ -1,0 +1,36 @@
+// xsimd, and what its versions 8 to 14 call differently. For simd.h alone, which says what it is compiled for.
+#pragma once
+
+#include <xsimd/xsimd.hpp>
+
+namespace wengert::detail {
+
+/// A number for the instruction set that xsimd compiles for: its name, hashed by FNV-1a. Up to version 12 the set has a
+/// number of its own.
+consteval unsigned set_number() {
+  unsigned hash = 2166136261u;
+  for (const char* c = xsimd::default_arch::name(); *c; ++c) hash = (hash ^ static_cast<unsigned>(*c)) * 16777619u;
+  return hash;
+}
+
+/// The bits of x read as elements of T, which are of the same size.
+template <class T, class From, class Arch>
+xsimd::batch<T, Arch> bits_as(const xsimd::batch<From, Arch>& x) {
+#if XSIMD_VERSION_MAJOR >= 11
+  return xsimd::bitwise_cast<T>(x);
+#else
+  return xsimd::bitwise_cast<xsimd::batch<T, Arch>>(x);
+#endif
+}
+
+/// The sum of all elements of x.
+template <class T, class Arch>
+T sum_of(const xsimd::batch<T, Arch>& x) {
+#if XSIMD_VERSION_MAJOR >= 9
+  return xsimd::reduce_add(x);
+#else
+  return xsimd::hadd(x);
+#endif
+}
+
+}  // namespace wengert::detail
