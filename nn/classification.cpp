@@ -9,7 +9,7 @@ namespace wengert::nn {
 
 namespace {
 
-// [n, classes, ...] or [classes] as rows of classes.
+// Reshapes [n, classes, ...] or [classes] to [rows, classes].
 Tensor rows_of_classes(std::string_view loss, Operand x, const CalledBy& by) {
   needs_float(loss, x);
   if (x->rank() == 0) fail<ShapeError>(x.where(), "{}: needs [n, classes, ...] or [classes], got a scalar", loss);
@@ -24,7 +24,7 @@ Shape without_classes(const Shape& x) {
   return s;
 }
 
-// Factors of the classes, each a scalar one if none were given.
+// The weights of classes; a scalar 1 if none are given.
 Tensor class_weights(std::string_view loss, const Tensor& weight, std::int64_t classes, DType dtype,
                      const CalledBy& by) {
   if (!weight.defined()) return {};
@@ -108,7 +108,7 @@ namespace {
 
 Tensor log_above_100(const Tensor& x) { return clamp(log(x), -100, HUGE_VAL); }
 
-// -(t log p + (1 - t) log(1 - p)), logarithms kept above -100; the slope in p is (p - t) / max(p (1 - p), 1e-12).
+// -(t log p + (1 - t) log(1 - p)), with logarithms clamped to >= -100; the derivative by p is (p - t) / max(p (1 - p), 1e-12).
 struct BinaryCrossEntropy {
   static constexpr std::string_view name = "binary_cross_entropy";
   Saved p, t;
