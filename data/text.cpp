@@ -158,7 +158,7 @@ Text read_text(const std::string& path, TextOptions options, Where where) {
   return {std::move(vocabulary), tokens};
 }
 
-Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bool drop_last, Where where)
+Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, WindowsOptions options, Where where)
     : time_(time) {
   if (batch < 1 || time < 1)
     fail<ValueError>(where, "windows: batch and time must be >= 1, got {} and {}", batch, time);
@@ -166,7 +166,7 @@ Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bo
     fail<ShapeError>(where, "windows: {} parts need tokens [n] with n >= {}, got {}", batch, 2 * batch, tokens.shape());
   const std::int64_t length = tokens.size(0) / batch;
   parts_ = reshape(narrow(tokens.detach(), 0, 0, batch * length), {batch, length});
-  count_ = (length - 1) / time + (!drop_last && (length - 1) % time != 0);
+  count_ = (length - 1) / time + (!options.drop_last && (length - 1) % time != 0);
 }
 
 Dataset Windows::operator[](std::int64_t i) const {

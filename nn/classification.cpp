@@ -154,11 +154,11 @@ Tensor binary_cross_entropy_with_logits(Operand logits, Operand target, const Bi
   return weighted("binary_cross_entropy_with_logits", add(by(mul(by(affine(target, -1, 1)), logits)), by(cost)), o, by);
 }
 
-Tensor kl_div(Operand log_q, Operand p, Reduction how, bool log_target) {
+Tensor kl_div(Operand log_q, Operand p, const KlDivOptions& o) {
   same_shape("kl_div", log_q, p);
   const CalledBy by(log_q);
-  if (log_target) return reduced("kl_div", mul(by(exp(p)), by(sub(p, log_q))), how, by);
-  return reduced("kl_div", sub(by(xlogy(p, p)), by(mul(p, log_q))), how, by);
+  if (o.log_target) return reduced("kl_div", mul(by(exp(p)), by(sub(p, log_q))), o.reduction, by);
+  return reduced("kl_div", sub(by(xlogy(p, p)), by(mul(p, log_q))), o.reduction, by);
 }
 
 Tensor soft_margin(Operand x, Operand target, Reduction how) {
