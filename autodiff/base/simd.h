@@ -78,6 +78,15 @@
 #define __FMA__ 1
 #endif
 
+// Without optimization GCC's intrinsics are macros, of which xsimd's shifts for AVX-512 do not compile. Loops are for
+// AVX2 then.
+#if defined(__AVX512F__) && !defined(__OPTIMIZE__) && !defined(__clang__) && !defined(XSIMD_HPP)
+#define WENGERT_WITHOUT_AVX512
+#include <immintrin.h>
+#pragma push_macro("__AVX512F__")
+#undef __AVX512F__
+#endif
+
 // xsimd reduces large angles by two plain functions that carry no instruction set in their names; where one file is
 // compiled for several of them, the linker would keep any one.
 #if defined(WENGERT_SIMD_AVX512)
@@ -440,6 +449,10 @@ WENGERT_END_LANES
 #pragma pop_macro("__AVX__")
 #pragma pop_macro("__AVX2__")
 #pragma pop_macro("__FMA__")
+#endif
+#if defined(WENGERT_WITHOUT_AVX512)
+#pragma pop_macro("__AVX512F__")
+#undef WENGERT_WITHOUT_AVX512
 #endif
 
 }  // namespace wengert
