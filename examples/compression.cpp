@@ -39,7 +39,7 @@ struct Cnn {
   nn::Linear output;
   Tensor operator()(const Tensor& x) const {
     const Tensor images = reshape(x, {x.size(0), 1, side, side});
-    return output(reshape(max_pool2d(relu(second(relu(first(images)))), 4), {x.size(0), -1}));
+    return output(reshape(max_pool(relu(second(relu(first(images)))), {4, 4}), {x.size(0), -1}));
   }
 };
 

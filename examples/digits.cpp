@@ -35,8 +35,8 @@ struct Cnn {
 
   Tensor operator()(const Tensor& x) const {
     Tensor image = reshape(x, {-1, 1, side, side});
-    image = max_pool2d(relu(first(image)), 2);
-    image = max_pool2d(relu(second(image)), 2);
+    image = max_pool(relu(first(image)), {2, 2});
+    image = max_pool(relu(second(image)), {2, 2});
     return output(relu(hidden(flatten(image, 1))));
   }
 };

@@ -1,5 +1,6 @@
 // Losses that compare scores with classes.
 
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/tape/rule.h"
 #include "wengert/nn/reduction.h"
 
@@ -52,8 +53,8 @@ Tensor from_labels(std::string_view loss, const Tensor& log_p, Operand labels, c
     label = where(by(kept), by(flat), by(zeros({}, int64)));
   }
   const Tensor weight = class_weights(loss, o.weight, classes, dtype, by);
-  Tensor factor = where(by(kept), by(weight.defined() ? take(by(weight), by(label)) : ones({}, dtype)), by(zero));
-  Tensor each = scale(by(factor), by(neg(by(pick(by(log_p), by(label))))));
+  Tensor factor = where(by(kept), by(weight.defined() ? take(by(weight), 0, by(label)) : ones({}, dtype)), by(zero));
+  Tensor each = scale(by(factor), by(neg(by(wengert::detail::pick(by(log_p), by(label))))));
   if (o.label_smoothing > 0) {
     const Tensor all = neg(by(sum(by(weight.defined() ? mul(by(log_p), by(weight)) : log_p), {1})));
     const Tensor spread = where(by(kept), by(all), by(zero));
@@ -120,7 +121,7 @@ struct BinaryCrossEntropy {
   template <int I>
   Tensor slope() const {
     const Tensor &x = p, &y = t;
-    if constexpr (I == 0) return (x - y) / max(x * (1 - x), 1e-12);
+    if constexpr (I == 0) return (x - y) / maximum(x * (1 - x), 1e-12);
     else return clamp(log1p(-x), -100, HUGE_VAL) - log_above_100(x);
   }
   template <int I> Tensor vjp(arg<I>, const Tensor& y_bar) const { return scale(y_bar, slope<I>()); }
@@ -173,7 +174,7 @@ Tensor multi_margin(Operand x, Operand labels, double p, double margin, Reductio
   if (x->rank() != 2 || !(labels->shape() == Shape{x->shape()[0]}))
     fail<ShapeError>(x.where(), "multi_margin: needs x [n, classes] and labels [n], got {} and {}", x->shape(),
                      labels->shape());
-  const Tensor own = unsqueeze(by(pick(x, labels)), 1);
+  const Tensor own = unsqueeze(by(wengert::detail::pick(x, labels)), 1);
   const Tensor behind = positive(affine(by(sub(x, by(own))), 1, margin), by);
   const Tensor costs = p == 1 ? behind : pow(by(behind), p);
   const Tensor others = equal(by(one_hot(labels, x->shape()[1])), 0);

@@ -85,8 +85,8 @@ Tensor ctc(Operand logits, Operand targets, Operand input_lengths, Operand targe
     alpha = where(greater(lengths, double(t)), three + emission(t), alpha);
   }
   const Tensor ends = where(s.allowed, gather(alpha, 1, s.last), never);
-  Tensor each = neg(logsumexp(ends, 1));
-  if (how == Reduction::mean || how == Reduction::batch_mean) each = each / max(to(target_lengths, dtype), 1.0);
+  Tensor each = neg(logsumexp(ends, {1}));
+  if (how == Reduction::mean || how == Reduction::batch_mean) each = each / maximum(to(target_lengths, dtype), 1.0);
   return reduced("ctc", each, how, by);
 }
 

@@ -7,6 +7,8 @@
 
 namespace wengert::nn {
 
+using wengert::detail::needs_float;
+
 // y = m x with the mask m of a seed; one element of m applies to `inner` consecutive elements of x. The rule is linear
 // and its own transpose, so vjp and jvp apply it again and draw the mask again.
 struct Drop {

@@ -1,3 +1,4 @@
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/tape/tape.h"
 #include "wengert/nn/reduction.h"
 
@@ -6,7 +7,7 @@ namespace wengert::nn {
 Tensor cross_entropy(Operand logits, Operand labels) {
   check_rows("cross_entropy", logits, labels);
   const At at(logits.where());
-  return softmax_cross_entropy(logits, labels);
+  return wengert::detail::cross_entropy(logits, labels);
 }
 
 }  // namespace wengert::nn

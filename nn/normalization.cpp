@@ -56,7 +56,7 @@ void update(const BatchNorm<rank>& layer, const Tensor& x) {
   Shape axes{0};
   for (int i = 2; i < x.rank(); ++i) axes.push_back(i);
   follow(layer.running_mean, mean(x, axes), momentum);
-  follow(layer.running_var, var(x, axes, 1), momentum);
+  follow(layer.running_var, var(x, {.axes = axes, .correction = 1}), momentum);
 }
 
 }  // namespace
@@ -139,7 +139,7 @@ Tensor RmsNorm::operator()(Operand x) const {
                           : x->dtype() == float32 ? std::numeric_limits<float>::epsilon()
                                                   : std::numeric_limits<double>::epsilon();
   if (shape.rank() == 1) return rms_norm(x, weight, smallest);
-  const Tensor y = x * rsqrt(mean(square(x), axes, true) + smallest);
+  const Tensor y = x * rsqrt(mean(square(x), {.axes = axes, .keep_dims = true}) + smallest);
   return weight.defined() ? y * weight : y;
 }
 

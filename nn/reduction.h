@@ -10,6 +10,9 @@
 
 namespace wengert::nn {
 
+using wengert::detail::CalledBy;
+using wengert::detail::needs_float;
+
 /// ShapeError unless both have the same shape, TypeError unless both have the same floating dtype.
 inline void same_shape(std::string_view loss, Operand x, Operand target) {
   needs_float(loss, x);

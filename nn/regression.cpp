@@ -95,9 +95,9 @@ Tensor cosine_embedding(Operand x, Operand y, Operand target, double margin, Red
 Tensor triplet_margin(Operand anchor, Operand positive_one, Operand negative, const TripletOptions& o) {
   same_shape("triplet_margin", anchor, positive_one), same_shape("triplet_margin", anchor, negative);
   const CalledBy by(anchor);
-  const Tensor near = pairwise_distance(anchor, positive_one, o.p, o.eps);
-  Tensor far = pairwise_distance(anchor, negative, o.p, o.eps);
-  if (o.swap) far = minimum(by(far), by(pairwise_distance(positive_one, negative, o.p, o.eps)));
+  const Tensor near = pairwise_distance(anchor, positive_one, {.p = o.p, .eps = o.eps});
+  Tensor far = pairwise_distance(anchor, negative, {.p = o.p, .eps = o.eps});
+  if (o.swap) far = minimum(by(far), by(pairwise_distance(positive_one, negative, {.p = o.p, .eps = o.eps})));
   return reduced("triplet_margin", positive(affine(by(sub(by(near), by(far))), 1, o.margin), by), o.reduction, by);
 }
 

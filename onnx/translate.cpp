@@ -94,7 +94,7 @@ std::string standardize(const Scope& s) {
   const auto var = mean(s, mul(s, d, d), axes);
   return s.node("Div", {d, s.node("Sqrt", {add(s, var, s.c(s.number("eps")))})});
 }
-// Standardization with a gain and a bias for each element of the last axes.
+// Standardization with a weight and a bias for each element of the last axes.
 std::string layer_norm(const Scope& s) {
   std::string y = standardize(s);
   if (s.x(1).defined()) y = mul(s, y, s.in(1));

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/kernels/norms.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/tape/rows.h"
 
 #include <cmath>
@@ -26,7 +27,8 @@ Tensor changed_rows(const Tensor& g, F&& f) {
   if (!rows) return f(g);
   Shape shape = g.shape();
   shape[0] = rows->count();
-  return index_add(g.shape(), 0, from(rows->index(), {rows->count()}), reshape(f(rows->values()), shape));
+  return wengert::detail::unselect(reshape(f(rows->values()), shape), g.shape(), 0,
+                                   from(rows->index(), {rows->count()}));
 }
 
 }  // namespace
@@ -94,8 +96,9 @@ namespace {
 
 // The norm of every row; the largest element is divided out against overflow.
 Tensor row_norms(const Tensor& x) {
-  const Tensor largest = amax(abs(x), {1}, true), scale = where(largest > 0.0, largest, ones({}, x.dtype()));
-  return scale * sqrt(sum(square(x / scale), {1}, true));
+  const Tensor largest = amax(abs(x), {.axes = {1}, .keep_dims = true}),
+               scale = where(largest > 0.0, largest, ones({}, x.dtype()));
+  return scale * sqrt(sum(square(x / scale), {.axes = {1}, .keep_dims = true}));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ void check(const FullAdagradOptions& o, std::int64_t n, Where where) {
 
 Tensor full_adagrad_direction(Buffer& sum, const Tensor& g, double eps) {
   sum.assign(sum + outer(g, g));
-  const Eigen e = eigh(sum);
+  const EighResult e = eigh(sum);
   const Tensor root = sqrt(relu(e.values)) + eps;  // rounding may make the smallest negative
   const Tensor along = matmul(transpose(e.vectors), g);
   // Directions without any gradient so far have eigenvalue 0, and there is no step along them.

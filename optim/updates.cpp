@@ -7,6 +7,8 @@
 
 namespace wengert::optim::detail {
 
+using wengert::detail::Lanes;
+
 // For each register: load w, g and the state, run the formula, store w and the state. The last one may be partial.
 template <class Step, class L, std::size_t... K>
 void run_loop(const void* constants, const Common& all, std::int64_t begin, std::int64_t end, void* const* at,

@@ -107,16 +107,14 @@ WENGERT_END_LANES
 #undef __kernel_rem_pio2
 #endif
 
-namespace wengert {
+namespace wengert::detail {
 
-namespace detail {
 /// log |Gamma(x)|, without C's global sign.
 WENGERT_API double lgamma(double x);
 /// d/dx log |Gamma(x)|.
 WENGERT_API double digamma(double x);
 /// Its n-th derivative, n >= 0.
 WENGERT_API double polygamma(int n, double x);
-}  // namespace detail
 
 WENGERT_BEGIN_LANES
 
@@ -455,4 +453,4 @@ WENGERT_END_LANES
 #undef WENGERT_WITHOUT_AVX512
 #endif
 
-}  // namespace wengert
+}  // namespace wengert::detail

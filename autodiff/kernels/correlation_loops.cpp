@@ -6,6 +6,9 @@
 #include <utility>
 
 namespace wengert::kernels {
+
+using detail::First;
+using detail::Lanes;
 namespace {
 
 template <class L>

@@ -4,6 +4,8 @@
 #include "wengert/autodiff/kernels/dropout.h"
 
 namespace wengert::kernels {
+
+using detail::Lanes;
 namespace {
 
 constexpr int width = 64;  // blocks that are drawn together

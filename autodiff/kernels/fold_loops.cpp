@@ -7,6 +7,9 @@
 #include <limits>
 
 namespace wengert::kernels {
+
+using detail::First;
+using detail::Lanes;
 namespace {
 
 // Of numbers and of registers.

@@ -7,6 +7,9 @@
 #include <utility>
 
 namespace wengert::kernels {
+
+using detail::First;
+using detail::Lanes;
 namespace {
 
 // The sums stay in registers; a step of k loads W registers of b and multiplies them with R numbers of a. Of the last

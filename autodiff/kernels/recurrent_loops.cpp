@@ -4,6 +4,8 @@
 #include "wengert/autodiff/kernels/recurrent.h"
 
 namespace wengert::kernels {
+
+using detail::Lanes;
 namespace {
 
 // Whole registers, or the first numbers of one.

@@ -8,6 +8,9 @@
 #include <limits>
 
 namespace wengert::kernels {
+
+using detail::First;
+using detail::Lanes;
 namespace {
 
 template <class T>

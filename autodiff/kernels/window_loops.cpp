@@ -7,6 +7,9 @@
 #include <utility>
 
 namespace wengert::kernels {
+
+using detail::First;
+using detail::Lanes;
 namespace {
 
 // --- windows of two lines and two columns ---

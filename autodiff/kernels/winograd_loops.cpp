@@ -5,6 +5,8 @@
 #include "wengert/autodiff/base/simd.h"
 
 namespace wengert::kernels {
+
+using detail::Lanes;
 namespace {
 
 using L = Lanes<float>;

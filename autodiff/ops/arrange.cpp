@@ -3,6 +3,7 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/kernels/blocks.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/tape/rule.h"
 
@@ -11,10 +12,14 @@
 namespace wengert {
 
 using detail::Access;
+using detail::Around;
+using detail::axes_of;
+using detail::axis_of;
+using detail::CalledBy;
 
 Tensor movedim(Operand x, const Shape& from, const Shape& to) {
   if (from.rank() != to.rank())
-    fail<ValueError>(x.where(), "movedim: {} axes cannot go to {} places", from.rank(), to.rank());
+    fail<ValueError>(x.where(), "movedim: needs a new place for each axis, got axes {} and places {}", from, to);
   const std::uint32_t taken = from.empty() ? 0 : axes_of("movedim", x, from),
                       filled = to.empty() ? 0 : axes_of("movedim", x, to);
   Shape order = x->shape();
@@ -28,30 +33,30 @@ Tensor movedim(Operand x, const Shape& from, const Shape& to) {
   return permute(x, order);
 }
 
-std::vector<Tensor> split(Operand x, const std::vector<std::int64_t>& sizes, int axis) {
+std::vector<Tensor> split(Operand x, int axis, const std::vector<std::int64_t>& sizes) {
   axis = axis_of("split", x, axis);
   std::int64_t total = 0;
   for (auto s : sizes) total += s;
   if (total != x->shape()[axis])
-    fail<ShapeError>(x.where(), "split: the parts have {} entries together, axis {} of {} has not", total, axis,
-                     x->shape());
+    fail<ShapeError>(x.where(), "split: sizes sum to {}, but axis {} of {} has {} entries", total, axis, x->shape(),
+                     x->shape()[axis]);
   std::vector<Tensor> parts;
   std::int64_t at = 0;
   for (auto s : sizes) parts.push_back(narrow(x, axis, at, s)), at += s;
   return parts;
 }
-std::vector<Tensor> split(Operand x, std::int64_t size, int axis) {
+std::vector<Tensor> split(Operand x, int axis, std::int64_t size) {
   axis = axis_of("split", x, axis);
-  if (size < 1) fail<ValueError>(x.where(), "split: the size of a part must be positive, got {}", size);
+  if (size < 1) fail<ValueError>(x.where(), "split: the size of a part must be >= 1, got {}", size);
   std::vector<std::int64_t> sizes;
   for (std::int64_t left = x->shape()[axis]; left > 0 || sizes.empty(); left -= size)
     sizes.push_back(std::min(size, left));
-  return split(x, sizes, axis);
+  return split(x, axis, sizes);
 }
-std::vector<Tensor> chunk(Operand x, std::int64_t count, int axis) {
+std::vector<Tensor> chunk(Operand x, int axis, std::int64_t count) {
   axis = axis_of("chunk", x, axis);
-  if (count < 1) fail<ValueError>(x.where(), "chunk: needs one part at least, got {}", count);
-  return split(x, std::max<std::int64_t>(1, (x->shape()[axis] + count - 1) / count), axis);
+  if (count < 1) fail<ValueError>(x.where(), "chunk: the number of parts must be >= 1, got {}", count);
+  return split(x, axis, std::max<std::int64_t>(1, (x->shape()[axis] + count - 1) / count));
 }
 std::vector<Tensor> unbind(Operand x, int axis) {
   axis = axis_of("unbind", x, axis);
@@ -82,7 +87,7 @@ struct Flip {
 };
 Tensor flip(Operand x, const Shape& axes) { return apply(Flip{axes_of("flip", x, axes)}, x); }
 
-Tensor roll(Operand x, std::int64_t shift, int axis) {
+Tensor roll(Operand x, int axis, std::int64_t shift) {
   const CalledBy by(x);
   axis = axis_of("roll", x, axis);
   const std::int64_t n = x->shape()[axis];
@@ -106,12 +111,12 @@ Tensor repeat(Operand x, const Shape& times) {
   Tensor y = x;
   Shape shape = x->shape();
   if (times.rank() < shape.rank())
-    fail<ShapeError>(x.where(), "repeat: {} numbers for the axes of {}; tile() adds the missing ones", times.rank(),
-                     shape);
+    fail<ShapeError>(x.where(), "repeat: got {} counts for {}, which has {} axes; tile() adds the missing ones",
+                     times.rank(), shape, shape.rank());
   while (shape.rank() < times.rank()) shape.insert(0, 1);
   y = reshape(by(y), shape);
   for (int i = 0; i < times.rank(); ++i) {
-    if (times[i] < 0) fail<ValueError>(x.where(), "repeat: {} times", times[i]);
+    if (times[i] < 0) fail<ValueError>(x.where(), "repeat: counts must be >= 0, got {}", times[i]);
     if (times[i] == 1) continue;
     std::int64_t inner = 1;
     for (int k = i; k < shape.rank(); ++k) inner *= shape[k];
@@ -126,10 +131,10 @@ Tensor tile(Operand x, const Shape& times) {
   while (all.rank() < x->rank()) all.insert(0, 1);
   return repeat(x, all);
 }
-Tensor repeat_interleave(Operand x, std::int64_t times, int axis) {
+Tensor repeat_interleave(Operand x, int axis, std::int64_t times) {
   const CalledBy by(x);
   axis = axis_of("repeat_interleave", x, axis);
-  if (times < 0) fail<ValueError>(x.where(), "repeat_interleave: {} times", times);
+  if (times < 0) fail<ValueError>(x.where(), "repeat_interleave: times must be >= 0, got {}", times);
   Shape shape = x->shape();
   shape[axis] *= times;
   const Around a(x->shape(), axis);
@@ -152,7 +157,7 @@ Tensor pad_by_index(const Tensor& x, int axis, Padding p, PadMode mode, const Ca
                                                  : n > 0                     ? INT64_MAX
                                                                              : 0;
   if (p.before > longest || p.after > longest)
-    fail<ShapeError>(by.where, "pad: axis {} of {} has too few entries to be padded by {} and {} in this mode", axis,
+    fail<ShapeError>(by.where, "pad: axis {} of {} has too few entries for widths {} and {} in this mode", axis,
                      x.shape(), p.before, p.after);
   std::vector<std::int64_t> order;
   for (std::int64_t i = -p.before; i < n + p.after; ++i) order.push_back(source_of(i, n, mode));
@@ -167,7 +172,8 @@ Tensor pad_by_value(const Tensor& x, int axis, Padding p, double value, const Ca
   Shape shape = kept.shape();
   shape[axis] += std::max<std::int64_t>(0, p.before) + std::max<std::int64_t>(0, p.after);
   if (value == 0)
-    return shape == kept.shape() ? kept : unslice(by(kept), shape, axis, std::max<std::int64_t>(0, p.before), 1);
+    return shape == kept.shape() ? kept
+                                 : detail::unslice(by(kept), shape, axis, std::max<std::int64_t>(0, p.before), 1);
   std::vector<Tensor> parts;
   auto border = [&](std::int64_t width) {
     shape[axis] = width;
@@ -182,15 +188,15 @@ Tensor pad_by_value(const Tensor& x, int axis, Padding p, double value, const Ca
 Tensor pad(Operand x, const std::vector<Padding>& widths, PadMode mode, double value) {
   const CalledBy by(x);
   if (std::ssize(widths) > x->rank())
-    fail<ShapeError>(x.where(), "pad: {} widths for the axes of {}", widths.size(), x->shape());
+    fail<ShapeError>(x.where(), "pad: got {} widths for {}, which has {} axes", widths.size(), x->shape(), x->rank());
   Tensor y = x;
   for (std::size_t k = 0; k < widths.size(); ++k) {
     const int axis = x->rank() - static_cast<int>(widths.size() - k);
     const Padding p = widths[k];
     if (p.before == 0 && p.after == 0) continue;
     if (x->shape()[axis] + std::min(p.before, p.after) < 0 || x->shape()[axis] + p.before + p.after < 0)
-      fail<ShapeError>(x.where(), "pad: {} and {} take more from axis {} of {} than it has", p.before, p.after, axis,
-                       x->shape());
+      fail<ShapeError>(x.where(), "pad: widths {} and {} remove more entries than axis {} of {} has", p.before, p.after,
+                       axis, x->shape());
     y = mode == PadMode::constant ? pad_by_value(y, axis, p, value, by) : pad_by_index(y, axis, p, mode, by);
   }
   return y;
@@ -200,9 +206,11 @@ Tensor sliding_windows(Operand x, int axis, std::int64_t size, std::int64_t step
   const CalledBy by(x);
   axis = axis_of("sliding_windows", x, axis);
   const std::int64_t n = x->shape()[axis];
-  if (step < 1 || size < 0) fail<ValueError>(x.where(), "sliding_windows: size {} and step {}", size, step);
+  if (step < 1 || size < 0)
+    fail<ValueError>(x.where(), "sliding_windows: needs size >= 0 and step >= 1, got {} and {}", size, step);
   if (size > n)
-    fail<ShapeError>(x.where(), "sliding_windows: axis {} of {} has fewer than {} entries", axis, x->shape(), size);
+    fail<ShapeError>(x.where(), "sliding_windows: size {} exceeds axis {} of {} ({} entries)", size, axis, x->shape(),
+                     n);
   const std::int64_t windows = (n - size) / step + 1;
   std::vector<std::int64_t> order;
   for (std::int64_t w = 0; w < windows; ++w)
@@ -231,15 +239,15 @@ struct Diagonal {
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Shape& s = detail::operand_shape(0);
-    return undiagonal(y_bar, offset, s[s.rank() - 2], s.back());
+    return detail::undiagonal(y_bar, offset, s[s.rank() - 2], s.back());
   }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return diagonal(x_dot, offset, -2, -1); }
 };
 Tensor diagonal(Operand x, std::int64_t offset, int axis1, int axis2) {
-  if (x->rank() < 2) fail<ShapeError>(x.where(), "diagonal: needs two axes at least, got {}", x->shape());
+  if (x->rank() < 2) fail<ShapeError>(x.where(), "diagonal: needs at least two axes, got {}", x->shape());
   const CalledBy by(x);
   const int a = axis_of("diagonal", x, axis1), b = axis_of("diagonal", x, axis2);
-  if (a == b) fail<ValueError>(x.where(), "diagonal: the axes {} and {} are the same", axis1, axis2);
+  if (a == b) fail<ValueError>(x.where(), "diagonal: the two axes must differ, got {} and {}", axis1, axis2);
   return apply(Diagonal{offset}, by(movedim(x, {a, b}, {-2, -1})));
 }
 
@@ -262,10 +270,10 @@ struct Undiagonal {
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return diagonal(y_bar, offset, -2, -1); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return undiagonal(x_dot, offset, rows, columns); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return detail::undiagonal(x_dot, offset, rows, columns); }
 };
-Tensor undiagonal(Operand x, std::int64_t offset, std::int64_t rows, std::int64_t columns) {
-  if (x->rank() < 1) fail<ShapeError>(x.where(), "undiagonal: needs one axis at least, got {}", x->shape());
+Tensor detail::undiagonal(Operand x, std::int64_t offset, std::int64_t rows, std::int64_t columns) {
+  if (x->rank() < 1) fail<ShapeError>(x.where(), "undiagonal: needs at least one axis, got {}", x->shape());
   const std::int64_t n =
       std::max<std::int64_t>(0, offset >= 0 ? std::min(rows, columns - offset) : std::min(rows + offset, columns));
   if (rows < 0 || columns < 0 || n != x->shape().back())
@@ -275,10 +283,10 @@ Tensor undiagonal(Operand x, std::int64_t offset, std::int64_t rows, std::int64_
 }
 
 Tensor diag_embed(Operand x, std::int64_t offset, int axis1, int axis2) {
-  if (x->rank() < 1) fail<ShapeError>(x.where(), "diag_embed: needs one axis at least, got {}", x->shape());
+  if (x->rank() < 1) fail<ShapeError>(x.where(), "diag_embed: needs at least one axis, got {}", x->shape());
   const CalledBy by(x);
   const std::int64_t n = x->shape().back() + std::abs(offset);
-  const Tensor y = undiagonal(x, offset, n, n);
+  const Tensor y = detail::undiagonal(x, offset, n, n);
   return movedim(by(y), {-2, -1}, {axis1, axis2});
 }
 Tensor diag(Operand x, std::int64_t offset) {
@@ -292,7 +300,7 @@ namespace {
 
 // x where column - row <= offset (below), or >= offset, else zero.
 Tensor triangle(std::string_view op, Operand x, std::int64_t offset, bool below) {
-  if (x->rank() < 2) fail<ShapeError>(x.where(), "{}: needs two axes at least, got {}", op, x->shape());
+  if (x->rank() < 2) fail<ShapeError>(x.where(), "{}: needs at least two axes, got {}", op, x->shape());
   const CalledBy by(x);
   const std::int64_t rows = x->size(-2), columns = x->size(-1);
   Tensor keep = empty({rows, columns}, boolean);

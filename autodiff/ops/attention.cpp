@@ -13,6 +13,8 @@
 namespace wengert {
 
 using detail::Access;
+using detail::CalledBy;
+using detail::needs_float;
 
 namespace {
 
@@ -76,13 +78,14 @@ void run_back(const Three& x, const Tensor& weights, const Tensor& y_bar, const 
 // q_bar = s_bar k / sqrt(size),  k_bar = s_bar^T q / sqrt(size).
 Three by_operators(const Three& x, const Tensor& mask, bool causal, const Tensor& y_bar) {
   const auto& [q, k, v] = x;
-  const Tensor w = attention(q, k, v, mask, causal).weights, p_bar = matmul(y_bar, transpose(v));
-  const Tensor s_bar = w * (p_bar - sum(w * p_bar, {-1}, true)) * (1 / std::sqrt(double(q.size(-1))));
+  const Tensor w = attention(q, k, v, {.mask = mask, .causal = causal}).weights, p_bar = matmul(y_bar, transpose(v));
+  const Tensor s_bar =
+      w * (p_bar - sum(w * p_bar, {.axes = {-1}, .keep_dims = true})) * (1 / std::sqrt(double(q.size(-1))));
   return {matmul(s_bar, k), matmul(transpose(s_bar), q), matmul(transpose(w), y_bar)};
 }
 Tensor tangent(const Three& x, const Tensor& mask, bool causal, const Three& x_dot) {
   const auto& [q, k, v] = x;
-  const Tensor w = attention(q, k, v, mask, causal).weights;
+  const Tensor w = attention(q, k, v, {.mask = mask, .causal = causal}).weights;
   Tensor s_dot, y_dot;
   if (x_dot[0].defined()) s_dot = matmul(x_dot[0], transpose(k));
   if (x_dot[1].defined()) {
@@ -91,7 +94,7 @@ Tensor tangent(const Three& x, const Tensor& mask, bool causal, const Three& x_d
   }
   if (s_dot.defined()) {
     s_dot = s_dot * (1 / std::sqrt(double(q.size(-1))));
-    y_dot = matmul(w * (s_dot - sum(w * s_dot, {-1}, true)), v);
+    y_dot = matmul(w * (s_dot - sum(w * s_dot, {.axes = {-1}, .keep_dims = true})), v);
   }
   if (!x_dot[2].defined()) return y_dot;
   const Tensor more = matmul(w, x_dot[2]);
@@ -222,7 +225,7 @@ void check_mask(std::string_view op, Operand x, const Tensor& mask, const Shape&
 
 }  // namespace
 
-Tensor attend(Operand query, Operand key, Operand value, Operand mask, bool causal) {
+Tensor attend(Operand query, Operand key, Operand value, const AttentionOptions& options) {
   const CalledBy by(query);
   needs_float("attend", query);
   const int r = query->rank();
@@ -239,14 +242,14 @@ Tensor attend(Operand query, Operand key, Operand value, Operand mask, bool caus
                     key->dtype(), value->dtype());
   Shape scores = query->shape();
   scores[r - 1] = key->size(-2);
-  check_mask("attend", query, mask, scores);
-  if (mask->tracked()) return attention(query, key, value, mask, causal).output;
-  Attend rule{causal, {}, {}, {}, {}, {}};
-  rule.mask = mask;
+  check_mask("attend", query, options.mask, scores);
+  if (options.mask.tracked()) return attention(query, key, value, options).output;
+  Attend rule{options.causal, {}, {}, {}, {}, {}};
+  rule.mask = options.mask;
   return apply(std::move(rule), query, key, value);
 }
 
-Tensor self_attend(Operand projected, std::int64_t heads, Operand mask, bool causal) {
+Tensor self_attend(Operand projected, std::int64_t heads, const AttentionOptions& options) {
   needs_float("self_attend", projected);
   const int r = projected->rank();
   if (r < 2 || r >= max_rank || heads < 1 || projected->shape().back() % (3 * heads))
@@ -254,17 +257,17 @@ Tensor self_attend(Operand projected, std::int64_t heads, Operand mask, bool cau
                      heads, projected->shape());
   Shape scores = projected->shape();
   scores[r - 1] = scores[r - 2], scores.insert(r - 2, heads);
-  check_mask("self_attend", projected, mask, scores);
-  if (mask->tracked()) {
+  check_mask("self_attend", projected, options.mask, scores);
+  if (options.mask.tracked()) {
     const CalledBy by(projected);
-    const SelfAttend s{heads, causal, {}, {}, {}};
+    const SelfAttend s{heads, options.causal, {}, {}, {}};
     const auto [q, k, v] = s.split<3>(projected);
     Shape shape = projected->shape();
     shape[r - 1] /= 3;
-    return reshape(by(transpose(by(attention(by(q), by(k), by(v), mask, causal).output), -3, -2)), shape);
+    return reshape(by(transpose(by(attention(by(q), by(k), by(v), options).output), -3, -2)), shape);
   }
-  SelfAttend rule{heads, causal, {}, {}, {}};
-  rule.mask = mask;
+  SelfAttend rule{heads, options.causal, {}, {}, {}};
+  rule.mask = options.mask;
   return apply(std::move(rule), projected);
 }
 

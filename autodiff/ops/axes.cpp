@@ -3,12 +3,15 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/ops.h"
 
-namespace wengert {
+namespace wengert::detail {
 
 int axis_of(std::string_view op, Operand x, int axis) {
   const int i = axis < 0 ? axis + x->rank() : axis;
-  if (i < 0 || i >= x->rank())
-    fail<ValueError>(x.where(), "{}: axis {} of a tensor with shape {}", op, axis, x->shape());
+  if (x->rank() == 0) [[unlikely]]
+    fail<ValueError>(x.where(), "{}: axis {} is out of range: a scalar has no axes", op, axis);
+  if (i < 0 || i >= x->rank()) [[unlikely]]
+    fail<ValueError>(x.where(), "{}: axis {} is out of range [{}, {}] for shape {}", op, axis, -x->rank(),
+                     x->rank() - 1, x->shape());
   return i;
 }
 
@@ -34,7 +37,7 @@ Shape reduced_shape(const Shape& shape, std::uint32_t axes, bool keep_dims) {
 
 void needs_float(std::string_view op, Operand x) {
   if (!is_float(x->dtype())) [[unlikely]]
-    fail<TypeError>(x.where(), "{}: needs float32 or float64, got {}; convert with to()", op, x->dtype());
+    fail<TypeError>(x.where(), "{}: needs float32 or float64, got {}; convert with to(x, float32)", op, x->dtype());
 }
 
 ReductionPlan plan_reduction(const Shape& shape, bool row_major, std::uint32_t axes) {
@@ -54,6 +57,13 @@ ReductionPlan plan_reduction(const Shape& shape, bool row_major, std::uint32_t a
   return p;
 }
 
+Tensor joined(const Tensor& x, std::uint32_t axes, const CalledBy& by) {
+  const ReductionPlan plan = plan_reduction(x.shape(), false, axes);
+  Shape shape = reduced_shape(x.shape(), axes, false);
+  shape.push_back(plan.inner);
+  return reshape(by(permute(by(x), plan.order)), shape);
+}
+
 Tensor product_of_others(const Tensor& x) {
   const std::int64_t n = x.size(-1);
   if (n == 0) return x;
@@ -61,11 +71,9 @@ Tensor product_of_others(const Tensor& x) {
   one[one.rank() - 1] = 1;
   const Tensor start = ones(one, x.dtype());
   const Tensor before = cat({start, narrow(cumprod(x, -1), -1, 0, n - 1)}, -1);
-  const Tensor after = cat({narrow(cumprod(x, -1, true), -1, 1, n - 1), start}, -1);
+  const Tensor after = cat({narrow(cumprod(x, -1, {.reverse = true}), -1, 1, n - 1), start}, -1);
   return before * after;
 }
-
-namespace detail {
 
 Shape broadcast(std::string_view op, Operand x, Operand y) {
   const Shape &a = x->shape(), &b = y->shape();
@@ -85,5 +93,4 @@ Shape broadcast(std::string_view op, Operand x, Operand y) {
   return r;
 }
 
-}  // namespace detail
-}  // namespace wengert
+}  // namespace wengert::detail

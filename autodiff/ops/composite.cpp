@@ -8,9 +8,12 @@
 
 namespace wengert {
 
+using detail::axis_of;
+using detail::CalledBy;
+
 Tensor polygamma_of(int n, Operand x);
 Tensor polygamma(int n, Operand x) {
-  if (n < 0) fail<ValueError>(x.where(), "polygamma: the order must not be negative, got {}", n);
+  if (n < 0) fail<ValueError>(x.where(), "polygamma: the order must be >= 0, got {}", n);
   return polygamma_of(n, x);
 }
 
@@ -53,7 +56,7 @@ Tensor glu(Operand x, int axis) {
   const CalledBy by(x);
   axis = axis_of("glu", x, axis);
   const std::int64_t n = x->shape()[axis];
-  if (n % 2) fail<ShapeError>(x.where(), "glu: axis {} of {} cannot be halved", axis, x->shape());
+  if (n % 2) fail<ShapeError>(x.where(), "glu: the size of axis {} of {} must be even", axis, x->shape());
   return mul(by(narrow(x, axis, 0, n / 2)), by(sigmoid(by(narrow(x, axis, n / 2, n / 2)))));
 }
 

@@ -1,12 +1,20 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/kernels/im2col.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/windows.h"
 #include "wengert/autodiff/tape/rule.h"
 
 namespace wengert {
 
 using detail::Access;
+using detail::check_planes;
+using detail::check_size;
+using detail::needs_float;
+using detail::set_axes;
+using detail::set_out;
+using detail::set_windows;
+
 using kernels::Convolution;
 
 namespace {
@@ -55,7 +63,7 @@ struct Conv {
   static constexpr std::string_view name = "conv";
   Geometry g;
   Saved x, w;
-  void describe(detail::Attributes& a) const { wengert::describe(g, g.spatial, a), a.add("groups", double(g.groups)); }
+  void describe(detail::Attributes& a) const { detail::describe(g, g.spatial, a), a.add("groups", double(g.groups)); }
   Tensor forward(const Tensor& x0, const Tensor& w0, const Tensor& bias) {
     x = x0, w = w0;
     Tensor y = empty(g.y_shape(), x0.dtype());
@@ -87,7 +95,7 @@ struct ConvTranspose {
   static constexpr std::string_view name = "conv_transpose";
   Geometry g;
   Saved y, w;
-  void describe(detail::Attributes& a) const { wengert::describe(g, g.spatial, a), a.add("groups", double(g.groups)); }
+  void describe(detail::Attributes& a) const { detail::describe(g, g.spatial, a), a.add("groups", double(g.groups)); }
   Tensor forward(const Tensor& y0, const Tensor& w0, const Tensor& bias) {
     y = y0, w = w0;
     Tensor x = empty(g.x_shape(), y0.dtype());
@@ -146,14 +154,14 @@ void check_operands(std::string_view op, Operand x, Operand weight, Operand bias
   if (x->rank() != spatial + 2 && x->rank() != spatial + 1)
     fail<ShapeError>(x.where(), "{}: for a weight {} the input must be [n, channels] and {} spatial axes, got {}", op,
                      weight->shape(), spatial, x->shape());
-  check_float(op, x);
+  needs_float(op, x);
   if (weight->dtype() != x->dtype())
     fail<TypeError>(x.where(), "{}: dtypes differ: input {}, weight {}; convert with to()", op, x->dtype(),
                     weight->dtype());
   if (bias->defined() && bias->dtype() != x->dtype())
     fail<TypeError>(x.where(), "{}: dtypes differ: input {}, bias {}; convert with to()", op, x->dtype(),
                     bias->dtype());
-  if (groups < 1) fail<ValueError>(x.where(), "{}: groups must be 1 or more, got {}", op, groups);
+  if (groups < 1) fail<ValueError>(x.where(), "{}: groups must be >= 1, got {}", op, groups);
 }
 
 void check_bias(std::string_view op, Operand bias, std::int64_t channels) {
@@ -191,15 +199,6 @@ Tensor conv(std::string_view op, Operand x, Operand weight, Operand bias, const 
 
 Tensor conv(Operand x, Operand weight, Operand bias, const ConvOptions& options) {
   return conv("conv", x, weight, bias, options);
-}
-
-Tensor conv2d(Operand x, Operand weight, Operand bias, Conv2dOptions o) {
-  if (weight->rank() != 4)
-    fail<ShapeError>(
-        weight.where(),
-        "conv2d: weight must be [out, in / groups, height, width], got {}; conv() takes 1 to 3 spatial axes",
-        weight->shape());
-  return conv("conv2d", x, weight, bias, {{o.stride}, {o.padding}, {o.dilation}, o.groups});
 }
 
 Tensor conv_transpose(Operand x, Operand weight, Operand bias, const ConvTransposeOptions& options) {
@@ -285,7 +284,7 @@ Tensor unfold(Operand x, const Shape& kernel, const UnfoldOptions& options) {
 Tensor fold(Operand x, const Shape& size, const Shape& kernel, const UnfoldOptions& options) {
   constexpr std::string_view op = "fold";
   const int spatial = kernel.rank();
-  check_float(op, x);
+  needs_float(op, x);
   check_size(op, x, size);
   if (spatial < 1 || spatial > 3 || size.rank() != spatial)
     fail<ShapeError>(x.where(), "{}: takes a size and a kernel for each of one to three axes, got {} and {}", op, size,

@@ -9,6 +9,12 @@
 namespace wengert {
 
 using detail::Access;
+using detail::batch_before;
+using detail::CalledBy;
+using detail::needs_matrices;
+using detail::needs_square;
+using detail::which;
+using detail::with;
 
 namespace {
 
@@ -159,7 +165,7 @@ struct EighRule {
     return {diagonal(p, 0, -2, -1), matmul(x, inverse_gaps(d) * p)};
   }
 };
-Eigen eigh(Operand a) {
+EighResult eigh(Operand a) {
   needs_square("eigh", a);
   auto [w, v] = apply(EighRule{a.where(), {}, {}}, a);
   return {w, v};

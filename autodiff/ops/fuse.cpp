@@ -21,9 +21,9 @@ bool runs_avx2() {
 Shape fused_shape(std::string_view name, std::span<const Tensor* const> x, Where where) {
   const Tensor& first = *x[0];
   for (const Tensor* t : x)
-    if (!t->defined()) fail<ValueError>(where, "{}: an operand has no value", name);
+    if (!t->defined()) fail<ValueError>(where, "{}: an operand is undefined", name);
   if (!is_float(first.dtype()))
-    fail<TypeError>(where, "{}: needs float32 or float64, got {}; convert with to()", name, first.dtype());
+    fail<TypeError>(where, "{}: needs float32 or float64, got {}; convert with to(x, float32)", name, first.dtype());
   Shape shape = first.shape();
   for (const Tensor* t : x.subspan(1))
     if (!(t->shape() == shape) || t->dtype() != first.dtype())
@@ -42,7 +42,7 @@ Tensor added_up(const Tensor& x, const FusedSum& s) {
   Shape axes;
   for (int i = 0; i < x.rank(); ++i)
     if (s.axes >> i & 1) axes.push_back(i);
-  return axes.empty() ? x : sum(x, axes, s.keep_dims);
+  return axes.empty() ? x : sum(x, {.axes = axes, .keep_dims = s.keep_dims});
 }
 
 // Operands (null: absent) laid over the result's shape.
@@ -151,6 +151,7 @@ void push_by_operators(const FusedRun& r, std::span<const Saved> kept, std::span
   const std::vector<Tensor> y = replay(r, x);
   for (std::size_t i = 0; i < x.size(); ++i)
     if (x_dot[i].defined()) by.push_back(x[i]), dots.push_back(x_dot[i]);
+  if (!any_tracked({}, y)) return;  // a constant: zero
   const std::vector<Tensor> all = push_forward(y, by, dots, create_graph);
   for (std::size_t k = 0; k < y_dot.size(); ++k) y_dot[k] = added_up(all[k], r.sum);
 }
@@ -189,7 +190,7 @@ void fused_vjp(const FusedRun& r, std::span<const Saved> kept, std::span<const T
   char wanted[max_fused];
   for (std::size_t i = 0; i < x_bar.size(); ++i) wanted[i] = w.wants(int(i));
   run(r.code.pull[is_double(y_bar[0])], call, r.shape, {in, count}, x_bar, wanted);
-  if (call.odd) return pull_by_operators(r, kept, y_bar, w, x_bar, false);
+  if (call.nonfinite) return pull_by_operators(r, kept, y_bar, w, x_bar, false);
   for (std::size_t i = 0; i < x_bar.size(); ++i)
     if (wanted[i]) x_bar[i] = sum_to(x_bar[i], kept[i]->shape());
 }
@@ -202,7 +203,7 @@ void fused_jvp(const FusedRun& r, std::span<const Saved> kept, std::span<const T
   for (const Saved& k : kept) in[count++] = &k.get();
   for (const Tensor& t : x_dot) in[count++] = t.defined() ? &t : nullptr;
   run(r.code.push[is_double(kept[0].get())], r, call, {in, count}, y_dot);
-  if (call.odd) push_by_operators(r, kept, x_dot, y_dot, false);
+  if (call.nonfinite) push_by_operators(r, kept, x_dot, y_dot, false);
 }
 
 }  // namespace wengert::detail

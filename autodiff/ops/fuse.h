@@ -1,21 +1,21 @@
 #pragma once
 
-// Opt-in: your own pointwise function as one SIMD loop forwards and one backwards, with no derivative written.
+// Opt-in: your own pointwise function as one SIMD loop forward and one backward, without writing a derivative.
 //
-//   Tensor y = fuse([b](auto x, auto w) { return tanh(x * w) / b + max(x, 0); }, x, w);
+//   Tensor y = fuse([b](auto x, auto w) { return tanh(x * w) / b + maximum(x, 0); }, x, w);
 //   auto [s, c] = fuse([](auto x) { return std::tuple(sin(x), cos(x)); }, x);
-//   Tensor loss = fuse_mean([](auto p, auto t) { return square(p - t); }, p, t);  // nothing of the size of p is stored
-//
-// fuse(f, x...) means f(x...), only faster: values to rounding, derivatives too, at kinks and poles as well (where a
-// derivative comes out infinite or NaN, it is computed once more by operators, which is what they would have given).
+//   Tensor loss = fuse_mean([](auto p, auto t) { return square(p - t); }, p, t);  // stores no tensor of the size of p
+// fuse(f, x...) means f(x...), only faster: values and derivatives agree to rounding, at kinks and poles as well.
+// (Where the fused loop finds an infinite or NaN derivative, it is computed again by operators.)
 //
 // The lambda is any callable with `auto` parameters, one for each operand, that returns a number made of them, or a
 // std::tuple or std::array of several. It may use arithmetic with C++ numbers (captured ones are constants),
-// comparisons with && || !, select(condition, a, b), and every elementwise function of ops.h. It is read several times,
-// on registers, on numbers with derivatives and on tensors, so it must not depend on anything that changes.
+// comparisons with && || !, select(condition, a, b), and every elementwise function of ops.h. It is instantiated
+// for registers, for numbers with derivatives and for tensors, and called more than once, so it must not depend on
+// anything that changes.
 //
 // Loops are compiled here, in the user's file. A file compiled for plain x86-64 gets them for AVX2 and FMA and runs
-// them where the processor has those; elsewhere, and in builds without optimisation, the operators run one by one. A
+// them where the processor has those; elsewhere, and in builds without optimization, the operators run one by one. A
 // file compiled for more (-march=native, -march=x86-64-v4) gets loops for just that. It includes xsimd: a file that
 // uses xsimd itself and is compiled for less than AVX2 includes fuse.h last, and then gets operators.
 
@@ -34,25 +34,21 @@
 
 namespace wengert {
 
-/// Axes of a fused sum or mean: none named means all.
-struct Over {
-  Shape axes = {};
-  bool keep_dims = false;
-};
+namespace detail {
 
 WENGERT_BEGIN_LANES
 
-/// A derivative in one direction. What is known to be zero or one costs nothing: where a lambda runs straight on, the
-/// compiler knows as well and leaves out the products.
+/// A derivative in one direction. Zero and one are tracked symbolically; in straight-line lambdas the compiler removes
+/// the multiplications.
 template <class L>
 struct Slope {
   enum Kind : char { zero, one, some };
-  L v;  // of a zero and a one, too
+  L v;  // holds the value of zero and one, too
   Kind kind = some;
 
   Slope() = default;
   Slope(const L& value, Kind k = some) : v(value), kind(k) {}
-  // Member by member: GCC copies a trivial one through memory, and forgets what it knew.
+  // Copied member by member: GCC copies a trivial class through memory and loses the constant values.
   Slope(const Slope& other) : v(other.v), kind(other.kind) {}
   Slope& operator=(const Slope& other) {
     v = other.v, kind = other.kind;
@@ -71,7 +67,7 @@ struct Slope {
   }
 };
 
-/// A number and its derivatives in K directions: what a lambda sees when its slopes are wanted.
+/// A number and its derivatives in K directions: the argument of a lambda when its derivatives are computed.
 template <class L, int K>
 struct Dual {
   using Scalar = typename L::Scalar;
@@ -94,7 +90,7 @@ struct Dual {
   /// The variable of direction k.
   Dual(const L& value, int k)
       : Dual(value, [k](std::size_t j) { return D::constant(int(j) == k ? D::one : D::zero); }) {}
-  /// y = value, dy[k] = slope(k). Written out for each k, since in a loop they would live in memory.
+  /// y = value, dy[k] = slope(k). Unrolled over k, since a loop would keep the derivatives in memory.
   template <class F>
   Dual(const L& value, F&& slope) : Dual(value, slope, std::make_index_sequence<K>()) {}
 
@@ -164,9 +160,12 @@ struct Dual {
   Dual(const L& value, F& slope, std::index_sequence<I...>) : v(value), d{slope(I)...} {}
 };
 
-namespace detail {
+WENGERT_END_LANES
 
 // ---------------------------------------------------------------- what a lambda returns
+
+// A function that has no register in its name stands outside the region: operators call some of these, on any
+// processor, and of all files that have it the linker keeps any one.
 
 template <class Y>
 inline constexpr bool is_tuple = requires { std::tuple_size<std::remove_cvref_t<Y>>::value; };
@@ -211,13 +210,22 @@ auto results_of(const Y& y) {
   else return std::array<T, 1>{T(y)};
 }
 
+template <class P, std::size_t count>
+std::array<P, count> pointers(auto* const* from) {
+  std::array<P, count> p;
+  for (std::size_t k = 0; k < count; ++k) p[k] = static_cast<P>(from[k]);
+  return p;
+}
+
 // ---------------------------------------------------------------- loops
 
-// The sum of what was written, times zero, stays zero for as long as every derivative is finite. (Where the sum
-// overflows it does not, and operators come to the same numbers.)
+WENGERT_BEGIN_LANES
+
+// Detects non-finite derivatives with one comparison for each call: zero times the sum of all outputs is zero unless
+// one of them is infinite or NaN, or the sum overflows. In either case operators compute the result again.
 template <class L>
-void note_odd(const void* call, const L& zero) {
-  if (!all(zero == L(0))) static_cast<const FusedCall*>(call)->odd.store(true, std::memory_order_relaxed);
+void note_nonfinite(const void* call, const L& zero) {
+  if (!all(zero == L(0))) static_cast<const FusedCall*>(call)->nonfinite.store(true, std::memory_order_relaxed);
 }
 
 template <class L>
@@ -237,15 +245,8 @@ void store_cotangent(const std::array<D, K>& y, const std::array<L, K>& y_bar, T
   sum.store(x_bar);
 }
 
-template <class P, std::size_t count>
-std::array<P, count> pointers(auto* const* from) {
-  std::array<P, count> p;
-  for (std::size_t k = 0; k < count; ++k) p[k] = static_cast<P>(from[k]);
-  return p;
-}
-
-// Of a lambda on as many numbers as I... counts; n is a multiple of the width. Clang inlines by force what a loop calls
-// itself, and no deeper: so f is called here.
+// The loops of a lambda of sizeof...(I) arguments; n is a multiple of the width. Clang force-inlines only the direct
+// calls of a function with `flatten`, so f is called directly in each loop.
 template <class F, class L, class I> struct FusedLoops;
 template <class F, class L, std::size_t... I>
 struct FusedLoops<F, L, std::index_sequence<I...>> {
@@ -265,7 +266,7 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
       for (std::size_t k = 0; k < K; ++k) v[k].store(y[k] + i);
     }
   }
-  // in: y_bar..., x...; out: x_bar..., null where it is not wanted.
+  // in: y_bar..., x...; out: x_bar..., null where a cotangent is not wanted.
   [[gnu::flatten]] WENGERT_LANE static void pull(const void* call, const void* const* in, void* const* out,
                                                  std::int64_t n) {
     using D = Dual<L, int(N)>;
@@ -282,9 +283,9 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
       (store_cotangent<I>(y, g, x_bar[I] ? x_bar[I] + i : nullptr, written), ...);
       zero = zero + written * L(0);
     }
-    note_odd(call, zero);
+    note_nonfinite(call, zero);
   }
-  // in: x..., x_dot..., null where it is zero; out: y_dot...
+  // in: x..., x_dot..., null where a tangent is zero; out: y_dot...
   [[gnu::flatten]] WENGERT_LANE static void push(const void* call, const void* const* in, void* const* out,
                                                  std::int64_t n) {
     const F& f = lambda(call);
@@ -300,18 +301,14 @@ struct FusedLoops<F, L, std::index_sequence<I...>> {
       }
       zero = zero + written * L(0);
     }
-    note_odd(call, zero);
+    note_nonfinite(call, zero);
   }
 };
 
-}  // namespace detail
-
 WENGERT_END_LANES
 
-namespace detail {
-
-// A loop over whole registers as one over any n: what is left at the end runs through it once more, from copies that
-// fill a register.
+// Turns a loop over whole registers into one over any n: the rest at the end is copied to buffers of one register, and
+// the loop runs on those.
 template <kernels::Loop loop, class T, std::int64_t width, std::size_t ins, std::size_t outs>
 void to_the_end(const void* call, const void* const* in, void* const* out, std::int64_t n) {
   const std::int64_t rest = n % width, whole = n - rest;
@@ -360,7 +357,7 @@ inline constexpr FusedCode fused_code = [] {
   return code;
 }();
 
-/// Can the loops be used here and now?
+/// True if this file was compiled with loops that this processor can run.
 inline bool runs_loops() {
 #if defined(WENGERT_AVX2_REGION)
   static const bool can = runs_avx2();
@@ -450,7 +447,7 @@ template <class F, class... X>
 using FusedResult = typename FusedResultOf<F, check_lambda<F, X...>(), X...>::type;
 
 template <bool sums, class F, class... X>
-FusedResult<F, X...> run_fused(F f, const Over& over, Where where, const X&... x) {
+FusedResult<F, X...> run_fused(F f, const Reduce& over, Where where, const X&... x) {
   using R = FusedResult<F, X...>;
   if constexpr (check_lambda<F, X...>()) {
     constexpr std::size_t N = sizeof...(X);
@@ -477,14 +474,14 @@ FusedResult<F, X...> run_fused(F f, const Over& over, Where where, const X&... x
 }
 
 template <class F, class... X>
-Tensor run_fused_sum(F f, const Over& over, Where where, const X&... x) {
+Tensor run_fused_sum(F f, const Reduce& over, Where where, const X&... x) {
   constexpr bool one = std::same_as<FusedResult<F, X...>, Tensor>;
   static_assert(one, "wengert: fuse_sum: the lambda returns one number");
   if constexpr (one) return run_fused<true>(std::move(f), over, where, x...);
   else return Tensor();
 }
 template <class F, class... X>
-Tensor run_fused_mean(F f, const Over& over, Where where, const X&... x) {
+Tensor run_fused_mean(F f, const Reduce& over, Where where, const X&... x) {
   const Tensor* all[] = {&static_cast<const Tensor&>(x)...};
   return fused_mean(run_fused_sum(std::move(f), over, where, x...), fused_shape("fuse_mean", all, where), where);
 }
@@ -492,46 +489,46 @@ Tensor run_fused_mean(F f, const Over& over, Where where, const X&... x) {
 }  // namespace detail
 
 /// f(x...), broadcasting; all x float32 or all float64, up to 32. The result is a Tensor, or for a lambda that returns
-/// a tuple or array of K numbers a std::array of K tensors, to be taken apart: auto [y, z] = fuse(f, x). ShapeError and
-/// TypeError name the line of the call.  (A type, so that the place of the call can follow the operands.)
+/// a tuple or array of K numbers a std::array of K tensors: auto [y, z] = fuse(f, x). ShapeError and TypeError name the
+/// line of the call.  (fuse is a class so that the source location can follow the operands.)
 template <class F, class... X>
 class fuse : public detail::FusedResult<F, X...> {
  public:
   fuse(F f, const X&... x, Where where = Where::current())
-      : detail::FusedResult<F, X...>(detail::run_fused<false>(std::move(f), Over{}, where, x...)) {}
+      : detail::FusedResult<F, X...>(detail::run_fused<false>(std::move(f), Reduce{}, where, x...)) {}
 };
 template <class F, class... X>
 fuse(F, const X&...) -> fuse<F, X...>;
 
-/// The sum of f(x...) in one pass, of which nothing but the sum is stored; its derivative is one loop, too. Over all
-/// axes, or over some: fuse_sum(Over{{1}}, f, x...). The bits are those of sum(fuse(f, x...)), on any number of
-/// threads.
+/// The sum of f(x...) in one pass that stores nothing but the sum; its derivative is one loop, too. The sum goes over
+/// all axes, or over those of a Reduce: fuse_sum(Reduce{{1}}, f, x...). Its bits are those of sum(fuse(f, x...)), for
+/// any number of threads.
 template <class F, class... X>
 class fuse_sum : public Tensor {
  public:
   fuse_sum(F f, const X&... x, Where where = Where::current())
-      : Tensor(detail::run_fused_sum(std::move(f), Over{}, where, x...)) {}
-  fuse_sum(const Over& over, F f, const X&... x, Where where = Where::current())
+      : Tensor(detail::run_fused_sum(std::move(f), Reduce{}, where, x...)) {}
+  fuse_sum(const Reduce& over, F f, const X&... x, Where where = Where::current())
       : Tensor(detail::run_fused_sum(std::move(f), over, where, x...)) {}
 };
 template <class F, class... X>
 fuse_sum(F, const X&...) -> fuse_sum<F, X...>;
 template <class F, class... X>
-fuse_sum(Over, F, const X&...) -> fuse_sum<F, X...>;
+fuse_sum(Reduce, F, const X&...) -> fuse_sum<F, X...>;
 
-/// The same divided by the number of what is summed.
+/// The mean of f(x...): fuse_sum divided by the number of elements that are summed.
 template <class F, class... X>
 class fuse_mean : public Tensor {
  public:
   fuse_mean(F f, const X&... x, Where where = Where::current())
-      : Tensor(detail::run_fused_mean(std::move(f), Over{}, where, x...)) {}
-  fuse_mean(const Over& over, F f, const X&... x, Where where = Where::current())
+      : Tensor(detail::run_fused_mean(std::move(f), Reduce{}, where, x...)) {}
+  fuse_mean(const Reduce& over, F f, const X&... x, Where where = Where::current())
       : Tensor(detail::run_fused_mean(std::move(f), over, where, x...)) {}
 };
 template <class F, class... X>
 fuse_mean(F, const X&...) -> fuse_mean<F, X...>;
 template <class F, class... X>
-fuse_mean(Over, F, const X&...) -> fuse_mean<F, X...>;
+fuse_mean(Reduce, F, const X&...) -> fuse_mean<F, X...>;
 
 }  // namespace wengert
 

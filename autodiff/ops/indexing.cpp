@@ -2,6 +2,7 @@
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/pointwise.h"
 #include "wengert/autodiff/tape/rows.h"
@@ -9,6 +10,8 @@
 namespace wengert {
 
 using detail::Access;
+using detail::Around;
+using detail::axis_of;
 using detail::operand_shape;
 using detail::result_shape;
 
@@ -97,24 +100,28 @@ struct IndexAdd {
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return index_select(y_bar, axis, index); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return index_add(result_shape(), axis, index, x_dot); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return detail::unselect(x_dot, result_shape(), axis, index); }
 };
 Tensor IndexSelect::vjp(arg<0>, const Tensor& y_bar) const {
   return apply(IndexAdd{axis, operand_shape(0), {}}, Operand(y_bar), Operand(index));
 }
-Tensor index_add(const Shape& shape, int axis, Operand index, Operand x) {
+Tensor detail::unselect(Operand x, const Shape& shape, int axis, Operand index) {
   axis = axis_of("index_add", x, axis);
   if (x->dtype() == boolean) [[unlikely]]
     fail<TypeError>(x.where(), "index_add: not defined for bool; convert with to(x, int64)");
   bool fits = shape.rank() == x->rank();
   for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis ? shape[i] >= 0 : shape[i] == x->shape()[i];
   if (!fits) [[unlikely]]
-    fail<ShapeError>(x.where(), "index_add: {} and {} differ beside axis {}", x->shape(), shape, axis);
+    fail<ShapeError>(x.where(), "index_add: {} and {} differ in an axis other than {}", x->shape(), shape, axis);
   check_index("index_add", index, shape[axis], x.where());
   if (index->shape()[0] != x->shape()[axis]) [[unlikely]]
-    fail<ShapeError>(x.where(), "index_add: axis {} of {} needs as many indices, got {}", axis, x->shape(),
+    fail<ShapeError>(x.where(), "index_add: needs one index for each entry of axis {} of {}, got {}", axis, x->shape(),
                      index->shape()[0]);
   return apply(IndexAdd{axis, shape, {}}, x, index);
+}
+
+Tensor index_add(Operand x, int axis, Operand index, Operand source) {
+  return add(x, Operand(detail::unselect(Operand(source, x.where()), x->shape(), axis, index), x.where()));
 }
 
 namespace {
@@ -143,10 +150,10 @@ struct Pick {
     });
     return y;
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return unpick(y_bar, index, operand_shape(0)[1]); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return pick(x_dot, index); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return detail::unpick(y_bar, index, operand_shape(0)[1]); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return detail::pick(x_dot, index); }
 };
-Tensor pick(Operand x, Operand index) {
+Tensor detail::pick(Operand x, Operand index) {
   if (x->rank() != 2) [[unlikely]]
     fail<ShapeError>(x.where(), "pick: x must be [n, k], got {}", x->shape());
   check_index("pick", index, x->shape()[1], x.where());
@@ -171,14 +178,14 @@ struct Unpick {
     });
     return y;
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return pick(y_bar, index); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return unpick(x_dot, index, k); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return detail::pick(y_bar, index); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return detail::unpick(x_dot, index, k); }
 };
-Tensor unpick(Operand x, Operand index, std::int64_t k) {
+Tensor detail::unpick(Operand x, Operand index, std::int64_t k) {
   if (x->rank() != 1) [[unlikely]]
     fail<ShapeError>(x.where(), "unpick: x must be [n], got {}", x->shape());
   if (k < 0) [[unlikely]]
-    fail<ValueError>(x.where(), "unpick: rows of {} entries", k);
+    fail<ValueError>(x.where(), "unpick: k must be >= 0, got {}", k);
   check_index("unpick", index, k, x.where());
   if (index->shape()[0] != x->shape()[0]) [[unlikely]]
     fail<ShapeError>(x.where(), "unpick: x is {}, so {} indices are needed, got {}", x->shape(), x->shape()[0],

@@ -8,6 +8,7 @@
 namespace wengert {
 
 using detail::Access;
+using detail::needs_float;
 using detail::operand_shape;
 using detail::result_shape;
 
@@ -66,11 +67,6 @@ Tensor rows_of(const Tensor& x) {
   return reshape(x, {rows, x.shape().back()});
 }
 
-void check_float(std::string_view op, Operand x) {
-  if (!is_float(x->dtype())) [[unlikely]]
-    fail<TypeError>(x.where(), "{}: not defined for {}; convert with to(x, float32)", op, x->dtype());
-}
-
 }  // namespace
 
 // Y = X W.  X_bar = Y_bar W^T,  W_bar = X^T Y_bar (Giles 2008); summed over the batch axes that were repeated.
@@ -120,12 +116,12 @@ std::string_view transpose_hint(const Shape& x, const Shape& w) {
 }  // namespace
 
 Tensor matmul(Operand x, Operand w) {
-  check_float("matmul", x);
+  needs_float("matmul", x);
   const Shape &a = x->shape(), &b = w->shape();
   if (x->dtype() != w->dtype()) [[unlikely]]
     fail<TypeError>(x.where(), "matmul: dtypes differ: {} and {}; convert one with to()", x->dtype(), w->dtype());
   if (a.rank() == 0 || b.rank() == 0) [[unlikely]]
-    fail<ShapeError>(x.where(), "matmul: needs one axis at least, got {} x {}; a number times a tensor is mul", a, b);
+    fail<ShapeError>(x.where(), "matmul: needs at least one axis, got {} x {}; a number times a tensor is mul", a, b);
   if (a.back() != b[std::max(0, b.rank() - 2)]) [[unlikely]]
     fail<ShapeError>(x.where(), "matmul: inner sizes differ: {} x {}{}", a, b, transpose_hint(a, b));
   MatMul rule;
@@ -170,7 +166,7 @@ struct Linear {
 };
 
 Tensor linear(Operand x, Operand weight, Operand bias) {
-  check_float("linear", x);
+  needs_float("linear", x);
   const Shape &a = x->shape(), &b = weight->shape();
   if (b.rank() != 2) [[unlikely]]
     fail<ShapeError>(x.where(), "linear: weight must be [out, in], got {}", b);

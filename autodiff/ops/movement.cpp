@@ -1,6 +1,7 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/kernels/accumulate.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/ops/pointwise.h"
 
@@ -11,6 +12,8 @@
 namespace wengert {
 
 using detail::Access;
+using detail::Around;
+using detail::axis_of;
 using detail::operand_shape;
 
 namespace {
@@ -87,7 +90,8 @@ Tensor reshape(Operand x, const Shape& wanted) {
 Tensor flatten(Operand x, int first, int last) {
   if (x->rank() == 0) return reshape(x, {1});
   first = axis_of("flatten", x, first), last = axis_of("flatten", x, last);
-  if (first > last) fail<ValueError>(x.where(), "flatten: axis {} comes after axis {}", first, last);
+  if (first > last)
+    fail<ValueError>(x.where(), "flatten: the first axis must not come after the last, got {} and {}", first, last);
   Shape shape;
   for (int i = 0; i < x->rank(); ++i) {
     if (i > first && i <= last) shape[shape.rank() - 1] *= x->shape()[i];
@@ -122,7 +126,7 @@ Tensor permute(Operand x, const Shape& order) {
 }
 
 Tensor transpose(Operand x, int a, int b) {
-  if (x->rank() < 2) fail<ShapeError>(x.where(), "transpose: needs two axes at least, got {}", x->shape());
+  if (x->rank() < 2) fail<ShapeError>(x.where(), "transpose: needs at least two axes, got {}", x->shape());
   a = axis_of("transpose", x, a), b = axis_of("transpose", x, b);
   Shape order;
   for (int i = 0; i < x->rank(); ++i) order.push_back(i == a ? b : i == b ? a : i);
@@ -132,7 +136,8 @@ Tensor transpose(Operand x, int a, int b) {
 Tensor unsqueeze(Operand x, int axis) {
   const int at = axis < 0 ? axis + x->rank() + 1 : axis;
   if (at < 0 || at > x->rank())
-    fail<ValueError>(x.where(), "unsqueeze: axis {} of a tensor with shape {}", axis, x->shape());
+    fail<ValueError>(x.where(), "unsqueeze: axis {} is out of range [{}, {}] for shape {}", axis, -x->rank() - 1,
+                     x->rank(), x->shape());
   Shape shape = x->shape();
   shape.insert(at, 1);
   return reshape(x, shape);
@@ -141,7 +146,7 @@ Tensor unsqueeze(Operand x, int axis) {
 Tensor squeeze(Operand x, int axis) {
   const int at = axis_of("squeeze", x, axis);
   if (x->shape()[at] != 1)
-    fail<ShapeError>(x.where(), "squeeze: axis {} of {} has more than one entry", axis, x->shape());
+    fail<ShapeError>(x.where(), "squeeze: axis {} of {} must have one entry, not {}", axis, x->shape(), x->shape()[at]);
   Shape shape = x->shape();
   shape.erase(at);
   return reshape(x, shape);
@@ -159,7 +164,7 @@ Tensor expand(Operand x, const Shape& shape) {
   const int before = shape.rank() - x->rank();
   bool fits = before >= 0;
   for (int i = 0; fits && i < x->rank(); ++i) fits = x->shape()[i] == 1 || x->shape()[i] == shape[i + before];
-  if (!fits) fail<ShapeError>(x.where(), "expand: {} does not repeat to {}", x->shape(), shape);
+  if (!fits) fail<ShapeError>(x.where(), "expand: {} does not broadcast to {}", x->shape(), shape);
   return apply(Expand{shape}, x);
 }
 
@@ -177,7 +182,7 @@ struct Slice {
     strides[axis] *= step;
     return view(x, shape, strides, offset);
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return unslice(y_bar, operand_shape(0), axis, start, step); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return detail::unslice(y_bar, operand_shape(0), axis, start, step); }
   // Of many slices of one tensor each costs what it holds, not what the tensor does.
   bool add_vjp(arg<0>, const Tensor& y_bar, Tensor& sum) const {
     if (step != 1 || !y_bar.is_contiguous() || y_bar.dtype() != sum.dtype()) return false;
@@ -195,7 +200,7 @@ struct Slice {
 };
 Tensor slice(Operand x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
   axis = axis_of("slice", x, axis);
-  if (step < 1) fail<ValueError>(x.where(), "slice: the step must be positive, got {}", step);
+  if (step < 1) fail<ValueError>(x.where(), "slice: the step must be >= 1, got {}", step);
   const std::int64_t n = x->shape()[axis];
   auto clip = [n](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + n : i, 0, n); };
   start = clip(start), stop = clip(stop);
@@ -204,13 +209,16 @@ Tensor slice(Operand x, int axis, std::int64_t start, std::int64_t stop, std::in
 Tensor narrow(Operand x, int axis, std::int64_t start, std::int64_t length) {
   axis = axis_of("narrow", x, axis);
   if (start < 0 || length < 0 || start + length > x->shape()[axis])
-    fail<ValueError>(x.where(), "narrow: entries {} to {} of axis {} of {}", start, start + length, axis, x->shape());
+    fail<ValueError>(x.where(), "narrow: entries [{}, {}) exceed axis {} of {}, which has {}", start, start + length,
+                     axis, x->shape(), x->shape()[axis]);
   return apply(Slice{axis, start, length, 1}, x);
 }
 Tensor select(Operand x, int axis, std::int64_t i) {
   axis = axis_of("select", x, axis);
   const std::int64_t n = x->shape()[axis], at = i < 0 ? i + n : i;
-  if (at < 0 || at >= n) fail<ValueError>(x.where(), "select: entry {} of axis {} of {}", i, axis, x->shape());
+  if (at < 0 || at >= n)
+    fail<ValueError>(x.where(), "select: index {} is out of range for axis {} of {} ({} entries)", i, axis, x->shape(),
+                     n);
   return squeeze(apply(Slice{axis, at, 1, 1}, x), axis);
 }
 
@@ -238,7 +246,7 @@ struct Unslice {
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     return slice(y_bar, axis, start, start + operand_shape(0)[axis] * step, step);
   }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return unslice(x_dot, shape, axis, start, step); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return detail::unslice(x_dot, shape, axis, start, step); }
 
  private:
   // Writes every number once.
@@ -260,14 +268,14 @@ struct Unslice {
     return y;
   }
 };
-Tensor unslice(Operand x, const Shape& shape, int axis, std::int64_t start, std::int64_t step) {
+Tensor detail::unslice(Operand x, const Shape& shape, int axis, std::int64_t start, std::int64_t step) {
   axis = axis_of("unslice", x, axis);
   bool fits = shape.rank() == x->rank() && start >= 0 && step >= 1 &&
               (x->shape()[axis] == 0 || start + (x->shape()[axis] - 1) * step < shape[axis]);
   for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis || shape[i] == x->shape()[i];
   if (!fits)
-    fail<ShapeError>(x.where(), "unslice: {} does not fit into {} along axis {} from {} on", x->shape(), shape, axis,
-                     start);
+    fail<ShapeError>(x.where(), "unslice: {} does not fit into {} along axis {}, starting at {}", x->shape(), shape,
+                     axis, start);
   return apply(Unslice{shape, axis, start, step}, x);
 }
 
@@ -292,17 +300,20 @@ struct Cat {
   Tensor vjp(int i, const Tensor& y_bar) const {
     return slice(y_bar, axis, starts[std::size_t(i)], starts[std::size_t(i) + 1]);
   }
-  Tensor jvp(int i, const Tensor& x_dot) const { return unslice(x_dot, shape, axis, starts[std::size_t(i)], 1); }
+  Tensor jvp(int i, const Tensor& x_dot) const {
+    return detail::unslice(x_dot, shape, axis, starts[std::size_t(i)], 1);
+  }
 };
 Tensor cat(const std::vector<Tensor>& x, int axis, Where where) {
-  if (x.empty()) fail<ValueError>(where, "cat: needs one tensor at least");
+  if (x.empty()) fail<ValueError>(where, "cat: needs at least one tensor");
   axis = axis_of("cat", Operand(x[0], where), axis);
   Cat rule{axis, {0}, x[0].shape()};
   for (const Tensor& t : x) {
     bool fits = t.rank() == x[0].rank();
     for (int i = 0; fits && i < t.rank(); ++i) fits = i == axis || t.shape()[i] == x[0].shape()[i];
-    if (!fits) fail<ShapeError>(where, "cat: {} and {} differ beside axis {}", x[0].shape(), t.shape(), axis);
-    if (t.dtype() != x[0].dtype()) fail<TypeError>(where, "cat: dtypes differ: {} and {}", x[0].dtype(), t.dtype());
+    if (!fits) fail<ShapeError>(where, "cat: {} and {} differ in an axis other than {}", x[0].shape(), t.shape(), axis);
+    if (t.dtype() != x[0].dtype())
+      fail<TypeError>(where, "cat: dtypes differ: {} and {}; convert one with to()", x[0].dtype(), t.dtype());
     rule.starts.push_back(rule.starts.back() + t.shape()[axis]);
   }
   rule.shape[axis] = rule.starts.back();
@@ -310,7 +321,7 @@ Tensor cat(const std::vector<Tensor>& x, int axis, Where where) {
 }
 
 Tensor stack(const std::vector<Tensor>& x, int axis, Where where) {
-  if (x.empty()) fail<ValueError>(where, "stack: needs one tensor at least");
+  if (x.empty()) fail<ValueError>(where, "stack: needs at least one tensor");
   std::vector<Tensor> rows;
   for (const Tensor& t : x) {
     if (!(t.shape() == x[0].shape()))

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/kernels/order.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/tape/rule.h"
 
@@ -11,6 +12,9 @@
 namespace wengert {
 
 using detail::Access;
+using detail::Around;
+using detail::axis_of;
+using detail::CalledBy;
 
 namespace {
 
@@ -28,7 +32,7 @@ void check_full_index(std::string_view op, Operand x, int axis, Operand index) {
   bool fits = index->rank() == x->rank();
   for (int i = 0; fits && i < x->rank(); ++i) fits = i == axis || index->shape()[i] <= x->shape()[i];
   if (!fits) [[unlikely]]
-    fail<ShapeError>(x.where(), "{}: the index {} must have the axes of {} and be no longer beside axis {}", op,
+    fail<ShapeError>(x.where(), "{}: the index {} must have the axes of {} and be no longer except along axis {}", op,
                      index->shape(), x->shape(), axis);
   check_entries(op, contiguous(index), x->shape()[axis], x.where());
 }
@@ -60,7 +64,9 @@ struct Gather {
                             detail::data<std::int64_t>(order), Access::body(from)->data(), Access::body(y)->data());
     return y;
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return ungather(y_bar, detail::operand_shape(0), axis, index); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const {
+    return detail::ungather(y_bar, detail::operand_shape(0), axis, index);
+  }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return gather(x_dot, axis, index); }
 };
 Tensor gather(Operand x, int axis, Operand index) {
@@ -87,22 +93,22 @@ struct Ungather {
     return y;
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return gather(y_bar, axis, index); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return ungather(x_dot, shape, axis, index); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return detail::ungather(x_dot, shape, axis, index); }
 };
-Tensor ungather(Operand x, const Shape& shape, int axis, Operand index) {
+Tensor detail::ungather(Operand x, const Shape& shape, int axis, Operand index, std::string_view op) {
   const CalledBy by(x);
-  axis = axis_of("ungather", x, axis);
-  if (x->dtype() == boolean) fail<TypeError>(x.where(), "ungather: not defined for bool; convert with to(x, int64)");
+  axis = axis_of(op, x, axis);
+  if (x->dtype() == boolean) fail<TypeError>(x.where(), "{}: not defined for bool; convert with to(x, int64)", op);
   bool fits = shape.rank() == x->rank() && index->rank() == x->rank();
   for (int i = 0; fits && i < x->rank(); ++i)
     fits = index->shape()[i] <= x->shape()[i] && (i == axis || index->shape()[i] <= shape[i]);
   if (!fits)
-    fail<ShapeError>(x.where(), "ungather: {} by index {} does not fit into {} along axis {}", x->shape(),
-                     index->shape(), shape, axis);
+    fail<ShapeError>(x.where(), "{}: {} by index {} does not fit into {} along axis {}", op, x->shape(), index->shape(),
+                     shape, axis);
   if (index->dtype() != int64)
-    fail<TypeError>(x.where(), "ungather: the index must be int64, got {}; convert with to(index, int64)",
+    fail<TypeError>(x.where(), "{}: the index must be int64, got {}; convert with to(index, int64)", op,
                     index->dtype());
-  check_entries("ungather", contiguous(index), shape[axis], x.where());
+  check_entries(op, contiguous(index), shape[axis], x.where());
   Tensor from = x;
   Shape inside = index->shape();
   for (int i = 0; i < x->rank(); ++i)
@@ -112,14 +118,14 @@ Tensor ungather(Operand x, const Shape& shape, int axis, Operand index) {
   for (int i = 0; i < x->rank(); ++i)
     if (inside[i] < shape[i]) {
       inside[i] = shape[i];
-      y = unslice(by(y), inside, i, 0, 1);
+      y = detail::unslice(by(y), inside, i, 0, 1);
     }
   return y;
 }
 
 Tensor scatter_add(Operand x, int axis, Operand index, Operand source) {
   const CalledBy by(x);
-  return add(x, by(ungather(by(source), x->shape(), axis_of("scatter_add", x, axis), index)));
+  return add(x, by(detail::ungather(by(source), x->shape(), axis_of("scatter_add", x, axis), index, "scatter_add")));
 }
 
 // Where an index points, the last source that does so takes the place of x. The places are found without derivatives;
@@ -159,14 +165,14 @@ Tensor take_along(Operand x, int axis, Operand index) {
   for (int i = 0; i < from.rank(); ++i) {
     if (i == axis || from[i] == at[i]) continue;
     if (from[i] != 1 && at[i] != 1)
-      fail<ShapeError>(x.where(), "take_along: {} and index {} do not broadcast beside axis {}", x->shape(),
+      fail<ShapeError>(x.where(), "take_along: {} and index {} do not broadcast except along axis {}", x->shape(),
                        index->shape(), axis);
     (from[i] == 1 ? from : at)[i] = from[i] == 1 ? at[i] : from[i];
   }
   return gather(by(expand(x, from)), axis, by(expand(index, at)));
 }
 
-Tensor take(Operand x, Operand index, int axis) {
+Tensor take(Operand x, int axis, Operand index) {
   const CalledBy by(x);
   axis = axis_of("take", x, axis);
   if (index->dtype() != int64)
@@ -199,11 +205,11 @@ Tensor masked_select(Operand x, Operand mask) {
 
 Tensor one_hot(Operand index, std::int64_t classes, DType dtype) {
   const CalledBy by(index);
-  if (classes < 1) fail<ValueError>(index.where(), "one_hot: needs one class at least, got {}", classes);
+  if (classes < 1) fail<ValueError>(index.where(), "one_hot: the number of classes must be >= 1, got {}", classes);
   const Tensor flat = reshape(index, {-1});
   Shape shape = index->shape();
   shape.push_back(classes);
-  return reshape(by(unpick(by(ones({flat.numel()}, dtype)), by(flat), classes)), shape);
+  return reshape(by(detail::unpick(by(ones({flat.numel()}, dtype)), by(flat), classes)), shape);
 }
 
 namespace {
@@ -224,22 +230,24 @@ Tensor order_of(Operand x, int axis, std::int64_t keep, bool descending) {
 
 }  // namespace
 
-Tensor argsort(Operand x, int axis, bool descending) {
-  axis = axis_of("argsort", x, axis);
-  return order_of(x, axis, x->shape()[axis], descending);
+Tensor argsort(Operand x, const SortOptions& options) {
+  const int axis = axis_of("argsort", x, options.axis);
+  return order_of(x, axis, x->shape()[axis], options.descending);
 }
 
-Indexed sort(Operand x, int axis, bool descending) {
-  axis = axis_of("sort", x, axis);
-  const Tensor order = order_of(x, axis, x->shape()[axis], descending);
+Indexed sort(Operand x, const SortOptions& options) {
+  const int axis = axis_of("sort", x, options.axis);
+  const Tensor order = order_of(x, axis, x->shape()[axis], options.descending);
   return {gather(x, axis, order), order};
 }
 
-Indexed topk(Operand x, std::int64_t k, int axis, bool largest) {
-  axis = axis_of("topk", x, axis);
-  if (k < 0 || k > x->shape()[axis])
-    fail<ValueError>(x.where(), "topk: {} entries of axis {} of {}", k, axis, x->shape());
-  const Tensor order = order_of(x, axis, k, largest);
+Indexed topk(Operand x, std::int64_t k, const TopkOptions& options) {
+  const int axis = axis_of("topk", x, options.axis);
+  if (k < 0) fail<ValueError>(x.where(), "topk: k must be >= 0, got {}", k);
+  if (k > x->shape()[axis])
+    fail<ValueError>(x.where(), "topk: k = {} exceeds axis {} of {} ({} entries)", k, axis, x->shape(),
+                     x->shape()[axis]);
+  const Tensor order = order_of(x, axis, k, options.largest);
   return {gather(x, axis, order), order};
 }
 

@@ -11,12 +11,14 @@ namespace detail {
 kernels::Loop rarer_value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
   if (dtype == float64) return table.value[1];
   if (dtype == int64 && table.integer) return table.integer;
-  fail<TypeError>(where, "{}: not defined for {}; convert with to(x, float32)", op, dtype);
+  fail<TypeError>(where, "{}: needs float32{} float64{}, got {}; convert with to(x, float32)", op,
+                  table.integer ? "," : " or", table.integer ? " or int64" : "", dtype);
 }
 
 void check_whole(Operand x, double a, double b) {
   if (x->dtype() == int64 && (a != std::floor(a) || b != std::floor(b)))
-    fail<TypeError>(x.where(), "arithmetic of int64 with {} needs whole numbers; convert with to(x, float32)",
+    fail<TypeError>(x.where(),
+                    "arithmetic: int64 with the number {} does not give whole numbers; convert with to(x, float32)",
                     a != std::floor(a) ? a : b);
 }
 
@@ -134,7 +136,7 @@ Tensor operator/(Operand x, double y) { return affine(std::move(x), 1 / y, 0); }
 Tensor operator/(double x, Operand y) {
   return x == 1 ? reciprocal(std::move(y)) : affine(reciprocal(std::move(y)), x, 0);
 }
-Tensor max(Operand x, double y) { return maximum(x, scalar(y, x->dtype())); }
-Tensor min(Operand x, double y) { return minimum(x, scalar(y, x->dtype())); }
+Tensor maximum(Operand x, double y) { return maximum(x, Operand(scalar(y, x->dtype()), x.where())); }
+Tensor minimum(Operand x, double y) { return minimum(x, Operand(scalar(y, x->dtype()), x.where())); }
 
 }  // namespace wengert

@@ -12,7 +12,7 @@
 #include "wengert/autodiff/ops/term.h"
 #include "wengert/autodiff/tape/rule.h"
 
-namespace wengert {
+namespace wengert::detail {
 
 template <class Op>
 inline constexpr int arity = [] {
@@ -24,8 +24,8 @@ inline constexpr int arity = [] {
 /// The compiled loops of one rule: index 0 float32, 1 float64.
 struct LoopTable {
   kernels::Loop value[2];
-  kernels::Loop pull[2][2];  // [operand][dtype]: y_bar * slope; operands are y_bar, x..., y
-  kernels::Loop integer;     // int64, or null
+  kernels::Loop pull[2][2];  // [operand][dtype]: y_bar * slope of y_bar, x..., y
+  kernels::Loop integer;     // int64; null for rules without it
 };
 
 template <class Op, class Arch>
@@ -33,13 +33,14 @@ struct Loops {
   static const LoopTable table;
 };
 
-// Functions below carry L = Lanes<T, Arch> in their names: objects built for different instruction sets share none of
-// them.
+// The functions below have L = Lanes<T, Arch> in their names, so that objects built for different instruction sets
+// share none of them.
 template <class L, std::size_t... I, class F>
 void for_lanes(const void* const* in, void* out, std::int64_t n, std::index_sequence<I...>, F&& f) {
   using T = typename L::Scalar;
   T* y = static_cast<T*>(out);
-  const T* const x[] = {static_cast<const T*>(in[I])...};  // of its own: a store to y could change those in `in`
+  const T* const x[] = {
+      static_cast<const T*>(in[I])...};  // a copy: for the compiler, a store to y could change the pointers in `in`
   std::int64_t i = 0;
   for (; i + L::width <= n; i += L::width) f(L::load(x[I] + i)...).store(y + i);
   if (i < n) f(L::load_some(x[I] + i, n - i)...).store_some(y + i, n - i);
@@ -93,19 +94,20 @@ constinit const LoopTable Loops<Op, Arch>::table = [] {
   return t;
 }();
 
-// Compiles a rule's loops for this object's instruction set. In the objects of the other sets the operator that follows
-// the mark is turned into a template that nobody instantiates.
+// Compiles the loops of a rule for the instruction set of this object. An operator's file is compiled once for each
+// instruction set: in the objects other than the baseline this macro turns the function that follows it into an unused
+// template, so that only the loops are emitted.
 #if !defined(__x86_64__)
-#define WENGERT_LOOPS(Op) template struct Loops<Op, kernels::Baseline>;
+#define WENGERT_LOOPS(Op) template struct detail::Loops<rules::Op, kernels::Baseline>;
 #elif defined(WENGERT_SIMD_AVX2) || defined(WENGERT_SIMD_AVX512)
-#define WENGERT_LOOPS(Op)                      \
-  template struct Loops<Op, kernels::Current>; \
+#define WENGERT_LOOPS(Op)                                     \
+  template struct detail::Loops<rules::Op, kernels::Current>; \
   template <class Never>
 #else
-#define WENGERT_LOOPS(Op)                            \
-  extern template struct Loops<Op, kernels::Avx2>;   \
-  extern template struct Loops<Op, kernels::Avx512>; \
-  template struct Loops<Op, kernels::Baseline>;
+#define WENGERT_LOOPS(Op)                                           \
+  extern template struct detail::Loops<rules::Op, kernels::Avx2>;   \
+  extern template struct detail::Loops<rules::Op, kernels::Avx512>; \
+  template struct detail::Loops<rules::Op, kernels::Baseline>;
 #endif
 
 template <class Op>
@@ -113,13 +115,12 @@ const LoopTable& loops_of() {
   return *kernels::dispatch([]<class Arch>() { return &Loops<Op, Arch>::table; });
 }
 
-namespace detail {
 /// Runs a loop over operands of equal dtype, broadcast to `shape`; the result is row-major. `spare` is an operand that
-/// the caller does not need any more: the result takes its place when nobody else holds those numbers.
+/// the caller does not need any more: its memory holds the result if no other handle refers to it.
 Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, std::initializer_list<const Tensor*> in,
                 const Tensor* spare = nullptr);
-/// The cotangents of two operands in one pass over large tensors, which come from memory once; undefined where that
-/// cannot be. The second takes the place of y_bar when nobody else holds it.
+/// The cotangents of two operands in one pass over large tensors, which are read from memory once; undefined tensors
+/// where that is not possible. The second uses the memory of y_bar if no other handle refers to it.
 std::array<Tensor, 2> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
                                 const Tensor& x1, Wants);
 kernels::Loop rarer_value_of(const LoopTable&, DType, std::string_view op, Where);
@@ -127,36 +128,35 @@ kernels::Loop rarer_value_of(const LoopTable&, DType, std::string_view op, Where
 inline kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
   return dtype == float32 ? table.value[0] : rarer_value_of(table, dtype, op, where);
 }
-/// The operand that dies and in whose place a result of this shape may be written, if its numbers are nobody else's.
+/// A temporary operand whose memory may hold a result of this shape, or null.
 const Tensor* spare_of(const Shape&, std::initializer_list<const Operand*>);
-/// Takes the value from the handle whose place `y` has taken.
+/// Clears the handle `spare` if the result y uses its memory.
 void take_value(const Tensor& spare, const Tensor& y) noexcept;
-/// The common shape of two operands, without a copy where their shapes are equal; else it is put into `room`.
+/// The common shape of two operands, without a copy where their shapes are equal; otherwise it is written to `room`.
 inline const Shape& broadcast(std::string_view op, Operand x, Operand y, Shape& room) {
   if (x->dtype() == y->dtype() && x->shape() == y->shape()) [[likely]]
     return x->shape();
   return room = broadcast(op, x, y);
 }
-/// TypeError when x is int64 and a or b is no whole number.
+/// TypeError when x is int64 and a or b is not a whole number.
 void check_whole(Operand x, double a, double b);
-/// Strides of x laid over a shape that it broadcasts to: 0 along repeated axes.
+/// The strides that read x as a tensor of a shape that it broadcasts to: 0 along repeated axes.
 Shape strides_over(const Tensor& x, const Shape& shape);
-}  // namespace detail
 
-/// A function of one tensor.
+/// The tape's rule for a pointwise function of one tensor.
 template <class Op>
 struct Pointwise1 {
   static constexpr std::string_view name = Op::name;
   using S = SlopeOf<Op, 1, 0>;
   Op op;
-  Saved kept{};  // operand or result, as the slope asks
+  Saved kept{};  // the operand or the result, whichever the slope needs
 
   static constexpr bool keeps_operands = !S::constant && !S::from_result;
   void keep(const Tensor& x, const Tensor& y) {
     if constexpr (!S::constant) kept = S::from_result ? y : x;
   }
   static double flops(const Tensor& y, const Tensor&) { return static_cast<double>(y.numel()); }
-  void describe(detail::Attributes& a) const {
+  void describe(Attributes& a) const {
     if constexpr (requires { op.describe(a); }) op.describe(a);
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return times_slope(y_bar, nullptr); }
@@ -172,12 +172,12 @@ struct Pointwise1 {
       const Tensor& k = kept;
       if (y_bar.tracked() || k.tracked())
         return scale(y_bar, slope_at<0>(op, std::array<Term, 1>{Term(k)}, Term(k)).as_tensor(k));
-      return detail::run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), {&y_bar, &k}, spare);
+      return run_loop(loops_of<Op>().pull[0][y_bar.dtype() == float64], &op, k.shape(), {&y_bar, &k}, spare);
     }
   }
 };
 
-/// A function of two tensors, broadcasting.
+/// The tape's rule for a pointwise function of two tensors, broadcasting.
 template <class Op>
 struct Pointwise2 {
   static constexpr std::string_view name = Op::name;
@@ -208,13 +208,13 @@ struct Pointwise2 {
       if (g.tracked() || a.tracked() || b.tracked())
         return scale(g, slope_at<I>(op, std::array<Term, 2>{Term(a), Term(b)}, Term(r)).as_tensor(a));
       const kernels::Loop loop = loops_of<Op>().pull[I][g.dtype() == float64];
-      if constexpr (S::from_result) return detail::run_loop(loop, &op, detail::result_shape(), {&g, &a, &b, &r}, spare);
-      else return detail::run_loop(loop, &op, detail::result_shape(), {&g, &a, &b}, spare);
+      if constexpr (S::from_result) return run_loop(loop, &op, result_shape(), {&g, &a, &b, &r}, spare);
+      else return run_loop(loop, &op, result_shape(), {&g, &a, &b}, spare);
     }
   }
   template <int I>
   Tensor x_bar(const Tensor& y_bar, const Tensor* spare) const {
-    const Shape& shape = detail::operand_shape(I);
+    const Shape& shape = operand_shape(I);
     Tensor g = times_slope<I>(y_bar, spare);
     if (!(g.shape() == shape)) return sum_to(g, shape);
     return g;
@@ -223,7 +223,7 @@ struct Pointwise2 {
       requires(!SlopeOf<Op, 2, 0>::constant && !SlopeOf<Op, 2, 1>::constant && !keeps_result) {
     if (y_bar.numel() <= kernels::grain_elements) [[likely]]
       return {};
-    return detail::pull_both(loops_of<Op>(), &op, y_bar, x0, x1, w);
+    return pull_both(loops_of<Op>(), &op, y_bar, x0, x1, w);
   }
   template <int I>
   Tensor vjp(arg<I>, const Tensor& y_bar) const {
@@ -235,40 +235,36 @@ struct Pointwise2 {
   }
   template <int I>
   Tensor jvp(arg<I>, const Tensor& x_dot) const {
-    return expand(times_slope<I>(x_dot, nullptr), detail::result_shape());
+    return expand(times_slope<I>(x_dot, nullptr), result_shape());
   }
 };
 
-/// Runs a pointwise rule on operands that broadcast to `shape`. The rule itself is made where there will be a
-/// derivative.
+/// Runs a pointwise rule on operands that broadcast to `shape`. A node is made only where a derivative is recorded.
 template <class Rule, class... X>
 Tensor run_pointwise(const auto& op, const Shape& shape, X&... x) {
   const Operand& first = std::get<0>(std::tie(x...));
   const DType dtype = first->dtype();
-  const kernels::Loop loop =
-      detail::value_of(loops_of<std::remove_cvref_t<decltype(op)>>(), dtype, Rule::name, first.where());
+  const kernels::Loop loop = value_of(loops_of<std::remove_cvref_t<decltype(op)>>(), dtype, Rule::name, first.where());
   const bool record = (x->tracked() || ...) && recording() && is_float(dtype);
-  // Observers may look at operands afterwards.
-  const bool reuse = (x.dies() || ...) && !(Rule::keeps_operands && record) && !detail::watched();
-  const Tensor* spare = reuse ? detail::spare_of(shape, {&x...}) : nullptr;
-  const auto run = [&op, &shape, loop, spare, &x...] {
-    return detail::run_loop(loop, &op, shape, {&x.tensor()...}, spare);
-  };
+  // Observers may read operands afterwards.
+  const bool reuse = (x.dies() || ...) && !(Rule::keeps_operands && record) && !watched();
+  const Tensor* spare = reuse ? spare_of(shape, {&x...}) : nullptr;
+  const auto run = [&op, &shape, loop, spare, &x...] { return run_loop(loop, &op, shape, {&x.tensor()...}, spare); };
   Tensor y = [&] {
-    if (detail::watched()) [[unlikely]] {
+    if (watched()) [[unlikely]] {
       const auto same = run;  // as in apply()
       const Rule rule{op};
-      return detail::run_watched(rule, same, first.where(), x.tensor()...);
+      return run_watched(rule, same, first.where(), x.tensor()...);
     }
     return run();
   }();
   if (record) {
-    using Node = detail::FixedNode<Rule, sizeof...(X), 1>;
-    auto* node = new Node(detail::place_of(first.where()), std::array{&x.tensor()...}, op);
+    using Node = FixedNode<Rule, sizeof...(X), 1>;
+    auto* node = new Node(place_of(first.where()), std::array{&x.tensor()...}, op);
     node->rule.keep(x.tensor()..., y);
     node->attach(y);
   }
-  if (spare) detail::take_value(*spare, y);
+  if (spare) take_value(*spare, y);
   return y;
 }
 
@@ -280,7 +276,7 @@ Tensor pointwise(Operand& x, Op op = {}) {
 template <class Op>
 Tensor pointwise(Operand& x0, Operand& x1, Op op = {}) {
   Shape room;
-  return run_pointwise<Pointwise2<Op>>(op, detail::broadcast(Op::name, x0, x1, room), x0, x1);
+  return run_pointwise<Pointwise2<Op>>(op, broadcast(Op::name, x0, x1, room), x0, x1);
 }
 
-}  // namespace wengert
+}  // namespace wengert::detail

@@ -10,6 +10,12 @@
 namespace wengert {
 
 using detail::Access;
+using detail::check_padding;
+using detail::check_planes;
+using detail::check_size;
+using detail::set_out;
+using detail::set_windows;
+
 using kernels::Windows;
 
 namespace {
@@ -91,7 +97,7 @@ struct MaxPool {
   Pooling g;
   bool adaptive = false, keep_index = false;
   Constant index;
-  void describe(detail::Attributes& a) const { wengert::describe(g, g.spatial, a), a.add("adaptive", adaptive); }
+  void describe(detail::Attributes& a) const { detail::describe(g, g.spatial, a), a.add("adaptive", adaptive); }
   Tensor forward(const Tensor& x) {
     Tensor y = empty(g.with_axes(x.shape(), g.out), x.dtype());
     Tensor where_from;
@@ -139,10 +145,6 @@ Tensor max_pool(std::string_view op, Operand& x, const Shape& kernel, const MaxP
 
 Tensor max_pool(Operand x, const Shape& kernel, const MaxPoolOptions& options) {
   return max_pool("max_pool", x, kernel, options);
-}
-
-Tensor max_pool2d(Operand x, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
-  return max_pool("max_pool2d", x, {kernel, kernel}, {.stride = {stride == 0 ? kernel : stride}, .padding = {padding}});
 }
 
 Tensor adaptive_max_pool(Operand x, const Shape& size) {

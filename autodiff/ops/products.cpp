@@ -9,6 +9,12 @@
 
 namespace wengert {
 
+using detail::axes_of;
+using detail::axis_of;
+using detail::CalledBy;
+using detail::needs_float;
+using detail::needs_square;
+
 namespace {
 
 // A tensor whose axes have names. Axes under "..." are named by the digits 0..7, the last one always 7.
@@ -176,7 +182,7 @@ double cost(const Named& a, const Named& b) {
 
 Tensor einsum(std::string_view formula, const std::vector<Tensor>& x, Where where) {
   const CalledBy by(where);
-  if (x.empty()) fail<ValueError>(where, "einsum: needs one operand at least");
+  if (x.empty()) fail<ValueError>(where, "einsum: needs at least one operand");
   for (const Tensor& t : x) {
     needs_float("einsum", by(t));
     if (t.dtype() != x[0].dtype())
@@ -254,7 +260,7 @@ Tensor cross(Operand x, Operand y, int axis) {
   const Tensor a = expand(x, shape), b = expand(y, shape);
   axis = axis_of("cross", by(a), axis);
   if (shape[axis] != 3) fail<ShapeError>(x.where(), "cross: axis {} of {} must have three entries", axis, shape);
-  auto turned = [&](const Tensor& t, std::int64_t by_how_much) { return roll(by(t), by_how_much, axis); };
+  auto turned = [&](const Tensor& t, std::int64_t by_how_much) { return roll(by(t), axis, by_how_much); };
   return sub(by(mul(by(turned(a, -1)), by(turned(b, -2)))), by(mul(by(turned(a, -2)), by(turned(b, -1)))));
 }
 
@@ -291,7 +297,7 @@ Tensor chained(const std::vector<Tensor>& a, const std::vector<std::vector<std::
 // The cheapest order by dynamic programming. Cormen et al., Introduction to Algorithms, 15.2.
 Tensor multi_dot(const std::vector<Tensor>& given, Where where) {
   const CalledBy by(where);
-  if (given.empty()) fail<ValueError>(where, "multi_dot: needs one matrix at least");
+  if (given.empty()) fail<ValueError>(where, "multi_dot: needs at least one matrix");
   std::vector<Tensor> a = given;
   const bool row = a.size() > 1 && a.front().rank() == 1, column = a.size() > 1 && a.back().rank() == 1;
   if (row) a.front() = unsqueeze(by(a.front()), 0);
@@ -320,7 +326,7 @@ Tensor cdist(Operand x, Operand y, double p) {
   const CalledBy by(x);
   if (x->rank() < 2 || y->rank() < 2 || x->size(-1) != y->size(-1))
     fail<ShapeError>(x.where(), "cdist: needs [.., m, d] and [.., n, d], got {} and {}", x->shape(), y->shape());
-  return norm(by(sub(by(unsqueeze(x, -2)), by(unsqueeze(y, -3)))), p, {-1});
+  return norm(by(sub(by(unsqueeze(x, -2)), by(unsqueeze(y, -3)))), {.axes = {-1}, .p = p});
 }
 
 }  // namespace wengert

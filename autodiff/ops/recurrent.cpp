@@ -14,6 +14,8 @@
 namespace wengert {
 
 using detail::Access;
+using detail::needs_float;
+
 using kernels::Cell;
 
 namespace {

@@ -10,7 +10,14 @@
 namespace wengert {
 
 using detail::Access;
+using detail::axes_of;
+using detail::axis_of;
+using detail::CalledBy;
+using detail::needs_float;
 using detail::operand_shape;
+using detail::plan_reduction;
+using detail::reduced_shape;
+using detail::ReductionPlan;
 
 namespace {
 
@@ -44,15 +51,14 @@ struct Sum {
   }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return apply(Sum{axes, keep_dims}, Operand(x_dot)); }
 };
-Tensor sum(Operand x, const Shape& axes, bool keep_dims) {
-  if (x->dtype() == boolean) return sum(to(x, int64), axes, keep_dims);
-  return apply(Sum{axes_of("sum", x, axes), keep_dims}, x);
+Tensor sum(Operand x, const Reduce& over) {
+  if (x->dtype() == boolean) return sum(Operand(to(x, int64), x.where()), over);
+  return apply(Sum{axes_of("sum", x, over.axes), over.keep_dims}, x);
 }
 
-Tensor mean(Operand x, const Shape& axes, bool keep_dims) {
-  if (!is_float(x->dtype()))
-    fail<TypeError>(x.where(), "mean: needs float32 or float64, got {}; convert with to()", x->dtype());
-  const Tensor s = sum(x, axes, keep_dims);
+Tensor mean(Operand x, const Reduce& over) {
+  needs_float("mean", x);
+  const Tensor s = sum(x, over);
   const std::int64_t n = s.numel() ? x->numel() / s.numel() : 0;
   return affine(Operand(s, x.where()), 1.0 / static_cast<double>(n), 0);
 }
@@ -66,7 +72,7 @@ Tensor sum_to(Operand x, const Shape& shape) {
     if (i < before || (shape[i - before] == 1 && x->shape()[i] != 1)) axes |= 1u << i;
     else fits = shape[i - before] == x->shape()[i];
   }
-  if (!fits) fail<ShapeError>(x.where(), "sum_to: {} is not broadcast from {}", x->shape(), shape);
+  if (!fits) fail<ShapeError>(x.where(), "sum_to: {} does not broadcast to {}, the shape of x", shape, x->shape());
   return reshape(apply(Sum{axes, true}, x), shape);
 }
 
@@ -88,26 +94,22 @@ struct Extreme {
     Shape all;
     for (int i = 0; i < x->rank(); ++i)
       if (axes >> i & 1) all.push_back(i);
-    return all.empty() ? hit : div(hit, sum(hit, all, true));
+    return all.empty() ? hit : div(hit, sum(hit, {.axes = all, .keep_dims = true}));
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return mul(y_bar, share()); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return apply(Sum{axes, true}, Operand(mul(x_dot, share()))); }
 };
 template <kernels::Reduction what>
-Tensor extreme(Operand x, const Shape& axes, bool keep_dims) {
+Tensor extreme(Operand x, const Reduce& over) {
   using Rule = Extreme<what>;
-  const std::uint32_t mask = axes_of(Rule::name, x, axes);
-  const Shape wanted = reduced_shape(x->shape(), mask, keep_dims);
+  const std::uint32_t mask = axes_of(Rule::name, x, over.axes);
+  const Shape wanted = reduced_shape(x->shape(), mask, over.keep_dims);
   if (!x->numel() && wanted.numel())
-    fail<ShapeError>(x.where(), "{}: the largest or smallest of no entries, in shape {}", Rule::name, x->shape());
+    fail<ShapeError>(x.where(), "{}: cannot reduce an empty axis, shape {}", Rule::name, x->shape());
   return reshape(apply(Rule{mask, {}, {}}, x), wanted);
 }
-Tensor amax(Operand x, const Shape& axes, bool keep_dims) {
-  return extreme<kernels::Reduction::max>(x, axes, keep_dims);
-}
-Tensor amin(Operand x, const Shape& axes, bool keep_dims) {
-  return extreme<kernels::Reduction::min>(x, axes, keep_dims);
-}
+Tensor amax(Operand x, const Reduce& over) { return extreme<kernels::Reduction::max>(x, over); }
+Tensor amin(Operand x, const Reduce& over) { return extreme<kernels::Reduction::min>(x, over); }
 
 namespace {
 
@@ -125,7 +127,8 @@ Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, 
   std::optional<detail::Frame> frame;
   if (detail::watched()) [[unlikely]]
     frame.emplace(detail::Act::forward, largest ? "argmax" : "argmin", x.where(), operands).of(told);
-  if (x->shape()[axis] == 0) fail<ShapeError>(x.where(), "{}: axis {} of {} has no entries", op, axis, x->shape());
+  if (x->shape()[axis] == 0)
+    fail<ShapeError>(x.where(), "{}: cannot reduce axis {} of {}, which is empty", op, axis, x->shape());
   Shape order;
   for (int i = 0; i < x->rank(); ++i)
     if (i != axis) order.push_back(i);
@@ -139,18 +142,22 @@ Tensor index_of_extreme(std::string_view op, bool largest, Operand x, int axis, 
 }
 
 // The entries named by an index of one for each line: the chosen one receives the whole cotangent.
-Indexed chosen(std::string_view op, bool largest, Operand x, int axis, bool keep_dims) {
+Indexed chosen(std::string_view op, bool largest, Operand x, const ReduceAxis& over) {
   const CalledBy by(x);
-  axis = axis_of(op, x, axis);
+  const int axis = axis_of(op, x, over.axis);
   const Tensor index = index_of_extreme(op, largest, x, axis, true), values = gather(x, axis, by(index));
-  return keep_dims ? Indexed{values, index} : Indexed{squeeze(by(values), axis), squeeze(by(index), axis)};
+  return over.keep_dims ? Indexed{values, index} : Indexed{squeeze(by(values), axis), squeeze(by(index), axis)};
 }
 
 }  // namespace
 
-Tensor argmax(Operand x, int axis, bool keep_dims) { return index_of_extreme("argmax", true, x, axis, keep_dims); }
-Tensor argmin(Operand x, int axis, bool keep_dims) { return index_of_extreme("argmin", false, x, axis, keep_dims); }
-Indexed max_along(Operand x, int axis, bool keep_dims) { return chosen("max_along", true, x, axis, keep_dims); }
-Indexed min_along(Operand x, int axis, bool keep_dims) { return chosen("min_along", false, x, axis, keep_dims); }
+Tensor argmax(Operand x, const ReduceAxis& over) {
+  return index_of_extreme("argmax", true, x, over.axis, over.keep_dims);
+}
+Tensor argmin(Operand x, const ReduceAxis& over) {
+  return index_of_extreme("argmin", false, x, over.axis, over.keep_dims);
+}
+Indexed max_with_index(Operand x, const ReduceAxis& over) { return chosen("max_with_index", true, x, over); }
+Indexed min_with_index(Operand x, const ReduceAxis& over) { return chosen("min_with_index", false, x, over); }
 
 }  // namespace wengert

@@ -10,6 +10,12 @@
 namespace wengert {
 
 using detail::Access;
+using detail::check_padding;
+using detail::check_planes;
+using detail::check_size;
+using detail::set_out;
+using detail::set_windows;
+
 using kernels::Axis;
 using kernels::Sampling;
 
@@ -106,7 +112,7 @@ Tensor interpolate(std::string_view op, Operand x, const Shape& size, const doub
   check_size(op, x, size);
   if (options.mode == Interpolation::area && !options.align_corners) return adaptive_avg_pool(x, size);
   if (options.align_corners && options.mode != Interpolation::linear && options.mode != Interpolation::cubic)
-    fail<ValueError>(x.where(), "{}: corners can be aligned in mode linear or cubic only", op);
+    fail<ValueError>(x.where(), "{}: align_corners needs mode linear or cubic", op);
   Resampling g;
   g.spatial = size.rank();
   for (int i = 0; i < g.spatial; ++i) {
@@ -128,7 +134,7 @@ Tensor interpolate(Operand x, const Shape& size, InterpolateOptions options) {
   return interpolate("interpolate", x, size, nullptr, options);
 }
 
-Tensor interpolate_by(Operand x, std::span<const double> factors, InterpolateOptions options) {
+Tensor interpolate_by(Operand x, const std::vector<double>& factors, InterpolateOptions options) {
   constexpr std::string_view op = "interpolate_by";
   const int spatial = static_cast<int>(factors.size());
   check_planes(op, x, spatial);
@@ -142,9 +148,6 @@ Tensor interpolate_by(Operand x, std::span<const double> factors, InterpolateOpt
     size.push_back(static_cast<std::int64_t>(out));
   }
   return interpolate(op, x, size, factors.data(), options);
-}
-Tensor interpolate_by(Operand x, std::initializer_list<double> factors, InterpolateOptions options) {
-  return interpolate_by(x, std::span(factors.begin(), factors.size()), options);
 }
 
 }  // namespace wengert

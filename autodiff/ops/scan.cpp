@@ -4,6 +4,7 @@
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/tape/rule.h"
 
@@ -12,6 +13,10 @@
 namespace wengert {
 
 using detail::Access;
+using detail::Around;
+using detail::axis_of;
+using detail::CalledBy;
+using detail::needs_float;
 
 namespace {
 
@@ -24,7 +29,7 @@ kernels::Walked along(const Shape& shape, int axis, bool reverse) {
 Tensor moved(const Tensor& x, int axis, bool back, double fill = 0) {
   const std::int64_t n = x.size(axis);
   if (n == 0) return x;
-  if (fill == 0) return unslice(narrow(x, axis, back ? 1 : 0, n - 1), x.shape(), axis, back ? 0 : 1, 1);
+  if (fill == 0) return detail::unslice(narrow(x, axis, back ? 1 : 0, n - 1), x.shape(), axis, back ? 0 : 1, 1);
   Shape one = x.shape();
   one[axis] = 1;
   const Tensor rest = narrow(x, axis, back ? 1 : 0, n - 1), edge = full(one, fill, x.dtype());
@@ -46,18 +51,18 @@ struct CumSum {
                          Access::body(y)->data());
     return y;
   }
-  Tensor vjp(arg<0>, const Tensor& y_bar) const { return cumsum(y_bar, axis, !reverse); }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return cumsum(x_dot, axis, reverse); }
+  Tensor vjp(arg<0>, const Tensor& y_bar) const { return cumsum(y_bar, axis, {.reverse = !reverse}); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return cumsum(x_dot, axis, {.reverse = reverse}); }
 };
-Tensor cumsum(Operand x, int axis, bool reverse) {
-  if (x->dtype() == boolean) return cumsum(Operand(to(x, int64), x.where()), axis, reverse);
-  return apply(CumSum{axis_of("cumsum", x, axis), reverse}, x);
+Tensor cumsum(Operand x, int axis, const ScanOptions& options) {
+  if (x->dtype() == boolean) return cumsum(Operand(to(x, int64), x.where()), axis, options);
+  return apply(CumSum{axis_of("cumsum", x, axis), options.reverse}, x);
 }
 
 // s_j = a_j s_(j-1) + b_j.  With t_j = a_(j+1) t_(j+1) + s_bar_j, a recurrence from the other end: b_bar = t, a_bar_j =
 // t_j s_(j-1).
-struct Recurrence {
-  static constexpr std::string_view name = "recurrence";
+struct LinearRecurrence {
+  static constexpr std::string_view name = "linear_recurrence";
   int axis = 0;
   bool reverse = false;
   Saved a, s;
@@ -69,22 +74,25 @@ struct Recurrence {
     a = factor, s = y;
     return y;
   }
-  Tensor back(const Tensor& s_bar) const { return recurrence(moved(a, axis, !reverse), s_bar, axis, !reverse); }
+  Tensor back(const Tensor& s_bar) const {
+    return linear_recurrence(moved(a, axis, !reverse), s_bar, axis, {.reverse = !reverse});
+  }
   Tensor vjp(arg<0>, const Tensor& s_bar) const { return back(s_bar) * moved(s, axis, reverse); }
   Tensor vjp(arg<1>, const Tensor& s_bar) const { return back(s_bar); }
   Tensor jvp(arg<0>, const Tensor& a_dot) const {
-    return recurrence(a, a_dot * moved(s, axis, reverse), axis, reverse);
+    return linear_recurrence(a, a_dot * moved(s, axis, reverse), axis, {.reverse = reverse});
   }
-  Tensor jvp(arg<1>, const Tensor& b_dot) const { return recurrence(a, b_dot, axis, reverse); }
+  Tensor jvp(arg<1>, const Tensor& b_dot) const { return linear_recurrence(a, b_dot, axis, {.reverse = reverse}); }
 };
-Tensor recurrence(Operand a, Operand b, int axis, bool reverse) {
-  needs_float("recurrence", a);
-  axis = axis_of("recurrence", a, axis);
+Tensor linear_recurrence(Operand a, Operand b, int axis, const ScanOptions& options) {
+  needs_float("linear_recurrence", a);
+  axis = axis_of("linear_recurrence", a, axis);
   if (!(a->shape() == b->shape()))
-    fail<ShapeError>(a.where(), "recurrence: shapes differ: {} and {}", a->shape(), b->shape());
+    fail<ShapeError>(a.where(), "linear_recurrence: shapes differ: {} and {}", a->shape(), b->shape());
   if (a->dtype() != b->dtype())
-    fail<TypeError>(a.where(), "recurrence: dtypes differ: {} and {}", a->dtype(), b->dtype());
-  return apply(Recurrence{axis, reverse, {}, {}}, a, b);
+    fail<TypeError>(a.where(), "linear_recurrence: dtypes differ: {} and {}; convert one with to()", a->dtype(),
+                    b->dtype());
+  return apply(LinearRecurrence{axis, options.reverse, {}, {}}, a, b);
 }
 
 // y_j = x_1 ... x_j = x_j y_(j-1), which is a recurrence: x_bar_j = y_(j-1) t_j with t_j = x_(j+1) t_(j+1) + y_bar_j.
@@ -104,13 +112,15 @@ struct CumProd {
   }
   Tensor before() const { return moved(y, axis, reverse, 1); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
-    return before() * recurrence(moved(x, axis, !reverse), y_bar, axis, !reverse);
+    return before() * linear_recurrence(moved(x, axis, !reverse), y_bar, axis, {.reverse = !reverse});
   }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return recurrence(x, before() * x_dot, axis, reverse); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const {
+    return linear_recurrence(x, before() * x_dot, axis, {.reverse = reverse});
+  }
 };
-Tensor cumprod(Operand x, int axis, bool reverse) {
+Tensor cumprod(Operand x, int axis, const ScanOptions& options) {
   if (x->dtype() == boolean) fail<TypeError>(x.where(), "cumprod: not defined for bool; convert with to(x, int64)");
-  return apply(CumProd{axis_of("cumprod", x, axis), reverse, {}, {}}, x);
+  return apply(CumProd{axis_of("cumprod", x, axis), options.reverse, {}, {}}, x);
 }
 
 // y_j = log(exp(x_1) + ... + exp(x_j)).  dy_j = exp(y_(j-1) - y_j) dy_(j-1) + exp(x_j - y_j) dx_j: a recurrence whose
@@ -135,9 +145,9 @@ struct LogCumSumExp {
   }
   Tensor factors() const { return ratio(moved(y, axis, false)); }  // the first is never used
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
-    return ratio(x) * recurrence(moved(factors(), axis, true), y_bar, axis, true);
+    return ratio(x) * linear_recurrence(moved(factors(), axis, true), y_bar, axis, {.reverse = true});
   }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return recurrence(factors(), ratio(x) * x_dot, axis); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const { return linear_recurrence(factors(), ratio(x) * x_dot, axis); }
 };
 Tensor logcumsumexp(Operand x, int axis) {
   needs_float("logcumsumexp", x);
@@ -161,10 +171,10 @@ Indexed running_extreme(std::string_view op, bool largest, Operand x, int axis) 
 Indexed cummax(Operand x, int axis) { return running_extreme("cummax", true, x, axis); }
 Indexed cummin(Operand x, int axis) { return running_extreme("cummin", false, x, axis); }
 
-Tensor diff(Operand x, int n, int axis) {
+Tensor diff(Operand x, int axis, int n) {
   const CalledBy by(x);
   axis = axis_of("diff", x, axis);
-  if (n < 0) fail<ValueError>(x.where(), "diff: the order must not be negative, got {}", n);
+  if (n < 0) fail<ValueError>(x.where(), "diff: the order must be >= 0, got {}", n);
   Tensor y = x;
   for (; n > 0 && y.size(axis) > 0; --n) {
     const std::int64_t m = y.size(axis);

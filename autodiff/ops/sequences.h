@@ -37,13 +37,13 @@ WENGERT_API Recurrent lstm(Operand x, Operand h, Operand c, Operand weight_ih, O
 
 /// @name Attention as one node
 /// @{
-/// attention(...).output as one node, which keeps the weights and no other matrix of that size; a mask is read as it
-/// lies, however it is broadcast.
-WENGERT_API Tensor attend(Operand query, Operand key, Operand value, Operand mask = Tensor(), bool causal = false);
-/// The same for heads whose queries, keys and values stand side by side, as one projection makes them: projected [..,
-/// m, 3 size] is q, k and v [.., m, size], of which each head takes size / heads entries; mask [.., heads, m, m] ->
-/// [.., m, size].  ShapeError unless heads divides size.
-WENGERT_API Tensor self_attend(Operand projected, std::int64_t heads, Operand mask = Tensor(), bool causal = false);
+/// attention(...).output as one node, which stores the weights and no other matrix of that size. A mask is read in its
+/// own layout, without a broadcast copy.
+WENGERT_API Tensor attend(Operand query, Operand key, Operand value, const AttentionOptions& = {});
+/// attend() for heads whose queries, keys and values are adjacent, as one projection makes them: projected
+/// [.., m, 3 size] is q, k and v [.., m, size], of which each head takes size / heads entries; mask [.., heads, m, m]
+/// -> [.., m, size].  ShapeError unless heads divides size.
+WENGERT_API Tensor self_attend(Operand projected, std::int64_t heads, const AttentionOptions& = {});
 /// @}
 
 }  // namespace wengert

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
 #include "wengert/autodiff/ops/axes.h"
 #include "wengert/autodiff/tape/rule.h"
 
@@ -11,6 +12,12 @@
 namespace wengert {
 
 using detail::Access;
+using detail::axes_of;
+using detail::axis_of;
+using detail::CalledBy;
+using detail::joined;
+using detail::needs_float;
+using detail::reduced_shape;
 
 namespace {
 
@@ -48,8 +55,7 @@ Tensor map_rows(kernels::RowLoop loop, int axis, const Tensor& x0, const Tensor&
 }
 
 int checked_axis(std::string_view op, Operand x, int axis) {
-  if (!is_float(x->dtype())) [[unlikely]]
-    fail<TypeError>(x.where(), "{}: not defined for {}; convert with to(x, float32)", op, x->dtype());
+  needs_float(op, x);
   return axis_of(op, x, axis);
 }
 
@@ -72,7 +78,7 @@ struct Softmax {
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Tensor& p = y;
     if (plain(p, y_bar)) return map_rows(loops(p.dtype()).softmax_vjp, axis, p, y_bar);
-    return p * (y_bar - sum(y_bar * p, {axis}, true));
+    return p * (y_bar - sum(y_bar * p, {.axes = {axis}, .keep_dims = true}));
   }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return vjp(arg<0>(), x_dot); }
 };
@@ -93,12 +99,12 @@ struct LogSoftmax {
   Tensor vjp(arg<0>, const Tensor& y_bar) const {
     const Tensor& l = y;
     if (plain(l, y_bar)) return map_rows(loops(l.dtype()).log_softmax_vjp, axis, l, y_bar);
-    return y_bar - exp(l) * sum(y_bar, {axis}, true);
+    return y_bar - exp(l) * sum(y_bar, {.axes = {axis}, .keep_dims = true});
   }
   Tensor jvp(arg<0>, const Tensor& x_dot) const {
     const Tensor& l = y;
     if (plain(l, x_dot)) return map_rows(loops(l.dtype()).log_softmax_jvp, axis, l, x_dot);
-    return x_dot - sum(exp(l) * x_dot, {axis}, true);
+    return x_dot - sum(exp(l) * x_dot, {.axes = {axis}, .keep_dims = true});
   }
 };
 Tensor log_softmax(Operand x, int axis) { return apply(LogSoftmax{checked_axis("log_softmax", x, axis), {}}, x); }
@@ -137,16 +143,25 @@ struct LogSumExp {
     if (r.numel()) run(loops(a.dtype()).logsumexp_vjp, l.numel(), rows.shape().back(), {&rows, &ls, &bars}, {&r});
     return axis == a.rank() - 1 ? r : contiguous(transpose(r, axis, -1));
   }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return sum(scale(x_dot, weights()), {axis}, keep_dims); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const {
+    return sum(scale(x_dot, weights()), {.axes = {axis}, .keep_dims = keep_dims});
+  }
 };
-Tensor logsumexp(Operand x, int axis, bool keep_dims) {
-  return apply(LogSumExp{checked_axis("logsumexp", x, axis), keep_dims, {}, {}}, x);
+Tensor logsumexp(Operand x, const Reduce& over) {
+  if (over.axes.rank() == 1)
+    return apply(LogSumExp{checked_axis("logsumexp", x, int(over.axes[0])), over.keep_dims, {}, {}}, x);
+  const CalledBy by(x);
+  const std::uint32_t mask = axes_of("logsumexp", x, over.axes);
+  needs_float("logsumexp", x);
+  const Tensor rows = joined(x, mask, by);
+  return reshape(by(apply(LogSumExp{rows.rank() - 1, false, {}, {}}, by(rows))),
+                 reduced_shape(x->shape(), mask, over.keep_dims));
 }
 
 // loss = mean(log(sum(exp(x_i))) - x_i[label_i]).  x_bar = (softmax(x) - one_hot(labels)) loss_bar / n, in one pass
 // from x and two numbers a row; those are constants there, so a derivative of the derivative starts from x again.
-struct SoftmaxCrossEntropy {
-  static constexpr std::string_view name = "softmax_cross_entropy";
+struct CrossEntropy {
+  static constexpr std::string_view name = "cross_entropy";
   Saved x, labels;
   Constant shift, log_sum;
 
@@ -172,34 +187,34 @@ struct SoftmaxCrossEntropy {
     const Tensor &a = x, &at = labels;
     const std::int64_t n = a.shape()[0], k = a.shape()[1];
     const Tensor factor = y_bar / double(n);
-    if (!plain(a, y_bar)) return (softmax(a) - unpick(ones({n}, a.dtype()), at, k)) * factor;
+    if (!plain(a, y_bar)) return (softmax(a) - detail::unpick(ones({n}, a.dtype()), at, k)) * factor;
     const Tensor rows = contiguous(a), at_rows = contiguous(at);
     Tensor r = empty({n, k}, a.dtype());
     run(loops(a.dtype()).cross_entropy_vjp, n, k, {&rows, &shift.get(), &log_sum.get(), &at_rows, &factor}, {&r});
     return r;
   }
-  Tensor jvp(arg<0>, const Tensor& x_dot) const { return mean(sum(softmax(x) * x_dot, {1}) - pick(x_dot, labels)); }
+  Tensor jvp(arg<0>, const Tensor& x_dot) const {
+    return mean(sum(softmax(x) * x_dot, {1}) - detail::pick(x_dot, labels));
+  }
 };
 
-Tensor softmax_cross_entropy(Operand logits, Operand labels) {
+Tensor detail::cross_entropy(Operand logits, Operand labels) {
   const Shape& s = logits->shape();
   if (!is_float(logits->dtype())) [[unlikely]]
-    fail<TypeError>(logits.where(), "softmax_cross_entropy: logits must be float32 or float64, got {}",
-                    logits->dtype());
+    fail<TypeError>(logits.where(), "cross_entropy: logits must be float32 or float64, got {}", logits->dtype());
   if (labels->dtype() != int64) [[unlikely]]
-    fail<TypeError>(logits.where(),
-                    "softmax_cross_entropy: labels must be int64 class numbers, got {}; convert with to()",
+    fail<TypeError>(logits.where(), "cross_entropy: labels must be int64 class numbers, got {}; convert with to()",
                     labels->dtype());
   if (s.rank() != 2 || !(labels->shape() == Shape{s[0]})) [[unlikely]]
-    fail<ShapeError>(logits.where(), "softmax_cross_entropy: needs logits [n, k] and labels [n], got {} and {}", s,
+    fail<ShapeError>(logits.where(), "cross_entropy: needs logits [n, k] and labels [n], got {} and {}", s,
                      labels->shape());
   if (s[0] == 0) [[unlikely]]
-    fail<ShapeError>(logits.where(), "softmax_cross_entropy: the mean of no rows, got logits {}", s);
+    fail<ShapeError>(logits.where(), "cross_entropy: needs at least one row, got logits {}", s);
   const std::int64_t* label = detail::data<std::int64_t>(labels);
   for (std::int64_t i = 0; i < s[0]; ++i)
     if (const std::int64_t c = label[i * labels->strides()[0]]; c < 0 || c >= s[1]) [[unlikely]]
-      fail<ValueError>(logits.where(), "softmax_cross_entropy: label {} in row {} is not among {} classes", c, i, s[1]);
-  return apply(SoftmaxCrossEntropy{}, logits, labels);
+      fail<ValueError>(logits.where(), "cross_entropy: label {} in row {} is not among {} classes", c, i, s[1]);
+  return apply(CrossEntropy{}, logits, labels);
 }
 
 }  // namespace wengert

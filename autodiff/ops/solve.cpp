@@ -7,6 +7,12 @@
 namespace wengert {
 
 using detail::Access;
+using detail::batch_before;
+using detail::CalledBy;
+using detail::needs_square;
+using detail::product_of_others;
+using detail::which;
+using detail::with;
 
 namespace {
 

@@ -1,11 +1,11 @@
 #pragma once
 
-// Internal to functions and fuse: tensors under a template that was written for numbers. A Term is a tensor or a plain
-// number, so that T(2) * x becomes one operator on x and the numbers take its dtype.
+// Internal to functions.h and fuse.h: a number type that stands for a tensor, for templates that were written for
+// numbers. A Term is a tensor or a plain number, so that T(2) * x is one operator on x and the number takes its dtype.
 
 #include "wengert/autodiff/ops.h"
 
-namespace wengert {
+namespace wengert::detail {
 
 class Term {
  public:
@@ -50,7 +50,7 @@ class Term {
   }
   friend Term operator-(const Term& x) { return x.is_number() ? Term(-x.number_) : Term(neg(x.tensor_)); }
 
-  /// A comparison: which entries, or one answer for all; and the dtype that was compared.
+  /// The result of a comparison: a bool tensor, or one answer for all entries; and the dtype that was compared.
   struct Mask {
     Tensor which;
     bool answer = false;
@@ -102,4 +102,4 @@ class Term {
   double number_ = 0;
 };
 
-}  // namespace wengert
+}  // namespace wengert::detail

@@ -1,28 +1,27 @@
 #include "wengert/autodiff/ops/windows.h"
 
 #include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/ops/axes.h"
 
 namespace wengert {
 
-void check_float(std::string_view op, const Operand& x) {
-  if (!is_float(x->dtype()))
-    fail<TypeError>(x.where(), "{}: needs float32 or float64, got {}; convert with to(x, float32)", op, x->dtype());
-}
+using detail::needs_float;
+using detail::set_axes;
 
-void set_axes(std::int64_t (&to)[3], std::string_view op, std::string_view what, const Operand& x, const Shape& given,
-              int spatial, std::int64_t least, std::int64_t otherwise) {
+void detail::set_axes(std::int64_t (&to)[3], std::string_view op, std::string_view what, const Operand& x,
+                      const Shape& given, int spatial, std::int64_t least, std::int64_t otherwise) {
   if (given.rank() > 1 && given.rank() != spatial)
     fail<ShapeError>(x.where(), "{}: {} needs one entry for each of {} spatial axes, or one for all, got {}", op, what,
                      spatial, given);
   for (int i = 0; i < spatial; ++i) {
     const std::int64_t n = given.empty() ? otherwise : given[given.rank() == 1 ? 0 : i];
-    if (n < least) fail<ValueError>(x.where(), "{}: {} must be {} or more, got {}", op, what, least, given);
+    if (n < least) fail<ValueError>(x.where(), "{}: {} must be >= {}, got {}", op, what, least, given);
     to[3 - spatial + i] = n;
   }
 }
 
-void set_windows(kernels::Windows& g, std::string_view op, const Operand& x, int spatial, const Shape& kernel,
-                 const Shape& stride, const Shape& padding, const Shape& dilation) {
+void detail::set_windows(kernels::Windows& g, std::string_view op, const Operand& x, int spatial, const Shape& kernel,
+                         const Shape& stride, const Shape& padding, const Shape& dilation) {
   set_axes(g.kernel, op, "kernel", x, kernel, spatial, 1, 0);
   set_axes(g.stride, op, "stride", x, stride, spatial, 1, 1);
   set_axes(g.padding, op, "padding", x, padding, spatial, 0, 0);
@@ -30,7 +29,7 @@ void set_windows(kernels::Windows& g, std::string_view op, const Operand& x, int
   for (int i = 0; i < spatial; ++i) g.in[3 - spatial + i] = x->shape()[x->rank() - spatial + i];
 }
 
-void set_out(kernels::Windows& g, std::string_view op, const Operand& x, int spatial, bool ceil) {
+void detail::set_out(kernels::Windows& g, std::string_view op, const Operand& x, int spatial, bool ceil) {
   for (int d = 3 - spatial; d < 3; ++d) {
     const std::int64_t reach = g.dilation[d] * (g.kernel[d] - 1) + 1, padded = g.in[d] + 2 * g.padding[d];
     const std::int64_t room = padded - reach + (ceil ? g.stride[d] - 1 : 0);
@@ -45,7 +44,7 @@ void set_out(kernels::Windows& g, std::string_view op, const Operand& x, int spa
   }
 }
 
-void describe(const kernels::Windows& w, int spatial, detail::Attributes& a) {
+void detail::describe(const kernels::Windows& w, int spatial, detail::Attributes& a) {
   auto last = [spatial](const std::int64_t* sizes) {
     return Shape(std::span(sizes + 3 - spatial, static_cast<std::size_t>(spatial)));
   };
@@ -53,27 +52,26 @@ void describe(const kernels::Windows& w, int spatial, detail::Attributes& a) {
   a.add("padding", last(w.padding)), a.add("dilation", last(w.dilation));
 }
 
-void check_planes(std::string_view op, const Operand& x, int spatial) {
-  check_float(op, x);
+void detail::check_planes(std::string_view op, const Operand& x, int spatial) {
+  needs_float(op, x);
   if (spatial < 1 || spatial > 3)
     fail<ShapeError>(x.where(), "{}: takes one to three spatial axes, with a number for each; got {} numbers", op,
                      spatial);
   if (x->rank() < spatial)
     fail<ShapeError>(x.where(), "{}: needs {} spatial axes at the end, got {}", op, spatial, x->shape());
   for (int i = x->rank() - spatial; i < x->rank(); ++i)
-    if (x->shape()[i] == 0)
-      fail<ShapeError>(x.where(), "{}: spatial axes without entries, in shape {}", op, x->shape());
+    if (x->shape()[i] == 0) fail<ShapeError>(x.where(), "{}: a spatial axis is empty, shape {}", op, x->shape());
 }
 
-void check_padding(const kernels::Windows& g, std::string_view op, const Operand& x) {
+void detail::check_padding(const kernels::Windows& g, std::string_view op, const Operand& x) {
   for (int d = 0; d < 3; ++d)
     if (g.padding[d] > g.kernel[d] / 2)
       fail<ValueError>(x.where(), "{}: padding {} is larger than half of the kernel {}", op, g.padding[d], g.kernel[d]);
 }
 
-void check_size(std::string_view op, const Operand& x, const Shape& size) {
+void detail::check_size(std::string_view op, const Operand& x, const Shape& size) {
   for (auto n : size)
-    if (n < 1) fail<ValueError>(x.where(), "{}: sizes must be 1 or more, got {}", op, size);
+    if (n < 1) fail<ValueError>(x.where(), "{}: sizes must be >= 1, got {}", op, size);
 }
 
 }  // namespace wengert

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: attributes of windows as users write them, for convolution, pooling and unfold.
+// Internal: checks and reads the window options of convolution, pooling and unfold.
 
 #include "wengert/autodiff/kernels/windows.h"
 #include "wengert/autodiff/tape/observer.h"
@@ -8,18 +8,15 @@
 
 #include <string_view>
 
-namespace wengert {
+namespace wengert::detail {
 
-/// TypeError unless x is float32 or float64.
-void check_float(std::string_view op, const Operand& x);
-
-/// Sets the number of each spatial axis from a list that has one for each, a single one for all, or none (`otherwise`
-/// for all). ShapeError for other lengths, ValueError below `least`.
+/// Sets one value for each spatial axis from a list that has one for each, a single one for all, or none (then
+/// `otherwise` for all). ShapeError for other lengths, ValueError below `least`.
 void set_axes(std::int64_t (&to)[3], std::string_view op, std::string_view what, const Operand& x, const Shape& given,
               int spatial, std::int64_t least, std::int64_t otherwise);
 
-/// Sets all but `out` from the last axes of x and the attributes. ValueError for a stride, dilation or kernel below 1,
-/// a padding below 0.
+/// Sets everything except `out` from the last axes of x and the attributes. ValueError for a stride, dilation or kernel
+/// below 1, a padding below 0.
 void set_windows(kernels::Windows&, std::string_view op, const Operand& x, int spatial, const Shape& kernel,
                  const Shape& stride, const Shape& padding, const Shape& dilation);
 
@@ -27,15 +24,15 @@ void set_windows(kernels::Windows&, std::string_view op, const Operand& x, int s
 /// and end beyond the padded input.
 void set_out(kernels::Windows&, std::string_view op, const Operand& x, int spatial, bool ceil = false);
 
-/// Tells of kernel, stride, padding and dilation, one number for each spatial axis.
-void describe(const kernels::Windows&, int spatial, detail::Attributes&);
+/// Reports kernel, stride, padding and dilation to observers, one value for each spatial axis.
+void describe(const kernels::Windows&, int spatial, Attributes&);
 
-/// For operators on planes, the last `spatial` axes: TypeError unless float, ShapeError unless x has them and they have
-/// entries.
+/// For operators on the last `spatial` axes: TypeError unless x is float, ShapeError unless it has those axes and none
+/// is empty.
 void check_planes(std::string_view op, const Operand& x, int spatial);
 /// ValueError unless padding is at most half of the kernel: no window lies in the padding alone.
 void check_padding(const kernels::Windows&, std::string_view op, const Operand& x);
 /// ValueError when a size that the user asked for is below 1.
 void check_size(std::string_view op, const Operand& x, const Shape& size);
 
-}  // namespace wengert
+}  // namespace wengert::detail

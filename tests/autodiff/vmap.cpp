@@ -55,7 +55,7 @@ TEST_CASE("vmap: mistakes are named, with the line of the call") {
 
 TEST_CASE("batched_jacobian: one pullback for each entry of a row; those of the rows by themselves") {
   const Tensor w = random({3, 2}, -1, 1, 5);
-  auto f = [&](const Tensor& t) { return sin(matmul(t, w)) * sum(t, {-1}, true); };
+  auto f = [&](const Tensor& t) { return sin(matmul(t, w)) * sum(t, {.axes = {-1}, .keep_dims = true}); };
   const Tensor j = batched_jacobian(f, x);
   CHECK(j.shape() == Shape{5, 2, 3});
   const Tensor by_row = vmap(
@@ -71,8 +71,8 @@ TEST_CASE("batched_jacobian: one pullback for each entry of a row; those of the 
 }
 
 TEST_CASE("batched_jacobian: rows that depend on each other are found") {
-  const auto what =
-      message<ValueError>([] { batched_jacobian([](const Tensor& t) { return t - mean(t, {0}, true); }, x); });
+  const auto what = message<ValueError>(
+      [] { batched_jacobian([](const Tensor& t) { return t - mean(t, {.axes = {0}, .keep_dims = true}); }, x); });
   CHECK(contains(what, "rows of f(x) depend on other rows of x"));
   CHECK(contains(what, "vmap.cpp"));
   CHECK_THROWS_AS(batched_jacobian([](const Tensor& t) { return sum(t); }, x), ShapeError);

@@ -51,7 +51,7 @@ Tensor margins(const Args& a) {
   auto loss = [&](nn::Reduction r) {
     return nn::multi_margin(a.input(), labels, a.number("p"), a.number("margin"), r);
   };
-  return weight.defined() ? reduced(take(weight, labels) * loss(nn::Reduction::none), how(a)) : loss(how(a));
+  return weight.defined() ? reduced(take(weight, 0, labels) * loss(nn::Reduction::none), how(a)) : loss(how(a));
 }
 
 // PyTorch takes all targets one after the other in a vector, too.
