@@ -88,6 +88,8 @@ def member(m, section, inside=None):
     kind, name = m.get("kind"), m.findtext("name")
     if kind not in kinds or name.startswith("@") or m.get("prot") == "private":
         return None
+    if "<" in name or "->" in (m.findtext("argsstring") or ""):  # a specialization, a deduction guide
+        return None
     if kind == "enum":
         values = [Item("enumerator", v.findtext("name"), m) for v in m.findall("enumvalue")]
         for value, v in zip(values, m.findall("enumvalue")):
@@ -174,15 +176,24 @@ def blank_between(a, b):
 
 
 def opening(file):
-    """The comment at the head of the header, and the section @name of each line."""
+    """The comment at the head of the header. Its indented lines are code."""
     text = (headers / file).read_text()
-    head = re.search(r"#pragma once\n+((?://[^/].*\n|//\n)+)", text)
-    return re.sub(r"^//\s?", "", head[1], flags=re.M).strip() if head else ""
+    head = re.search(r"#pragma once\n+((?:// .*\n|//\n)+)", text)
+    if not head or head[1].startswith("// Internal"):
+        return []
+    lines, code = [], False
+    for line in re.sub(r"^// ?", "", head[1], flags=re.M).splitlines():
+        indented = line.startswith("  ")
+        if line and indented != code:
+            code = indented
+            lines += ["", ".. code-block:: cpp", ""] if code else [""]
+        lines.append(" " + line if code and line else escape(line))
+    return [*lines, ""]
 
 
 def sections(file):
     """(first line, heading) of each @name group, whose closing ends it."""
-    found, inside = [(0, "")], False
+    found = [(0, "")]
     for n, line in enumerate((headers / file).read_text().splitlines(), 1):
         if name := re.search(r"@name (.*)", line):
             found.append((n, name[1].strip()))
@@ -202,7 +213,7 @@ def headed(title, line):
 
 for file in sorted(p.relative_to(headers).as_posix() for p in headers.rglob("*.h")):
     items = sorted(pages.get(file, []), key=lambda p: p[1].line)
-    lines = [*headed(file, "="), f"``#include <wengert/{file}>``", "", *([escape(opening(file)), ""] if opening(file) else [])]
+    lines = [*headed(file, "="), f"``#include <wengert/{file}>``", "", *opening(file)]
     marks, at, space = sections(file), -1, None
     run = []
 
