@@ -1,7 +1,7 @@
-#include "wengert/autodiff/base/parallel.h"
 #include "wengert/data/loader.h"
 
 #include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/base/parallel.h"
 
 #include <algorithm>
 #include <condition_variable>
