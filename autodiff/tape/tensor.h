@@ -354,7 +354,7 @@ std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& o
 
 /// @name Making tensors
 /// @{
-WENGERT_API Tensor empty(const Shape&, DType = float32);  ///< uninitialised
+WENGERT_API Tensor empty(const Shape&, DType = float32);  ///< uninitialized
 WENGERT_API Tensor zeros(const Shape&, DType = float32);
 WENGERT_API Tensor ones(const Shape&, DType = float32);
 WENGERT_API Tensor full(const Shape&, double value, DType = float32);
@@ -368,6 +368,10 @@ inline Tensor scalar(double value, DType dtype = float32) { return full({}, valu
 template <Element T>
 Tensor from(std::span<const T> values, const Shape& shape, Where where = Where::current()) {
   return detail::copied(values.data(), values.size(), dtype_of<T>, shape, where);
+}
+template <Element T>
+Tensor from(std::initializer_list<T> values, const Shape& shape, Where where = Where::current()) {
+  return from(std::span<const T>(values), shape, where);
 }
 /// The same from a std::vector, std::array or another list of numbers. float, double, std::int64_t and bool keep their
 /// dtype; other integers become int64.

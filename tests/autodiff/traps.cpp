@@ -6,6 +6,7 @@
 #include "wengert/nn/layers.h"
 #include "wengert/nn/tools.h"
 #include "wengert/optim/adam.h"
+#include "wengert/optim/adamw.h"
 #include "wengert/optim/average.h"
 #include "wengert/optim/clip.h"
 #include "wengert/optim/lbfgs.h"
@@ -14,6 +15,8 @@
 #include "wengert/optim/sgd.h"
 
 #include <doctest/doctest.h>
+
+#include <cmath>
 
 using namespace wengert;
 using test::contains;
