@@ -368,9 +368,9 @@ std::vector<std::pair<std::string, Tensor>> named_parameters(const M& model) {
   return all;
 }
 
-/// Trained numbers: the elements of all Params.
+/// The number of trained elements: those of all Params.
 template <class M>
-std::int64_t count(const M& model) {
+std::int64_t num_parameters(const M& model) {
   std::int64_t n = 0;
   for_each_param(model, [&](const Tensor& w) { n += w.numel(); });
   return n;
