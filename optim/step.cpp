@@ -53,7 +53,7 @@ void Check::that(bool holds, const char* sentence) const {
 
 namespace {
 
-// Of the parameter, and of what is remembered, only these rows.
+// Updates only the rows of a row-sparse gradient, in the parameter and in its state.
 void update_rows(UpdateLoop loop, const void* step, const Common& common, const Rows& rows, DType dtype,
                  std::span<void* const> arrays) {
   const auto bytes = rows.row_size() * static_cast<std::int64_t>(size_of(dtype));
@@ -118,7 +118,7 @@ void nothing_to_do(Where where) {
 
 void check_fit(std::string_view name, const Tensor& w, const Tensor& g, std::span<const Tensor* const> memory,
                Where where) {
-  // Said only when something is wrong: long names would be a block of memory for each step.
+  // The name is formatted only in an error, so that a step allocates nothing.
   const auto what = [&] { return name.empty() ? std::string("the parameter") : fmt::format("'{}'", name); };
   if (w.tracked() && !leaf_of(w))
     fail<GraphError>(
