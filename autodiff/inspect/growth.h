@@ -9,10 +9,10 @@
 // running.
 
 #include "wengert/autodiff/base/error.h"
+#include "wengert/autodiff/base/function.h"
 #include "wengert/autodiff/base/hidden.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -46,11 +46,8 @@ WENGERT_API std::string to_string(const GrowthReport&);
 /// transform, or with step(). Nodes that a backward() has released do not count.
 class [[nodiscard]] WENGERT_API GrowthWatch {
  public:
-  template <class F>
-  explicit GrowthWatch(F warn, GrowthOptions options = {})
-      : GrowthWatch(
-            std::make_shared<F>(std::move(warn)),
-            [](void* f, const GrowthReport& report) { (*static_cast<F*>(f))(report); }, options) {}
+  /// warn(report) is called whenever a bound is exceeded.
+  explicit GrowthWatch(detail::Function<void(const GrowthReport&)> warn, GrowthOptions options = {});
   ~GrowthWatch();
   GrowthWatch(const GrowthWatch&) = delete;
 
@@ -60,8 +57,6 @@ class [[nodiscard]] WENGERT_API GrowthWatch {
   GrowthReport report() const;
 
  private:
-  using Warn = void (*)(void*, const GrowthReport&);
-  GrowthWatch(std::shared_ptr<void>, Warn, GrowthOptions);
   struct Watch;
   detail::Hidden<Watch> watch_;
 };
