@@ -143,10 +143,6 @@ Summary Summarizer::result(const DryRun& run) const {
   return s;
 }
 
-void none_fits(const char* who, std::string_view pattern, const std::vector<std::string>& names, Where where) {
-  fail<ValueError>(where, "{}: no parameter fits '{}'; there are {}", who, pattern, fmt::join(names, ", "));
-}
-
 // Observes operators while the loss is computed, and examines gradients afterwards.
 struct Linter::Look final : Observer {
   detail::FrameStack<std::monostate> open{};
