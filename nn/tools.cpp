@@ -214,7 +214,16 @@ struct Linter::Look final : Observer {
     std::vector<Tensor> xs;
     for (auto& [path, w] : parameters) {
       if (!w.tracked()) continue;
-      if (reached.contains(Access::node(w))) names.push_back(path), xs.push_back(w);
+      const Node& leaf = *Access::node(w);
+      if (std::any_of(reached.begin(), reached.end(), [&](const Node* n) { return detail::is_copy_of(*n, leaf); })) {
+        found.push_back(
+            {Finding::Kind::copied, path,
+             fmt::format("{}: the loss depends on a copy of it, which is another leaf, and whose gradient is "
+                         "lost; write const auto& where it is given a name",
+                         path)});
+        if (!reached.contains(&leaf)) continue;
+      }
+      if (reached.contains(&leaf)) names.push_back(path), xs.push_back(w);
       else
         found.push_back({Finding::Kind::unreached, path,
                          fmt::format("{}: the loss does not depend on it; is it used, or was something detached on the "

@@ -92,7 +92,7 @@ Tensor jacobian_of_rows(Run& run) {
   const auto n = static_cast<std::size_t>(y.shape()[0]);
   auto pull = [&](std::int64_t k, std::span<const double> scale) {
     const Tensor y_bar = unit_cotangent(y, k, scale);
-    run.pull({&y, 1}, {&y_bar, 1}, {.create_graph = run.create_graph(), .keep_graph = true});
+    run.check_reached(run.pull({&y, 1}, {&y_bar, 1}, {.create_graph = run.create_graph(), .keep_graph = true}));
     return run.cotangents()[0];
   };
   const std::vector<double> ones(n, 1.0);

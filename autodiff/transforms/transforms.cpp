@@ -4,6 +4,7 @@
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/tape.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace wengert::detail {
@@ -14,9 +15,7 @@ struct Recording {
   ~Recording() { thread_state().recording = before; }
 };
 
-bool records_derivative(TransformOptions options) {
-  return options.create_graph.value_or(thread_state().transforms > 0 && recording());
-}
+bool records_derivative(TransformOptions options) { return options.create_graph.value_or(creates_graph()); }
 
 // All elements in one vector, recorded whatever the caller's setting.
 Tensor flat(std::span<const Tensor> xs, Where where) {
@@ -40,7 +39,8 @@ Run::Run(const char* transform, TransformOptions options, Where where)
       where_(where),
       create_graph_(records_derivative(options)),
       connect_leaves_(options.create_graph.value_or(false)),
-      recording_before_(std::exchange(thread_state().recording, true)) {
+      recording_before_(std::exchange(thread_state().recording, true)),
+      sweeps_before_(thread_state().sweeps) {
   ++thread_state().transforms;
 }
 Run::~Run() {
@@ -50,6 +50,7 @@ Run::~Run() {
 void Run::finish(Tensor y) {
   y_ = std::move(y);
   running_ = false;
+  f_differentiates_ = thread_state().sweeps != sweeps_before_;
   --thread_state().transforms;
   thread_state().recording = recording_before_;
 }
@@ -60,6 +61,23 @@ void Run::add_variable(Tensor& to, const Tensor& from, bool trained) {
   to = connected ? from.track(where_) : from.detach().track(where_);
   variables_.push_back(&to);
   cotangents_.emplace_back();
+}
+
+void Run::check_variables() const {
+  if (variables_.empty())
+    fail<GraphError>(
+        where_,
+        "{}: x has no variables. Differentiated are Params that are not frozen; a Tensor member of a struct "
+        "is saved but not trained: declare it Param",
+        transform_);
+}
+
+void Run::check_reached(bool reached) const {
+  if (reached || (f_differentiates_ && !y_.tracked())) return;
+  fail<GraphError>(where_,
+                   "{}: what f returns depends on no variable of its argument, and all gradients would be zero; does f "
+                   "use a captured model instead of its argument, or detach() it?",
+                   transform_);
 }
 
 Tensor Run::value() const { return create_graph_ ? y_ : y_.detach(); }
@@ -81,10 +99,10 @@ void Run::check_like_x(const char* what, std::span<const Tensor> v) const {
   }
 }
 
-void Run::pull(std::span<const Tensor> ys, std::span<const Tensor> y_bars, BackwardOptions options) {
+bool Run::pull(std::span<const Tensor> ys, std::span<const Tensor> y_bars, BackwardOptions options) {
   for (Tensor& x_bar : cotangents_) x_bar = Tensor();
-  pull_back(ys, y_bars, std::span<const Tensor* const>(variables_.data(), variables_.size()), cotangents_, options,
-            where_);
+  return pull_back(ys, y_bars, std::span<const Tensor* const>(variables_.data(), variables_.size()), cotangents_,
+                   options, where_);
 }
 
 void Run::pull_loss(bool create_graph) {
@@ -94,7 +112,7 @@ void Run::pull_loss(bool create_graph) {
                      "{}: f must return one number, got {}; reduce it (sum, mean), or take vjp or jacobian of a "
                      "function with many results",
                      transform_, y_.shape());
-  pull({&y_, 1}, {}, {.create_graph = create_graph});
+  check_reached(pull({&y_, 1}, {}, {.create_graph = create_graph}));
 }
 
 void Run::pull_result(const Tensor& y_bar, TransformOptions options, Where where) {
@@ -102,7 +120,7 @@ void Run::pull_result(const Tensor& y_bar, TransformOptions options, Where where
   if (!(y_bar.shape() == y_.shape()) || y_bar.dtype() != y_.dtype())
     fail<ShapeError>(where, "{}: the cotangent must be {} {} like y, got {} {}", transform_, y_.dtype(), y_.shape(),
                      y_bar.dtype(), y_bar.shape());
-  pull({&y_, 1}, {&y_bar, 1}, {.create_graph = records_derivative(options), .keep_graph = true});
+  check_reached(pull({&y_, 1}, {&y_bar, 1}, {.create_graph = records_derivative(options), .keep_graph = true}));
 }
 
 void Run::pull_along(std::span<const Tensor> v) {
@@ -113,6 +131,12 @@ void Run::pull_along(std::span<const Tensor> v) {
 
 Tensor Run::push(std::span<const Tensor> x_dot) {
   check_like_x("the tangent", x_dot);
+  {
+    const Sweep sweep({&y_, 1});
+    const bool reached = std::ranges::any_of(variables_, [&](const Tensor* x) { return sweep.met(*Access::node(*x)); });
+    check_reached(reached);
+    if (!reached) return zeros(y_.shape(), y_.dtype());
+  }
   std::vector<Tensor> xs;
   for (const Tensor* x : variables_) xs.push_back(*x);
   return push_forward({&y_, 1}, xs, x_dot, create_graph_, where_)[0];
@@ -125,7 +149,8 @@ void Run::jacobian(const Tensor& z) {
     Tensor z_bar = zeros(z.shape(), z.dtype());
     if (z.dtype() == float32) fresh<float>(z_bar)[i] = 1;
     else fresh<double>(z_bar)[i] = 1;
-    pull({&z, 1}, {&z_bar, 1}, {.create_graph = create_graph_, .keep_graph = true});
+    const bool reached = pull({&z, 1}, {&z_bar, 1}, {.create_graph = create_graph_, .keep_graph = true});
+    if (&z == &y_) check_reached(reached);  // the derivatives of y may be constant
     for (std::size_t k = 0; k < all.size(); ++k) all[k].push_back(cotangents_[k]);
   }
   for (std::size_t k = 0; k < all.size(); ++k) {

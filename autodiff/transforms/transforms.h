@@ -1,7 +1,8 @@
 #pragma once
 
 // Derivatives of functions. f is a C++ function of one argument x, which is a Tensor, a model (model.h), or a
-// std::vector, array, tuple or pair of those; of a tuple or pair f may also take the elements one by one.
+// std::vector, array, tuple or pair of those; of a tuple or pair f may also take the elements one by one. The gradients of
+// std::tie(a, b) are a std::tuple of values.
 // Differentiated are the Params of models and the Tensors that stand outside any struct.
 //
 //   auto [loss, grads] = value_and_grad([&](const Mlp& m) { return nn::cross_entropy(m(x), y); }, model);
@@ -66,6 +67,8 @@ class WENGERT_API Run {
 
   /// Makes `to` a variable with the value of `from`.
   void add_variable(Tensor& to, const Tensor& from, bool trained);
+  /// GraphError when there was no variable to add.
+  void check_variables() const;
   /// f has returned y.
   void finish(Tensor y);
 
@@ -80,7 +83,10 @@ class WENGERT_API Run {
   std::span<Tensor> cotangents() { return cotangents_; }
 
   /// cotangents() = the gradient of sum_k <y_bar_k, y_k>; without y_bars every y has one element.
-  void pull(std::span<const Tensor> ys, std::span<const Tensor> y_bars, BackwardOptions);
+  /// Does any y depend on a variable?
+  bool pull(std::span<const Tensor> ys, std::span<const Tensor> y_bars, BackwardOptions);
+  /// GraphError unless y was reached; a constant may be what is left of derivatives that f took.
+  void check_reached(bool) const;
   /// cotangents() = dy/dx. ShapeError, TypeError unless y is one floating-point element.
   void pull_loss(bool create_graph);
   /// cotangents() = J^T y_bar, any number of times. ShapeError unless y_bar has the shape and dtype of y.
@@ -101,7 +107,8 @@ class WENGERT_API Run {
   const char* transform_;
   Where where_;
   bool create_graph_, connect_leaves_, recording_before_;
-  bool running_ = true;
+  bool running_ = true, f_differentiates_ = false;
+  std::uint64_t sweeps_before_;
   Tensor y_;
   std::vector<Tensor*, FromPool<Tensor*>> variables_;
   std::vector<Tensor, FromPool<Tensor>> cotangents_;
@@ -111,15 +118,14 @@ class WENGERT_API Run {
 template <class X>
 class Trace : public Run {
  public:
-  template <class F>
-  Trace(const char* transform, F& f, const X& x, TransformOptions options, Where where)
+  template <class F, class From>
+  Trace(const char* transform, F& f, const From& x, TransformOptions options, Where where)
       : Run(transform, options, where), x_(shared_copy(x)) {
     static_assert(std::is_convertible_v<decltype(call_with(f, x)), Tensor>,
                   "wengert: a function that is differentiated returns a Tensor");
-    for_each_param(x_, x, [&]<class T>(Tensor& to, const T& from) {
-      if constexpr (std::is_same_v<T, Param>) add_variable(to, from, from.is_trained());
-      else add_variable(to, from, false);
-    });
+    for_each_trained(
+        x_, x, [&](Tensor& to, const Tensor& from) { add_variable(to, from, Access::role(from) == Role::trained); });
+    check_variables();
     finish(call_with(f, std::as_const(x_)));
   }
   /// x with the cotangents in place of the variables. The trace is at its end.
@@ -136,29 +142,40 @@ class Trace : public Run {
  private:
   void put_cotangents(X& to) {
     Tensor* next = cotangents().data();
-    fill_gradients(to, [&](const Tensor&) { return std::move(*next++); });
+    fill_gradients(to,
+                   [&](const Tensor& t) { return Access::role(t) == Role::frozen ? Tensor() : std::move(*next++); });
   }
   X x_;
 };
 
+/// Of what has the type of x, the tensors that belong to variables of x.
+template <class X, class V>
+std::vector<Tensor> variables_of(const X& x, const V& v) {
+  std::vector<Tensor> all;
+  for_each_trained(x, v, [&](const Tensor&, const Tensor& t) { all.push_back(t); });
+  return all;
+}
+
 }  // namespace detail
 
 /// f(x), one number, and its gradient, which has x's type: grads.hidden.weight. Variables that f does not depend on
-/// receive zeros; a NaN is no error. The value is off the tape. ShapeError when f returns more than one element,
-/// TypeError when it returns integers.
+/// receive zeros, frozen Params nothing (undefined); a NaN is no error. The value is off the tape. ShapeError when f
+/// returns more than one element, TypeError when it returns integers, GraphError when x has no variables or f depends on
+/// none of them: does it use a captured model instead of its argument?
 template <class F, class X>
-requires detail::FunctionOf<F, X>
-ValueAndGrad<X> value_and_grad(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Trace<X> t("value_and_grad", f, x, options, where);
+requires detail::FunctionOf<F, detail::Owned<X>>
+ValueAndGrad<detail::Owned<X>> value_and_grad(F&& f, const X& x, TransformOptions options = {},
+                                              Where where = Where::current()) {
+  detail::Trace<detail::Owned<X>> t("value_and_grad", f, x, options, where);
   t.pull_loss(t.create_graph());
   return {t.value(), t.gradients()};
 }
 
 /// The gradient alone.
 template <class F, class X>
-requires detail::FunctionOf<F, X>
-X grad(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Trace<X> t("grad", f, x, options, where);
+requires detail::FunctionOf<F, detail::Owned<X>>
+detail::Owned<X> grad(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
+  detail::Trace<detail::Owned<X>> t("grad", f, x, options, where);
   t.pull_loss(t.create_graph());
   return t.gradients();
 }
@@ -188,37 +205,40 @@ struct ValueAndPullback {
 
 /// f(x) of any shape, and its pullback: auto [y, pullback] = vjp(f, x); X x_bar = pullback(y_bar).
 template <class F, class X>
-requires detail::FunctionOf<F, X>
-ValueAndPullback<X> vjp(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
-  auto t = std::make_unique<detail::Trace<X>>("vjp", f, x, options, where);
+requires detail::FunctionOf<F, detail::Owned<X>>
+ValueAndPullback<detail::Owned<X>> vjp(F&& f, const X& x, TransformOptions options = {},
+                                       Where where = Where::current()) {
+  auto t = std::make_unique<detail::Trace<detail::Owned<X>>>("vjp", f, x, options, where);
   Tensor y = t->value();
-  return {std::move(y), Pullback<X>(std::move(t))};
+  return {std::move(y), Pullback<detail::Owned<X>>(std::move(t))};
 }
 
 /// f(x) and the derivative along x_dot, which has x's type: y_dot = J x_dot.
 template <class F, class X>
-requires detail::FunctionOf<F, X>
-ValueAndTangent jvp(F&& f, const X& x, const X& x_dot, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Trace<X> t("jvp", f, x, options, where);
-  return {t.value(), t.push(parameters(x_dot))};
+requires detail::FunctionOf<F, detail::Owned<X>>
+ValueAndTangent jvp(F&& f, const X& x, const detail::Owned<X>& x_dot, TransformOptions options = {},
+                    Where where = Where::current()) {
+  detail::Trace<detail::Owned<X>> t("jvp", f, x, options, where);
+  return {t.value(), t.push(detail::variables_of(x, x_dot))};
 }
 
 /// The Hessian of f (one number) times v, which has x's type; costs a few evaluations of f.
 template <class F, class X>
-requires detail::FunctionOf<F, X>
-X hvp(F&& f, const X& x, const X& v, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Trace<X> t("hvp", f, x, options, where);
+requires detail::FunctionOf<F, detail::Owned<X>>
+detail::Owned<X> hvp(F&& f, const X& x, const detail::Owned<X>& v, TransformOptions options = {},
+                     Where where = Where::current()) {
+  detail::Trace<detail::Owned<X>> t("hvp", f, x, options, where);
   t.pull_loss(true);
-  t.pull_along(parameters(v));
+  t.pull_along(detail::variables_of(x, v));
   return t.gradients();
 }
 
 /// All derivatives of the entries of f(x) by those of x: [shape of y..., shape of x...], one pullback for each entry of
 /// y. Of a model: a model whose Params are such Jacobians.
 template <class F, class X>
-requires detail::FunctionOf<F, X>
-X jacobian(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Trace<X> t("jacobian", f, x, options, where);
+requires detail::FunctionOf<F, detail::Owned<X>>
+detail::Owned<X> jacobian(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
+  detail::Trace<detail::Owned<X>> t("jacobian", f, x, options, where);
   t.jacobian(t.y());
   return t.gradients();
 }
@@ -226,9 +246,9 @@ X jacobian(F&& f, const X& x, TransformOptions options = {}, Where where = Where
 /// Second derivatives of f, one number: [shape of x..., shape of x...] for a tensor x. Of a model, or of several
 /// tensors: a matrix [n, n] over the n numbers of all variables, in the order of parameters(x), each row-major.
 template <class F, class X>
-requires detail::FunctionOf<F, X>
+requires detail::FunctionOf<F, detail::Owned<X>>
 Tensor hessian(F&& f, const X& x, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Trace<X> t("hessian", f, x, options, where);
+  detail::Trace<detail::Owned<X>> t("hessian", f, x, options, where);
   t.pull_loss(true);
   return t.hessian(!std::is_same_v<X, Tensor>);
 }
@@ -236,9 +256,9 @@ Tensor hessian(F&& f, const X& x, TransformOptions options = {}, Where where = W
 /// The same numbers off the tape. Of a model: Params and Tensors that share the numbers and are constants; for what is
 /// not to be differentiated, as the target in detach(teacher)(x).
 template <class X>
-X detach(const X& x) {
-  X constant = detail::shared_copy(x);
-  for_each_tensor(constant, [](Tensor& t) { t = t.detach(); });
+detail::Owned<X> detach(const X& x) {
+  detail::Owned<X> constant = detail::shared_copy(x);
+  for_each_tensor(constant, [](Tensor& t) { detail::Access::become(t, t.detach()); });
   return constant;
 }
 

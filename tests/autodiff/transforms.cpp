@@ -105,9 +105,7 @@ TEST_CASE("value_and_grad: works under no_grad, and with an x that is on a tape"
   CHECK_FALSE(t.grad().defined());
 }
 
-TEST_CASE("value_and_grad: an f that ignores x gives zeros, NaN is no error") {
-  const Tensor t = ones({2, 2}, float64);
-  check_close(grad([](const Tensor&) { return scalar(3, float64); }, t), zeros({2, 2}, float64));
+TEST_CASE("value_and_grad: NaN is no error, and f may return its argument") {
   const auto r = value_and_grad([](const Tensor& s) { return sum(log(s)); }, full({2}, -1, float64));
   CHECK(std::isnan(r.value.item()));
   check_close(grad([](const Tensor& s) { return s; }, scalar(3, float64)), scalar(1, float64));
