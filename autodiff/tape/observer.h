@@ -4,6 +4,7 @@
 // growth warnings and dry runs are observers. While there is none, an operator pays for one test of a counter, and a
 // node for another.
 
+#include "wengert/autodiff/tape/pass.h"
 #include "wengert/autodiff/tape/tensor.h"
 
 #include <string_view>
@@ -47,6 +48,11 @@ class WENGERT_API Frame {
 
   /// It ran, with these results (of a vjp they were told one by one). What an observer throws comes out here.
   void done(std::span<const Tensor> results = {}, double flops = unknown);
+
+  /// A backward() or a push forward as a whole, and not one operator or rule of it.
+  bool is_sweep() const { return act == Act::backward || act == Act::tangents; }
+  /// What it runs for. An operator that runs inside another frame runs for that frame.
+  Pass pass() const;
 
   static constexpr double unknown = -1;
 

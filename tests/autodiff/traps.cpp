@@ -59,7 +59,7 @@ TEST_CASE("freeze: a parameter is off the tape until unfreeze, and so are its co
   CHECK(values(m.first) == Floats{1, 2});
   m.first = tensor({5, 6});
   CHECK(m.first.is_frozen());
-  CHECK(count(m) == 2);
+  CHECK(num_parameters(m) == 2);
   const auto* elements = m.first.read<float>().data();
   m.first.unfreeze();
   CHECK(m.first.is_trained());
