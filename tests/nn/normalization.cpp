@@ -17,7 +17,7 @@ namespace {
 using V = std::vector<double>;
 V values(const Tensor& x) { return to(x.detach(), float64).to_vector<double>(); }
 double largest(const Tensor& x) { return amax(abs(x.detach())).item(); }
-Tensor column(std::initializer_list<double> x) { return reshape(tensor(x, float64), {-1, 1}); }
+Tensor column(std::initializer_list<double> x) { return reshape(from(x), {-1, 1}); }
 
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace {
 
 using V = std::vector<double>;
 V values(const Tensor& x) { return to(x, float64).to_vector<double>(); }
-Tensor row(std::initializer_list<double> x) { return reshape(tensor(x, float64), {1, 1, -1}); }
+Tensor row(std::initializer_list<double> x) { return reshape(from(x), {1, 1, -1}); }
 
 }  // namespace
 
