@@ -9,23 +9,27 @@
 
 namespace wengert::detail {
 Differentiation::Differentiation(TransformOptions options)
-    : create_graph_(options.create_graph.value_or(thread_state().transforms > 0 && recording())),
+    : create_graph_(options.create_graph.value_or(thread_state().context.transforms > 0 && recording())),
       connect_leaves_(options.create_graph.value_or(false)),
-      before_(std::exchange(thread_state().recording, true)) {
-  ++thread_state().transforms;
+      scope_(std::in_place) {
+  Context& context = thread_state().context;
+  context.recording = true;
+  ++context.transforms;
 }
-Differentiation::~Differentiation() { finish(); }
 
-void Differentiation::finish() {
-  if (!std::exchange(running_, false)) return;
-  --thread_state().transforms;
-  thread_state().recording = before_;
-}
+void Differentiation::finish() { scope_.reset(); }
 
 // In the ordinary case the variable is a leaf of its own, so that the leaves of a shared model stay untouched.
 void Differentiation::make_variable(Tensor& to, const Tensor& from, bool trained, Where where) const {
   const bool connected = create_graph_ && (connect_leaves_ || !trained);
   to = connected ? from.track(where) : from.detach().track(where);
+}
+
+PullbackCall::PullbackCall(std::atomic<bool>& busy, Where where) : busy_(busy) {
+  if (busy.exchange(true, std::memory_order_acquire))
+    fail<GraphError>(where,
+                     "vjp: this pullback is being called already, on this thread or another; let the calls take turns, "
+                     "or call vjp once for each thread");
 }
 
 Variables::~Variables() {

@@ -16,6 +16,7 @@
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/tape/gradient.h"
 
+#include <atomic>
 #include <optional>
 #include <tuple>
 
@@ -78,7 +79,6 @@ class WENGERT_API Variables {
 class WENGERT_API Differentiation {
  public:
   explicit Differentiation(TransformOptions);
-  ~Differentiation();
   Differentiation(const Differentiation&) = delete;
 
   bool create_graph() const { return create_graph_; }
@@ -88,8 +88,20 @@ class WENGERT_API Differentiation {
   void finish();
 
  private:
-  bool create_graph_, connect_leaves_, before_;
-  bool running_ = true;
+  bool create_graph_, connect_leaves_;
+  std::optional<ContextScope> scope_;
+};
+
+/// One call at a time of a pullback, which writes cotangents into its own variables. GraphError when another call, of
+/// this thread or another, is under way.
+class WENGERT_API PullbackCall {
+ public:
+  PullbackCall(std::atomic<bool>& busy, Where);
+  ~PullbackCall() { busy_.store(false, std::memory_order_release); }
+  PullbackCall(const PullbackCall&) = delete;
+
+ private:
+  std::atomic<bool>& busy_;
 };
 
 /// y as it is given to the caller.
@@ -123,6 +135,7 @@ struct Traced {
 
   X x;
   Variables variables;
+  std::atomic<bool> busy{false};  // see PullbackCall
 
  private:
   void put_gradients(X& to) {
@@ -169,8 +182,9 @@ class Pullback {
  public:
   Pullback(std::unique_ptr<detail::Traced<X>> traced, Tensor y) : traced_(std::move(traced)), y_(std::move(y)) {}
 
-  /// ShapeError unless y_bar has the shape of y.
+  /// ShapeError unless y_bar has the shape of y; GraphError while another call of the same pullback is under way.
   X operator()(const Tensor& y_bar, TransformOptions options = {}, Where where = Where::current()) const {
+    const detail::PullbackCall call(traced_->busy, where);
     const bool create_graph = detail::Differentiation(options).create_graph();
     traced_->variables.pull({&y_, 1}, {&y_bar, 1}, {.create_graph = create_graph, .keep_graph = true}, where);
     return traced_->copy_of_gradients();
