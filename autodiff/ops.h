@@ -32,6 +32,10 @@ WENGERT_API Tensor remainder(Operand x, Operand y);
 /// The larger (smaller) of two; ties share the cotangent equally; NaN wins.
 WENGERT_API Tensor maximum(Operand x, Operand y);
 WENGERT_API Tensor minimum(Operand x, Operand y);
+WENGERT_API Tensor maximum(Operand x, double y);
+WENGERT_API Tensor minimum(Operand x, double y);
+inline Tensor maximum(double x, Operand y) { return maximum(std::move(y), x); }
+inline Tensor minimum(double x, Operand y) { return minimum(std::move(y), x); }
 WENGERT_API Tensor max(Operand x, double y);
 WENGERT_API Tensor min(Operand x, double y);
 WENGERT_API Tensor neg(Operand x);
@@ -63,11 +67,24 @@ inline Tensor operator+(double x, Operand y) { return affine(std::move(y), 1, x)
 inline Tensor operator-(double x, Operand y) { return affine(std::move(y), -1, x); }
 inline Tensor operator*(double x, Operand y) { return affine(std::move(y), x, 0); }
 WENGERT_API Tensor operator/(double x, Operand y);
-/// h += x means h = h + x: the handle gets a new value, the old one stays as it is for whoever else holds it.
-inline Tensor& operator+=(Tensor& x, Operand y) { return x = add({x, y.where()}, y); }
-inline Tensor& operator-=(Tensor& x, Operand y) { return x = sub({x, y.where()}, y); }
-inline Tensor& operator*=(Tensor& x, Operand y) { return x = mul({x, y.where()}, y); }
-inline Tensor& operator/=(Tensor& x, Operand y) { return x = div({x, y.where()}, y); }
+/// h += x means h = h + x: the handle gets a new value, the old one stays as it is for whoever else holds it. That of a
+/// Param is changed in place, under no_grad (GraphError elsewhere).
+inline Tensor& operator+=(Tensor& x, Operand y) { return detail::Access::change(x, add({x, y.where()}, y), y.where()); }
+inline Tensor& operator-=(Tensor& x, Operand y) { return detail::Access::change(x, sub({x, y.where()}, y), y.where()); }
+inline Tensor& operator*=(Tensor& x, Operand y) { return detail::Access::change(x, mul({x, y.where()}, y), y.where()); }
+inline Tensor& operator/=(Tensor& x, Operand y) { return detail::Access::change(x, div({x, y.where()}, y), y.where()); }
+inline Tensor& operator+=(Tensor& x, detail::NumberOperand y) {
+  return detail::Access::change(x, Operand(x, y.where) + y.number, y.where);
+}
+inline Tensor& operator-=(Tensor& x, detail::NumberOperand y) {
+  return detail::Access::change(x, Operand(x, y.where) - y.number, y.where);
+}
+inline Tensor& operator*=(Tensor& x, detail::NumberOperand y) {
+  return detail::Access::change(x, Operand(x, y.where) * y.number, y.where);
+}
+inline Tensor& operator/=(Tensor& x, detail::NumberOperand y) {
+  return detail::Access::change(x, Operand(x, y.where) / y.number, y.where);
+}
 /// @}
 
 /// @name Functions of one tensor, elementwise. float32 and float64; abs and square also int64.
@@ -107,8 +124,9 @@ WENGERT_API Tensor lgamma(Operand x);   ///< log |Gamma(x)|
 WENGERT_API Tensor digamma(Operand x);  ///< the slope of lgamma; NaN at 0, -1, -2, ...
 /// The n-th derivative of digamma. ValueError when n < 0.
 WENGERT_API Tensor polygamma(int n, Operand x);
-/// x limited to [low, high]; the cotangent passes on the closed interval. Where low > high the result is high.
-WENGERT_API Tensor clamp(Operand x, double low, double high);
+/// x limited to [low, high]; the cotangent passes on the closed interval. Where low > high the result is high. A bound
+/// may be left out: clamp(x, {}, 1).
+WENGERT_API Tensor clamp(Operand x, std::optional<double> low, std::optional<double> high);
 /// The same with bounds that broadcast, either of which may be undefined (no bound); a bound receives the cotangent
 /// where it is the result.
 WENGERT_API Tensor clamp(Operand x, Operand low, Operand high);
@@ -172,9 +190,16 @@ inline Tensor operator<(Operand x, double y) { return less(x, y); }
 inline Tensor operator<=(Operand x, double y) { return less_equal(x, y); }
 inline Tensor operator>(Operand x, double y) { return greater(x, y); }
 inline Tensor operator>=(Operand x, double y) { return greater_equal(x, y); }
+inline Tensor operator<(double x, Operand y) { return greater(y, x); }
+inline Tensor operator<=(double x, Operand y) { return greater_equal(y, x); }
+inline Tensor operator>(double x, Operand y) { return less(y, x); }
+inline Tensor operator>=(double x, Operand y) { return less_equal(y, x); }
 /// condition ? x : y, broadcasting all three; condition is bool. The cotangent is selected, not multiplied: a NaN on
 /// the side not taken stays there.
 WENGERT_API Tensor where(Operand condition, Operand x, Operand y);
+WENGERT_API Tensor where(Operand condition, Operand x, double y);
+WENGERT_API Tensor where(Operand condition, double x, Operand y);
+WENGERT_API Tensor where(Operand condition, double x, double y);  ///< float32
 /// @}
 
 /// @name Conversion and copies
@@ -367,7 +392,7 @@ WENGERT_API Tensor softmax_cross_entropy(Operand logits, Operand labels);
 /// or column that disappears.  ShapeError when the inner sizes differ.
 WENGERT_API Tensor matmul(Operand x, Operand w);
 /// x W^T + bias.  x [.., in], weight [out, in], bias [out] or undefined -> [.., out].
-WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias);
+WENGERT_API Tensor linear(Operand x, Operand weight, Operand bias = {});
 /// @}
 
 /// @name Products of tensors
@@ -452,7 +477,7 @@ WENGERT_API Tensor eigvalsh(Operand a);
 WENGERT_API Tensor standardize(Operand x, const Shape& axes, double eps = 1e-5);
 /// standardize over the last axes, as many as gain has (one, if there is none), times gain, plus bias.  Ba, Kiros &
 /// Hinton 2016.
-WENGERT_API Tensor layer_norm(Operand x, Operand gain, Operand bias, double eps = 1e-5);
+WENGERT_API Tensor layer_norm(Operand x, Operand gain = {}, Operand bias = {}, double eps = 1e-5);
 /// standardize over all axes but the channels, with gain and bias for each of them.  x [n, c, ...], gain [c], bias [c].
 /// Ioffe & Szegedy 2015.
 WENGERT_API Tensor batch_norm(Operand x, Operand gain, Operand bias, double eps = 1e-5);
@@ -509,7 +534,7 @@ struct ConvOptions {
 /// where x is 0 outside and channels r are those of q's group. vjp: conv_transpose for x; for weight, a correlation of
 /// x with y_bar. ShapeError when channels or bias do not fit, groups do not divide them, or the kernel is larger than
 /// the padded input; ValueError for a stride or dilation below 1 or a padding below 0.
-WENGERT_API Tensor conv(Operand x, Operand weight, Operand bias, const ConvOptions& = {});
+WENGERT_API Tensor conv(Operand x, Operand weight, Operand bias = {}, const ConvOptions& = {});
 
 struct ConvTransposeOptions {
   Shape stride = {1}, padding = {0}, output_padding = {0}, dilation = {1};
@@ -520,13 +545,13 @@ struct ConvTransposeOptions {
 ///   out = (in - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.
 /// output_padding lengthens the end of the result, to choose among the sizes that conv maps to the same one; it must be
 /// smaller than the stride or the dilation: ValueError. ShapeError as for conv.
-WENGERT_API Tensor conv_transpose(Operand x, Operand weight, Operand bias, const ConvTransposeOptions& = {});
+WENGERT_API Tensor conv_transpose(Operand x, Operand weight, Operand bias = {}, const ConvTransposeOptions& = {});
 
 struct Conv2dOptions {
   std::int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
 };
 /// conv for images [n, c, h, w], with the same numbers for both axes.
-WENGERT_API Tensor conv2d(Operand x, Operand weight, Operand bias, Conv2dOptions = {});
+WENGERT_API Tensor conv2d(Operand x, Operand weight, Operand bias = {}, Conv2dOptions = {});
 
 /// The matrix that conv multiplies by: for each of `out...` positions, in row-major order, the entries that a kernel
 /// sees there. x [n, c, spatial...] -> [n, c kernel, out], kernel and out multiplied together; a single image without n

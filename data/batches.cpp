@@ -11,7 +11,7 @@
 namespace wengert::data {
 namespace {
 
-// The rows with these numbers, copied; all of them are there.
+// A copy of these rows. All indices must be in range.
 Tensor gather(const Tensor& x, Rows numbers) {
   if (!x.defined()) return x;
   const auto n = static_cast<std::int64_t>(numbers.size());

@@ -20,7 +20,7 @@ void check_labels(const FileTask& task, const Tensor& labels) {
     if (y[i] < 0 || y[i] >= classes) task.fail("label {} of row {}; the digits are 0 to {}", y[i], i, classes - 1);
 }
 
-// The file itself or packed, if either is there.
+// The path of the file, or of its gzip form, if one of them exists.
 std::optional<std::string> find(const std::string& folder, const std::string& name) {
   for (auto* ending : {"", ".gz"})
     if (auto path = std::filesystem::path(folder) / (name + ending); std::filesystem::exists(path))

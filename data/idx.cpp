@@ -5,7 +5,7 @@
 #include <bit>
 #include <vector>
 
-// An idx file: two zero bytes, the type, the number of axes, one 32-bit size for each, then the numbers; all
+// An idx file: two zero bytes, the type, the number of axes, one 32-bit size for each, then the elements; all
 // big-endian.
 
 namespace wengert::data {
@@ -16,9 +16,9 @@ namespace {
 
 struct IdxHeader {
   unsigned char type = 0;
-  std::size_t width = 0;  // bytes of one number
+  std::size_t width = 0;  // bytes of one element
   Shape shape;
-  std::size_t bytes = 0;  // of all numbers
+  std::size_t bytes = 0;  // bytes of all elements
 };
 
 std::size_t width_of(const FileTask& task, unsigned char type) {
@@ -56,7 +56,7 @@ IdxHeader read_header(const FileTask& task, Input& input) {
   return h;
 }
 
-// Memory grows with the bytes that have come, whatever the header promised.
+// Memory grows with the bytes that were read, not with the sizes in the header.
 std::vector<unsigned char> read_numbers(const FileTask& task, Input& input, const IdxHeader& h) {
   std::vector<unsigned char> bytes;
   while (bytes.size() < h.bytes) {

@@ -13,7 +13,7 @@ using detail::FileTask;
 
 namespace {
 
-// Names of the entries that are wanted, in alphabetical order.
+// Names of the entries that satisfy a condition, in alphabetical order.
 template <class F>
 std::vector<std::string> entries(const FileTask& task, const fs::path& folder, F&& wanted) {
   std::vector<std::string> all;

@@ -22,7 +22,7 @@ struct Input::Unpacker {
   Unpacker(const Unpacker&) = delete;
 
   z_stream z{};
-  bool inside = true;  // a gzip file may be several packed streams, one after the other
+  bool inside = true;  // a gzip file may consist of several streams
 };
 
 Input::Input(const detail::FileTask& task) : task_(task), buffer_(new unsigned char[buffer_size]) {

@@ -2,7 +2,7 @@
 
 namespace wengert::data {
 
-// Longer lines hold neither numbers nor names, but come of a file that unpacks to gigabytes of nothing.
+// A longer line is no data, but a file that decompresses to gigabytes without line ends.
 constexpr std::size_t longest_line = std::size_t{1} << 26;
 
 bool Lines::next(std::string_view& line) {
@@ -24,7 +24,7 @@ bool Lines::take(std::string_view& line, std::string_view text, std::size_t used
   return true;
 }
 
-// Drops the lines that are done and reads on.
+// Drops processed lines and reads more.
 bool Lines::more() {
   constexpr std::size_t part = 1 << 16;
   text_.erase(0, std::exchange(begin_, 0));

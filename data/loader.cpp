@@ -1,7 +1,7 @@
-#include "wengert/autodiff/base/parallel.h"
 #include "wengert/data/loader.h"
 
 #include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/base/parallel.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -14,22 +14,22 @@
 namespace wengert::detail {
 namespace {
 
-/// A batch, named by what it depends on.
+/// The identity of a batch: everything that it depends on.
 struct Place {
   std::uint64_t seed = 0;
   std::int64_t epoch = 0, batch = 0;
   friend bool operator==(const Place&, const Place&) = default;
 };
 
-/// Every epoch has a generator of its own, split from the seed's. It orders the rows with its first numbers, and splits
-/// one for each batch from numbers that no permutation gets to.
+/// Each epoch has its own generator, split from that of the seed. Its first blocks give the order of the rows, and blocks
+/// that no permutation reaches give one generator for each batch.
 Rng of_epoch(std::uint64_t seed, std::int64_t epoch) { return Rng{seed, static_cast<std::uint64_t>(epoch)}.split(); }
 Rng of_batch(const Place& p) {
   constexpr auto far = std::uint64_t{1} << 62;
   return Rng{of_epoch(p.seed, p.epoch).seed, far + static_cast<std::uint64_t>(p.batch)}.split();
 }
 
-/// Makes the batch of any place, and keeps the order of the latest epoch.
+/// Makes any batch, and caches the order of the latest epoch.
 class Dealer {
  public:
   Dealer(std::int64_t rows, std::int64_t batch_size, bool shuffle, std::shared_ptr<const BatchMaker> maker)
@@ -47,7 +47,7 @@ class Dealer {
  private:
   void order_of(const Place& p) {
     if (order_.defined() && (!shuffle_ || (seed_ == p.seed && epoch_ == p.epoch))) return;
-    order_ = Tensor();  // its memory serves again
+    order_ = Tensor();  // frees memory for the next order
     order_ = shuffle_ ? of_epoch(p.seed, p.epoch).permutation(rows_) : arange(rows_);
     seed_ = p.seed, epoch_ = p.epoch;
   }
@@ -62,8 +62,8 @@ class Dealer {
 
 }  // namespace
 
-/// Batches in the order in which they will be asked for, made by a thread. One of them is being made while fewer than
-/// `limit` wait.
+/// Makes batches ahead on a thread, in the order of their use. The thread works while fewer than `limit` batches are
+/// ready.
 class Prefetcher {
  public:
   Prefetcher(Dealer dealer, std::int64_t batches, std::size_t limit, const Place& first)
@@ -84,7 +84,7 @@ class Prefetcher {
   }
   Prefetcher(const Prefetcher&) = delete;
 
-  /// Moves the batch of this place out, once it is there. Where it is not the one that comes next, all begins again.
+  /// Waits for the batch at this place and moves it out. A place other than the next one restarts the thread's work there.
   void take(const Place& place, void* to) {
     std::unique_lock lock(mutex_);
     if (!(place == wanted_)) start_at(place);
@@ -108,7 +108,7 @@ class Prefetcher {
     if (++p.batch == batches_) ++p.epoch, p.batch = 0;
     return p;
   }
-  // What is there is forgotten, and what is being made will be.
+  // Drops all batches that are ready; the one in progress is dropped when it is done.
   void start_at(const Place& place) {
     ready_.clear();
     wanted_ = next_ = place, ++round_;
@@ -122,7 +122,7 @@ class Prefetcher {
       if (stop_) return;
       const Place place = next_;
       const auto round = round_;
-      // Slots are filled in turn, so the oldest is free when fewer than all wait.
+      // Slots are filled in turn, so the next one is free when fewer than all are ready.
       const std::size_t slot = made % limit_;
       next_ = after(place);
       lock.unlock();
@@ -145,15 +145,15 @@ class Prefetcher {
   std::mutex mutex_;
   std::condition_variable came_, room_;
   std::deque<Made> ready_;
-  Place wanted_, next_;      // the batch to be asked for, and the one to be made
-  std::uint64_t round_ = 0;  // counts beginnings
+  Place wanted_, next_;      // next batch to take, next batch to make
+  std::uint64_t round_ = 0;  // counts restarts
   bool stop_ = false;
-  std::thread thread_;  // last: all else is there when it starts
+  std::thread thread_;  // last member: it starts when all others exist
 };
 
 BatchMaker::~BatchMaker() = default;
 
-/// What makes the batches: at the moment they are asked for, or ahead.
+/// Makes batches on demand, or ahead.
 struct LoaderState::Engine {
   Dealer dealer;
   std::optional<Prefetcher> ahead{};
@@ -203,7 +203,7 @@ void LoaderState::seek(std::int64_t epoch, std::int64_t batch, Where where) {
   go_to(epoch, batch);
 }
 
-// Files are written by others as well.
+// A file may come from another program.
 void LoaderState::check_place(Where where) const {
   if (number(3) != rows_ || number(4) != batch_size_)
     fail<ValueError>(where,

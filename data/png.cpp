@@ -16,7 +16,7 @@
 #endif
 
 // A PNG file (https://www.w3.org/TR/png): eight bytes of signature, then chunks of a big-endian length, a name, data
-// and a checksum. Reading is libpng's, by its interface without setjmp; to write one takes little more than zlib.
+// and a checksum. libpng reads files, by its interface without setjmp; writing needs little more than zlib.
 
 namespace wengert::data {
 
@@ -40,7 +40,7 @@ void put_chunk(Bytes& to, std::string_view name, const Bytes& data) {
   put32(to, crc32_z(0, to.data() + begin, to.size() - begin));
 }
 
-// Rows of pixels, each behind a byte that says how it is coded: 0, as it is.
+// Rows of pixels, each after a byte for its filter: 0, none.
 struct Picture {
   std::int64_t channels, height, width;
   Bytes rows = Bytes(static_cast<std::size_t>(height * (width * channels + 1)));
@@ -130,7 +130,7 @@ Bytes read_all(const FileTask& task) {
   return bytes;
 }
 
-// What the header promises must fit into the file: zlib packs no more than 1032 bytes into one.
+// The sizes in the header must be possible for the file: zlib compresses at most 1032 bytes into one.
 void check_size(const FileTask& task, const Bytes& file) {
   const auto big = [&](std::size_t i) {
     return std::uint64_t{file[i]} << 24 | std::uint64_t{file[i + 1]} << 16 | std::uint64_t{file[i + 2]} << 8 |
@@ -167,7 +167,7 @@ Tensor read_png(const std::string& path, int channels, Where where) {
   const bool color = channels ? channels >= 3 : image.format & PNG_FORMAT_FLAG_COLOR,
              opacity = image.format & PNG_FORMAT_FLAG_ALPHA;
   if (!channels) channels = (color ? 3 : 1) + opacity;
-  // Opacity is read where the file has it, lest libpng mixes it into the colors.
+  // Opacity is read if the file has it, or libpng would blend it into the colors.
   const bool read_opacity = opacity || channels % 2 == 0;
   image.format = (color ? PNG_FORMAT_FLAG_COLOR : 0) | (read_opacity ? PNG_FORMAT_FLAG_ALPHA : 0);
   const std::int64_t height = image.height, width = image.width, samples = (color ? 3 : 1) + read_opacity;

@@ -39,7 +39,7 @@ Tensor Table::matrix(const std::vector<std::string>& chosen, Where where) const 
       parts.push_back(reshape(c.values, {size(), 1}));
       continue;
     }
-    // -1, a missing category, is of none.
+    // -1, a missing category, belongs to no column.
     const Tensor index = arange(static_cast<std::int64_t>(c.categories.size()));
     parts.push_back(to(equal(reshape(c.values, {size(), 1}), index), dtype));
   }
@@ -86,7 +86,7 @@ class TableReader {
   }
 
  private:
-  // Takes a line apart.
+  // Splits a line into fields.
   Fields split(std::string_view line) const {
     Fields all;
     for (;;) {
@@ -107,7 +107,7 @@ class TableReader {
   std::string_view trimmed_left(std::string_view s) const {
     return s.substr(std::min(s.size(), s.find_first_not_of(blanks_)));
   }
-  // What is inside the quotes, up to the separator.
+  // The text inside the quotes, up to the separator.
   std::string_view quoted(std::string_view line, std::string& field, std::size_t column) const {
     for (;;) {
       const auto end = line.find('"');
@@ -158,7 +158,7 @@ class TableReader {
     return counts ? "; its first line is scikit-learn's: pass {.header = data::Header::scikit_learn}" : "";
   }
 
-  // "rows,features,class,class,...": the last column counts the classes.
+  // "rows,features,class,class,...": the last column has indices of these classes.
   void check_counts() {
     const auto rows = static_cast<double>(fields_.size()), features = static_cast<double>(names_.size()) - 1;
     if (header_.size() < 2 || number(header_[0]) != rows || number(header_[1]) != features)
@@ -166,7 +166,7 @@ class TableReader {
                  features, rows, features, in_quotes(header_[0]),
                  header_.size() < 2 ? "nothing" : in_quotes(header_[1]));
     names_.back() = "target";
-    if (header_.size() == 2) return;  // a number is to be predicted
+    if (header_.size() == 2) return;  // the target is a number
     const std::size_t last = names_.size() - 1;
     for (std::size_t r = 0; r < fields_.size(); ++r) {
       const auto k = number(fields_[r][last]);
@@ -210,7 +210,7 @@ class TableReader {
       if (is_missing(fields_[r][c]))
         fail(r, c, "a value is missing; {.allow_missing = true} makes it nan, or the category -1");
   }
-  // True unless a field holds something else; a column of nothing holds numbers.
+  // True if all fields are numbers; a column of missing values counts as numbers.
   bool holds_numbers(std::size_t c) const {
     return std::all_of(fields_.begin(), fields_.end(),
                        [&](const Fields& row) { return is_missing(row[c]) || number(row[c]) || is_nonfinite(row[c]); });

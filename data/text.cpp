@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view unknown = "<unknown>", blanks = " \t\r\n\v\f";
 
-// Length of the UTF-8 character that the text begins with; 0 for none (Unicode 15, table 3-7).
+// Length of the UTF-8 character at the start of the text; 0 if there is none (Unicode 15, table 3-7).
 std::size_t character_length(std::string_view s) {
   const auto byte = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
   const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
@@ -30,7 +30,7 @@ std::size_t character_length(std::string_view s) {
   return 4;
 }
 
-// Where the text ceases to be UTF-8.
+// The first position that is not UTF-8.
 std::optional<std::size_t> first_odd_byte(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto n = character_length(text.substr(i));
@@ -44,7 +44,7 @@ void check_utf8(const char* who, std::string_view text, Where where) {
   if (const auto odd = first_odd_byte(text)) fail<ValueError>(where, "{}: the text is not UTF-8 at byte {}", who, *odd);
 }
 
-// f(token) for one after the other; characters must be UTF-8.
+// Calls f(token) for each token; characters must be UTF-8.
 template <class F>
 void for_each_token(std::string_view text, Unit unit, F&& f) {
   while (!text.empty()) {
@@ -158,7 +158,7 @@ Text read_text(const std::string& path, TextOptions options, Where where) {
   return {std::move(vocabulary), tokens};
 }
 
-Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bool drop_last, Where where)
+Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, WindowsOptions options, Where where)
     : time_(time) {
   if (batch < 1 || time < 1)
     fail<ValueError>(where, "windows: batch and time must be >= 1, got {} and {}", batch, time);
@@ -166,7 +166,7 @@ Windows::Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bo
     fail<ShapeError>(where, "windows: {} parts need tokens [n] with n >= {}, got {}", batch, 2 * batch, tokens.shape());
   const std::int64_t length = tokens.size(0) / batch;
   parts_ = reshape(narrow(tokens.detach(), 0, 0, batch * length), {batch, length});
-  count_ = (length - 1) / time + (!drop_last && (length - 1) % time != 0);
+  count_ = (length - 1) / time + (!options.drop_last && (length - 1) % time != 0);
 }
 
 Dataset Windows::operator[](std::int64_t i) const {

@@ -65,6 +65,10 @@ struct TextOptions {
 /// A text file, plain or gzip. FileError when it is not UTF-8 or empty; ValueError as Vocabulary.
 WENGERT_API Text read_text(const std::string& path, TextOptions = {}, Where = Where::current());
 
+struct WindowsOptions {
+  bool drop_last = true;  ///< false: the rest of the text makes a shorter window
+};
+
 /// Windows [batch, time] over tokens [n], for models that keep their state from window to window. The text is divided
 /// into `batch` parts of equal length, and row b of a window continues where row b of the window before ended. y is x
 /// one token later. The rest of the parts makes a shorter window, or is dropped with drop_last.
@@ -72,7 +76,7 @@ class WENGERT_API Windows {
  public:
   /// ShapeError unless the tokens are [n] with at least two for each part; ValueError unless batch and time are
   /// >= 1.
-  Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, bool drop_last = true, Where = Where::current());
+  Windows(const Tensor& tokens, std::int64_t batch, std::int64_t time, WindowsOptions = {}, Where = Where::current());
 
   std::int64_t size() const { return count_; }
   /// x and y, views [batch, time].

@@ -19,7 +19,7 @@ Normalize::Normalize(const Tensor& x, const Shape& axes, Where where) {
   const Operand numbers(x, where);
   mean = wengert::mean(numbers, axes, true);
   const Tensor spread = stddev(numbers, axes, 0, true);
-  // Rounding of the mean leaves a spread where all numbers are the same.
+  // Rounding of the mean gives constant values a small spread.
   const Tensor rounding = abs(mean) * (x.dtype() == float32 ? 1e-6 : 1e-14);
   std = wengert::where(spread > rounding, spread, ones(spread.shape(), spread.dtype()));
 }
@@ -37,7 +37,7 @@ struct Images {
     planes = n && height && width ? x.numel() / (n * height * width) : 0;
     bytes = static_cast<std::int64_t>(size_of(x.dtype()));
   }
-  // Zeros of another height and width.
+  // Zeros with another height and width.
   Tensor result(std::int64_t h, std::int64_t w) const {
     Shape shape = x.shape();
     shape[x.rank() - 2] = h, shape[x.rank() - 1] = w;
@@ -55,7 +55,7 @@ struct Images {
   std::int64_t n, height, width, planes, bytes;
 };
 
-// The part [h, w] of each image that begins at (top[i], left[i]), be it outside.
+// The part [h, w] of each image from (top[i], left[i]), which may be outside of the image.
 Tensor crop(const Images& of, std::int64_t h, std::int64_t w, const std::int64_t* top, const std::int64_t* left) {
   Tensor result = of.result(h, w);
   const auto* from = wengert::detail::data<std::byte>(of.x);

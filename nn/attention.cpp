@@ -19,7 +19,7 @@ Linear zero_bias(std::int64_t size, Rng& rng, const MultiHeadAttentionOptions& o
   return l;
 }
 
-// Bool where a query may look, or numbers to be added, with key_padding_mask worked in.
+// The mask combined with key_padding_mask: bool (true: may attend), or values added to the scores.
 Tensor whole_mask(const AttentionInput& given, DType dtype) {
   const Tensor& mask = given.mask;
   if (!given.key_padding_mask.defined()) return mask;
@@ -111,7 +111,7 @@ Tensor dropped(const Tensor& x, const TransformerOptions& o, Mode mode) {
   return mode.training && o.dropout > 0 ? dropout(x, o.dropout, mode) : x;
 }
 
-// x + f(x) with the norm where it belongs.
+// The residual connection x + f(x), with the norm before f or after the sum.
 template <class F>
 Tensor added(const Tensor& x, const LayerNorm& norm, const TransformerOptions& o, Mode mode, F&& f) {
   if (o.norm_first) return x + dropped(f(norm(x)), o, mode);

@@ -9,7 +9,7 @@ namespace wengert::nn {
 
 namespace {
 
-// [n, classes, ...] or [classes] as rows of classes.
+// Reshapes [n, classes, ...] or [classes] to [rows, classes].
 Tensor rows_of_classes(std::string_view loss, Operand x, const CalledBy& by) {
   needs_float(loss, x);
   if (x->rank() == 0) fail<ShapeError>(x.where(), "{}: needs [n, classes, ...] or [classes], got a scalar", loss);
@@ -24,7 +24,7 @@ Shape without_classes(const Shape& x) {
   return s;
 }
 
-// Factors of the classes, each a scalar one if none were given.
+// The weights of classes; a scalar 1 if none are given.
 Tensor class_weights(std::string_view loss, const Tensor& weight, std::int64_t classes, DType dtype,
                      const CalledBy& by) {
   if (!weight.defined()) return {};
@@ -108,7 +108,7 @@ namespace {
 
 Tensor log_above_100(const Tensor& x) { return clamp(log(x), -100, HUGE_VAL); }
 
-// -(t log p + (1 - t) log(1 - p)), logarithms kept above -100; the slope in p is (p - t) / max(p (1 - p), 1e-12).
+// -(t log p + (1 - t) log(1 - p)), with logarithms clamped to >= -100; the derivative by p is (p - t) / max(p (1 - p), 1e-12).
 struct BinaryCrossEntropy {
   static constexpr std::string_view name = "binary_cross_entropy";
   Saved p, t;
@@ -154,11 +154,11 @@ Tensor binary_cross_entropy_with_logits(Operand logits, Operand target, const Bi
   return weighted("binary_cross_entropy_with_logits", add(by(mul(by(affine(target, -1, 1)), logits)), by(cost)), o, by);
 }
 
-Tensor kl_div(Operand log_q, Operand p, Reduction how, bool log_target) {
+Tensor kl_div(Operand log_q, Operand p, const KlDivOptions& o) {
   same_shape("kl_div", log_q, p);
   const CalledBy by(log_q);
-  if (log_target) return reduced("kl_div", mul(by(exp(p)), by(sub(p, log_q))), how, by);
-  return reduced("kl_div", sub(by(xlogy(p, p)), by(mul(p, log_q))), how, by);
+  if (o.log_target) return reduced("kl_div", mul(by(exp(p)), by(sub(p, log_q))), o.reduction, by);
+  return reduced("kl_div", sub(by(xlogy(p, p)), by(mul(p, log_q))), o.reduction, by);
 }
 
 Tensor soft_margin(Operand x, Operand target, Reduction how) {

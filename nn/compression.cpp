@@ -28,7 +28,7 @@ void as_numbers(const Tensor& t, F&& f) {
   else f(double());
 }
 
-// |w|, or -1 for what is pruned already.
+// |w|, or -1 for weights that are already pruned.
 void append_sizes(std::vector<double>& to, const Tensor& w, const Tensor& mask, Where where) {
   const Tensor x = contiguous(w);
   as_numbers(x, [&]<class T>(T) {
@@ -105,7 +105,7 @@ LowRankLinear low_rank(const Linear& layer, LowRankOptions o, Where where) {
       kept += s[static_cast<std::size_t>(rank)] * s[static_cast<std::size_t>(rank)];
   }
   const Tensor root = sqrt(narrow(f.s, 0, 0, rank));
-  Rng rng;  // whose numbers are replaced
+  Rng rng;  // its values are overwritten below
   LowRankLinear thin{Linear(in, rank, rng, {.bias = false, .dtype = weight.dtype()}, where),
                      Linear(rank, out, rng, {.bias = layer.bias.defined(), .dtype = weight.dtype()}, where)};
   thin.first.weight.assign(to(reshape(root, {rank, 1}) * narrow(f.vt, 0, 0, rank), weight.dtype()));
@@ -120,7 +120,7 @@ using Factors = std::array<Tensor, 4>;  // [out, r], [in, r], [height, r], [widt
 
 Tensor product_of(const Factors& f) { return einsum("or,cr,hr,wr->ochw", {f[0], f[1], f[2], f[3]}); }
 
-// The least squares solution for one factor, the others as they are.
+// The least squares solution for one factor with the other factors fixed.
 void improve(Factors& f, const Tensor& kernel, std::size_t mode) {
   static constexpr const char* formulas[] = {"ochw,cr,hr,wr->or", "ochw,or,hr,wr->cr", "ochw,or,cr,wr->hr",
                                              "ochw,or,cr,hr->wr"};
@@ -132,12 +132,12 @@ void improve(Factors& f, const Tensor& kernel, std::size_t mode) {
     gram = gram * matmul(transpose(f[k]), f[k]);
     operands.push_back(f[k]);
   }
-  // Nearly parallel columns make it singular; a little of the identity keeps them finite.
+  // Nearly parallel columns make the matrix singular; a small multiple of the identity keeps the solution finite.
   const double little = 1e-10 * sum(gram * eye(rank, float64)).item() / static_cast<double>(rank) + 1e-300;
   f[mode] = transpose(solve(gram + little * eye(rank, float64), transpose(einsum(formulas[mode], operands))));
 }
 
-// Every column has the same length in all four, so that training moves them alike.
+// Gives each column the same length in all four factors, so that training changes them alike.
 void balance(Factors& f) {
   Tensor all = ones({f[0].size(1)}, float64);
   std::array<Tensor, 4> lengths;
@@ -184,7 +184,7 @@ CpConv2d cp_decompose(const Tensor& weight, const Tensor& bias, const ConvOption
 
 Tensor CpConv2d::operator()(Operand x) const {
   const At at(x.where());
-  // Along one axis the options of the convolution, along the other none.
+  // The options of the convolution apply along one axis only.
   const auto axis = [](const Shape& s, int i) { return s[s.rank() == 1 ? 0 : i]; };
   const auto thin = [&](int i) {
     const auto pair = [&](std::int64_t n, std::int64_t none) { return i == 0 ? Shape{n, none} : Shape{none, n}; };

@@ -60,7 +60,7 @@ ConvTranspose<rank>::ConvTranspose(std::int64_t in, std::int64_t out, Extent<ran
   each_at_least(layer, "output_padding", 0, o.output_padding, where);
   for (int i = 0; i < rank; ++i)
     if (o.output_padding[i] >= o.stride[i] && o.output_padding[i] >= o.dilation[i])
-      fail<ValueError>(where, "{}: output_padding {} must be smaller than stride {} or dilation {}", layer,
+      fail<ValueError>(where, "{}: output_padding {} must be < stride {} or < dilation {}", layer,
                        Shape(o.output_padding), Shape(o.stride), Shape(o.dilation));
   const std::int64_t fan_in = out / o.groups * kernel.product();
   weight = Param(init::uniform_fan_in(weight_shape(in, out / o.groups, kernel), fan_in, rng, o.dtype), where);

@@ -7,17 +7,17 @@ namespace wengert::nn {
 
 namespace {
 
-// The target of every row with a blank before, between and after its labels, and which of these states can be reached
-// by leaving out the blank before: those whose label is not the one before that.
+// The states of every row: its labels with a blank before, between and after them. A path may skip the blank before a
+// label that differs from the label before it.
 struct States {
-  Tensor label;    // [n, 2 longest + 1]
+  Tensor label;    // [n, 2 max_length + 1]
   Tensor skips;    // bool, of the same shape
-  Tensor last;     // [n, 2]: the two states in which a path may end
-  Tensor allowed;  // bool [n, 2]: an empty target has one
+  Tensor last;     // [n, 2]: the two final states of paths
+  Tensor allowed;  // bool [n, 2]: an empty target has one final state
 };
 
 States states_of(const Tensor& targets, const Tensor& lengths, std::int64_t blank, std::int64_t classes, Where where) {
-  const std::int64_t n = targets.size(0), longest = targets.size(1), width = 2 * longest + 1;
+  const std::int64_t n = targets.size(0), max_length = targets.size(1), width = 2 * max_length + 1;
   const std::vector<std::int64_t> given = targets.to_vector<std::int64_t>(), length = lengths.to_vector<std::int64_t>();
   States s{full({n, width}, double(blank), int64), zeros({n, width}, boolean), zeros({n, 2}, int64),
            zeros({n, 2}, boolean)};
@@ -25,15 +25,15 @@ States states_of(const Tensor& targets, const Tensor& lengths, std::int64_t blan
   auto skips = s.skips.write<bool>(), allowed = s.allowed.write<bool>();
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int64_t m = length[std::size_t(i)];
-    if (m < 0 || m > longest)
+    if (m < 0 || m > max_length)
       fail<ValueError>(where, "ctc: the target of row {} has length {}, but targets are {}", i, m, targets.shape());
     for (std::int64_t k = 0; k < m; ++k) {
-      const std::int64_t c = given[std::size_t(i * longest + k)];
+      const std::int64_t c = given[std::size_t(i * max_length + k)];
       if (c < 0 || c >= classes || c == blank)
         fail<ValueError>(where, "ctc: label {} in row {} is not among {} classes without the blank {}", c, i, classes,
                          blank);
       label[std::size_t(i * width + 2 * k + 1)] = c;
-      skips[std::size_t(i * width + 2 * k + 1)] = k > 0 && given[std::size_t(i * longest + k - 1)] != c;
+      skips[std::size_t(i * width + 2 * k + 1)] = k > 0 && given[std::size_t(i * max_length + k - 1)] != c;
     }
     last[std::size_t(2 * i)] = 2 * m, last[std::size_t(2 * i + 1)] = std::max<std::int64_t>(0, 2 * m - 1);
     allowed[std::size_t(2 * i)] = true, allowed[std::size_t(2 * i + 1)] = m > 0;
@@ -41,7 +41,7 @@ States states_of(const Tensor& targets, const Tensor& lengths, std::int64_t blan
   return s;
 }
 
-// States moved to the right by k; -inf comes in.
+// Shifts states to the right by k, and fills with -inf.
 Tensor moved(const Tensor& x, std::int64_t k) {
   return pad(narrow(x, 1, 0, std::max<std::int64_t>(0, x.size(1) - k)), {{std::min(k, x.size(1)), 0}},
              PadMode::constant, -HUGE_VAL);
@@ -49,14 +49,14 @@ Tensor moved(const Tensor& x, std::int64_t k) {
 
 }  // namespace
 
-// alpha_t[s]: log of the probability of all paths that are in state s at time t. It comes from states s, s - 1 and, if
-// labels differ, s - 2.  The whole is made of operators, and so are its derivatives.
+// alpha_t[s]: log of the probability of all paths that are in state s at time t. Its predecessors are s, s - 1
+// and, if labels differ, s - 2.  Everything consists of operators, so no derivative is written here.
 Tensor ctc(Operand logits, Operand targets, Operand input_lengths, Operand target_lengths, std::int64_t blank,
            Reduction how) {
   const CalledBy by(logits);
   needs_float("ctc", logits);
   if (logits->rank() != 3 || targets->rank() != 2 || targets->shape()[0] != logits->shape()[1])
-    fail<ShapeError>(logits.where(), "ctc: needs logits [steps, n, classes] and targets [n, longest], got {} and {}",
+    fail<ShapeError>(logits.where(), "ctc: needs logits [steps, n, classes] and targets [n, max_length], got {} and {}",
                      logits->shape(), targets->shape());
   const std::int64_t steps = logits->shape()[0], n = logits->shape()[1], classes = logits->shape()[2];
   for (const Operand& t : {targets, input_lengths, target_lengths})

@@ -7,8 +7,8 @@
 
 namespace wengert::nn {
 
-// y = m x with the mask m of a seed, an entry of which stands for `inner` numbers in a row. Linear in x and its own
-// transpose: both modes are the rule itself, drawn again.
+// y = m x with the mask m of a seed; one element of m applies to `inner` consecutive elements of x. The rule is linear
+// and its own transpose, so vjp and jvp apply it again and draw the mask again.
 struct Drop {
   static constexpr std::string_view name = "dropout";
   std::uint64_t seed = 0;
@@ -16,7 +16,7 @@ struct Drop {
   std::int64_t inner = 1;
 
   Tensor forward(const Tensor& x) const {
-    const double keep = (1 - p) * 0x1p32;  // of so many words
+    const double keep = (1 - p) * 0x1p32;  // number of 32-bit words that keep
     if (keep < 1) return zeros(x.shape(), x.dtype());
     const Tensor a = contiguous(x.detach());
     Tensor y = empty(x.shape(), x.dtype());

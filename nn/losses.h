@@ -49,8 +49,12 @@ WENGERT_API Tensor binary_cross_entropy(Operand probabilities, Operand target, c
 /// Binary cross entropy of logits x, without overflow for finite x: (1 - t) x + (1 + (pos_weight - 1) t) softplus(-x).
 WENGERT_API Tensor binary_cross_entropy_with_logits(Operand logits, Operand target, const BinaryOptions& = {});
 
-/// p (log p - log_q), 0 where p = 0.  log_target: the second argument is log p.
-WENGERT_API Tensor kl_div(Operand log_q, Operand p, Reduction = Reduction::batch_mean, bool log_target = false);
+struct KlDivOptions {
+  bool log_target = false;  ///< the second argument is log p
+  Reduction reduction = Reduction::batch_mean;
+};
+/// p (log p - log_q), 0 where p = 0.
+WENGERT_API Tensor kl_div(Operand log_q, Operand p, const KlDivOptions& = {});
 /// x where target is 1; max(margin - x, 0) where it is -1.
 WENGERT_API Tensor hinge_embedding(Operand x, Operand target, double margin = 1, Reduction = Reduction::mean);
 /// max(-target (x - y) + margin, 0), target 1 where x should be larger, -1 where y should be larger.

@@ -12,7 +12,7 @@ void check_eps(const char* layer, double eps, Where where) {
   if (!(eps >= 0)) fail<ValueError>(where, "{}: eps must be >= 0, got {}", layer, eps);
 }
 
-// The last axes of x.
+// The indices of the last axes of x. ShapeError unless they have this shape.
 Shape last_axes(const char* layer, Operand x, const Shape& shape) {
   Shape axes;
   bool fits = x->rank() >= shape.rank();
@@ -42,7 +42,7 @@ BatchNorm<rank>::BatchNorm(std::int64_t n, Options o, Where where) : channels(n)
 
 namespace {
 
-// In place, off the tape. Handles share their numbers, so that a const layer can be trained.
+// In place and off the tape. Handles share their storage, so statistics of a const layer can be updated.
 void follow(Tensor running, const Tensor& now, double momentum) {
   running.assign((1 - momentum) * running + momentum * now);
 }

@@ -6,7 +6,7 @@
 namespace wengert::nn {
 namespace {
 
-// A stride of 0 means the kernel, axis by axis.
+// Replaces each stride of 0 by the kernel size of that axis.
 template <int rank>
 Shape stride_or_kernel(Extent<rank> stride, Extent<rank> kernel) {
   Shape s = stride;

@@ -1,4 +1,4 @@
-// Losses that compare numbers with numbers.
+// Losses that compare predictions with real targets.
 
 #include "wengert/nn/reduction.h"
 
@@ -50,7 +50,7 @@ Tensor poisson_nll(Operand x, Operand target, const PoissonOptions& o) {
   return reduced("poisson_nll", loss, o.reduction, by);
 }
 
-// Variances are kept above eps as values only: their cotangent passes, so that one that is too small can grow again.
+// eps bounds the values of variances only. The cotangent passes, so that a variance below eps can grow.
 Tensor gaussian_nll(Operand mean, Operand target, Operand var, const GaussianOptions& o) {
   same_shape("gaussian_nll", mean, target);
   const CalledBy by(mean);
@@ -76,7 +76,7 @@ Tensor margin_ranking(Operand x, Operand y, Operand target, double margin, Reduc
   return reduced("margin_ranking", positive(behind, by), how, by);
 }
 
-// The squares, not the lengths, are kept away from zero.
+// eps is added to squared lengths, not to lengths.
 Tensor cosine_embedding(Operand x, Operand y, Operand target, double margin, Reduction how) {
   same_shape("cosine_embedding", x, y);
   const CalledBy by(x);

@@ -37,7 +37,7 @@ std::string_view parent(std::string_view path) {
   const auto dot = path.rfind('.');
   return dot == path.npos ? std::string_view() : path.substr(0, dot);
 }
-// The longest path that leads to both.
+// The longest common prefix of two paths.
 std::string_view common(std::string_view a, std::string_view b) {
   while (!(b == a || b.starts_with(std::string(a) + "."))) {
     if (a.empty()) return a;
@@ -48,11 +48,11 @@ std::string_view common(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-// Notes, for each row that the dry run beside it makes, whose parameters were operands.
+// Records which parameters were operands, for each row of the dry run.
 struct Summarizer::Look final : Observer {
   struct Row {
     std::vector<std::size_t> parameters{};
-    bool again;  // a checkpoint runs once more
+    bool again;  // recomputation by a checkpoint
   };
   struct Parameter {
     std::string path;
@@ -60,7 +60,7 @@ struct Summarizer::Look final : Observer {
     bool trained;
   };
   std::vector<Parameter> parameters{};
-  std::unordered_map<const void*, std::size_t> of{};  // numbers in memory
+  std::unordered_map<const void*, std::size_t> of{};  // by address of the data
   std::vector<const Frame*> open{};
   std::vector<Row> rows{};
 
@@ -98,7 +98,7 @@ void add_known(double& sum, double flops) {
   if (flops >= 0) sum = std::max(0., sum) + flops;
 }
 
-// A row that is being put together.
+// A row under construction.
 struct Call {
   Where where{};
   std::optional<std::string> layer{};
@@ -151,7 +151,7 @@ void none_fits(const char* who, std::string_view pattern, const std::vector<std:
   fail<ValueError>(where, "{}: no parameter fits '{}'; there are {}", who, pattern, fmt::join(names, ", "));
 }
 
-// Looks at operators while the loss is computed; afterwards at gradients.
+// Observes operators while the loss is computed, and examines gradients afterwards.
 struct Linter::Look final : Observer {
   std::vector<const Frame*> open{};
   std::vector<Finding> found{};
@@ -226,7 +226,16 @@ struct Linter::Look final : Observer {
     std::vector<Tensor> xs;
     for (auto& [path, w] : parameters) {
       if (!w.tracked()) continue;
-      if (reached.contains(Access::node(w))) names.push_back(path), xs.push_back(w);
+      const Node& leaf = *Access::node(w);
+      if (std::any_of(reached.begin(), reached.end(), [&](const Node* n) { return detail::is_copy_of(*n, leaf); })) {
+        found.push_back(
+            {Finding::Kind::copied, path,
+             fmt::format("{}: the loss depends on a copy of it, which is another leaf, and whose gradient is "
+                         "lost; write const auto& where it is given a name",
+                         path)});
+        if (!reached.contains(&leaf)) continue;
+      }
+      if (reached.contains(&leaf)) names.push_back(path), xs.push_back(w);
       else
         found.push_back({Finding::Kind::unreached, path,
                          fmt::format("{}: the loss does not depend on it; is it used, or was something detached on the "
@@ -240,7 +249,7 @@ struct Linter::Look final : Observer {
   void look_at_gradient(const std::string& path, const Tensor& x_bar) {
     if (x_bar.numel() == 0) return;
     const double most = to(amax(abs(x_bar.detach())), float64).item();
-    const double sum = to(wengert::sum(abs(x_bar.detach())), float64).item();  // a NaN shows here whatever max does
+    const double sum = to(wengert::sum(abs(x_bar.detach())), float64).item();  // finds a NaN, which a maximum may miss
     if (!(most <= std::numeric_limits<double>::max()) || sum != sum)
       found.push_back({Finding::Kind::nonfinite_gradient, path,
                        fmt::format("{}: its gradient is not finite; NonFinite tells where that begins", path)});

@@ -83,6 +83,7 @@ Summary summary(const M& model, const Shape& input, DType dtype = float32) {
 struct Finding {
   enum class Kind {
     unreached,           ///< the loss does not depend on a parameter
+    copied,              ///< the loss depends on a copy of a parameter, which is another leaf: auto w = m.hidden.weight
     zero_gradient,       ///< every element of a gradient is exactly zero
     nonfinite_gradient,  ///< a gradient has a NaN or an infinity
     dead_units,          ///< outputs of relu that are zero for the whole batch
@@ -130,12 +131,15 @@ std::vector<Finding> lint(const M& model, F&& loss, Where where = Where::current
 /// no parameter fits.
 /// @{
 
-/// From now on backward() leaves no gradient in these parameters, and optim's step(model) leaves them alone; copies and
-/// files have them as before. Gives how many there are. The gradients of value_and_grad() still have them: see
-/// mask_gradients().
+/// Param::freeze() for these parameters. From now on neither backward() nor transforms give them a gradient, and clips
+/// and optimizers pass over them, weight decay and moments included; copies are frozen as well, files have the elements
+/// as before. Gives how many there are.
 template <class M>
 std::int64_t freeze(M& model, std::string_view pattern = "*", Where where = Where::current());
-/// Trained again.
+/// Trained again. An optimizer goes on with what it remembers of them, zeros if they were frozen when it was made, and
+/// with its count of steps: Adam corrects the bias of the moments as if they had that age, so that its first steps for
+/// these parameters are up to (1 - beta1) / sqrt(1 - beta2) times as long as the rate says, 3.2 by default. Make the
+/// optimizer anew, or warm the rate up, where that matters.
 template <class M>
 std::int64_t unfreeze(M& model, std::string_view pattern = "*", Where where = Where::current());
 /// Takes these out of gradients, which have the type of the model, before clipping and step(model, grads): optimizers
@@ -162,17 +166,11 @@ std::int64_t for_fitting(const char* who, M& model, std::string_view pattern, Wh
 
 template <class M>
 std::int64_t freeze(M& model, std::string_view pattern, Where where) {
-  return tools::for_fitting("freeze", model, pattern, where,
-                            [](Param& w) { w = wengert::detail::ParamAccess::plain(w.detach()); });
+  return tools::for_fitting("freeze", model, pattern, where, [](Param& w) { w.freeze(); });
 }
 template <class M>
 std::int64_t unfreeze(M& model, std::string_view pattern, Where where) {
-  return tools::for_fitting("unfreeze", model, pattern, where, [](Param& w) {
-    if (w.is_trained()) return;
-    Tensor numbers = w.detach();
-    w = Param();  // so that nobody else holds them
-    w = Param(std::move(numbers));
-  });
+  return tools::for_fitting("unfreeze", model, pattern, where, [](Param& w) { w.unfreeze(); });
 }
 template <class M>
 std::int64_t mask_gradients(M& grads, std::string_view pattern, Where where) {

@@ -4,15 +4,15 @@
 
 #include <cstring>
 
-// Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which never change.
+// Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which are stable.
 
 namespace wengert::onnx {
 namespace {
 
 constexpr std::int64_t ir_version = 8, opset = 17;
 
-// A message in the making. Protobuf knows three kinds of fields that are needed here: numbers in groups of seven bits,
-// four bytes, and a length with as many bytes.
+// A message under construction. It needs three kinds of protobuf fields: varints, four bytes, and a length with that
+// number of bytes.
 class Message {
  public:
   Message& number(int field, std::int64_t value) { return tag(field, 0), varint(static_cast<std::uint64_t>(value)); }

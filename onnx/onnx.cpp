@@ -14,7 +14,7 @@
 namespace wengert::detail {
 namespace {
 
-// Other numbers of the same kind: backwards, and floats halved, so that indices stay indices and logarithms finite.
+// Different values of the same kind: reversed, and floats halved, so that indices stay valid and logarithms finite.
 Tensor other_numbers(const Tensor& x) {
   const Tensor backwards = reshape(flip(reshape(x, {-1}), {0}), x.shape());
   return is_float(x.dtype()) ? backwards * 0.5 : backwards;
@@ -33,7 +33,7 @@ struct OnnxExport::State {
   // One run of the function.
   struct Run {
     std::vector<Tensor> inputs;
-    std::vector<onnx::Call> calls;  // that depend on inputs
+    std::vector<onnx::Call> calls;  // calls that depend on inputs
     onnx::Builder builder;
   };
 
@@ -86,7 +86,7 @@ void OnnxExport::end(std::vector<NamedTensor> results) {
 void OnnxExport::State::name_all(Run& run, const std::vector<NamedTensor>& results) const {
   onnx::Builder& b = run.builder;
   std::set<std::string> names;
-  auto fresh = [&](std::string name) {  // a name that no other input, output or parameter has
+  auto fresh = [&](std::string name) {  // an unused name
     while (!names.insert(name).second) name += '_';
     return name;
   };
@@ -94,14 +94,14 @@ void OnnxExport::State::name_all(Run& run, const std::vector<NamedTensor>& resul
   for (auto& [name, t] : model) b.add_initializer(fresh(name), t);
   std::erase_if(run.calls, [&](const onnx::Call& call) {
     bool depends = false;
-    std::string part;  // of the model, that it is made of
+    std::string part;  // name in the model
     for (const Tensor& x : call.x) {
       if (!x.defined()) continue;
       depends |= b.depends_on_input(x);
       if (part.empty()) part = b.name_in_model(x);
     }
     if (depends) b.add(call);
-    else if (!part.empty())  // computed here and now, once for all inputs
+    else if (!part.empty())  // computed from the model only: a constant
       for (const Tensor& y : call.y) b.add_initializer(fresh(part + "/" + call.name), y);
     return !depends;
   });
@@ -113,7 +113,7 @@ void OnnxExport::State::name_all(Run& run, const std::vector<NamedTensor>& resul
   b.prune();
 }
 
-// A number that is no operator's result must not depend on the input; nor may which operators run.
+// Values that no operator computes must not depend on the input, and neither may the sequence of operators.
 void OnnxExport::State::compare() const {
   const Run &a = runs[0], &b = runs[1];
   for (std::size_t i = 0; i < std::max(a.calls.size(), b.calls.size()); ++i)

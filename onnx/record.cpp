@@ -91,7 +91,7 @@ void Builder::add(const Call& call) {
   }
 }
 
-// An output is the result of a node of its own name.
+// An output is the result of an Identity node with the name of the output.
 void Builder::add_output(const std::string& name, const Tensor& t) {
   label_ = name, parts_ = 0, doc_.clear();
   const std::string value = name_of(t);

@@ -5,8 +5,8 @@
 #include <limits>
 #include <map>
 
-// One line, or a few, for each operator: what it is in ONNX's words (opset 17). Where ONNX lacks one it is written with
-// others, as our own definitions are.
+// The translation of each operator to ONNX (opset 17). An operator that ONNX lacks is composed of others, by its
+// definition.
 
 namespace wengert::onnx {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 using Inputs = std::vector<std::string>;
 using Attributes = std::vector<Attribute>;
 
-// A call while it is translated.
+// A call under translation.
 struct Scope {
   Builder& b;
   const Call& call;
@@ -94,13 +94,13 @@ std::string standardize(const Scope& s) {
   const auto var = mean(s, mul(s, d, d), axes);
   return s.node("Div", {d, s.node("Sqrt", {add(s, var, s.c(s.number("eps")))})});
 }
-// The same, with a gain and a bias for each entry of the last axes.
+// Standardization with a gain and a bias for each element of the last axes.
 std::string layer_norm(const Scope& s) {
   std::string y = standardize(s);
   if (s.x(1).defined()) y = mul(s, y, s.in(1));
   return s.x(2).defined() ? add(s, y, s.in(2)) : y;
 }
-// For each channel.
+// Gain and bias for each channel.
 std::string batch_norm(const Scope& s) {
   Shape channels;
   for (int i = 1; i < s.x(0).rank(); ++i) channels.push_back(i == 1 ? s.x(0).shape()[1] : 1);
@@ -176,7 +176,7 @@ std::string conv(const Scope& s) {
 std::string conv_transpose(const Scope& s) {
   const Ints kernel = s.list("kernel"), stride = s.list("stride"), padding = s.list("padding"),
              dilation = s.list("dilation");
-  Ints more;  // what the result has beyond the smallest size
+  Ints more;  // size of the result beyond the smallest size
   for (std::size_t i = 0; i < kernel.size(); ++i) {
     const int axis = static_cast<int>(i) + 2;
     more.push_back(s.y().shape()[axis] -
@@ -191,7 +191,7 @@ std::string conv_transpose(const Scope& s) {
                  {"group", s.integer("groups")}});
 }
 
-// Pools of ONNX take [n, channels, ...]; ours take planes under any axes, so those become one.
+// ONNX pools [n, channels, ...]. Leading axes of wengert's operators become one axis.
 std::string pool(const Scope& s, const char* op, std::size_t spatial, const Ints& kernel, const Ints& stride,
                  const Ints& padding, const Ints& dilation, Attributes more) {
   const int before = s.x(0).rank() - static_cast<int>(spatial);
@@ -363,7 +363,7 @@ const std::map<std::string_view, Translation>& others() {
       {"elu",
        [](const Scope& s) { return s.node("Elu", {s.in(0)}, {{"alpha", static_cast<float>(s.number("alpha"))}}); }},
       {"celu",
-       [](const Scope& s) {  // ONNX's own is for float32 only
+       [](const Scope& s) {  // the operator of ONNX is for float32 only
          const double alpha = s.number("alpha");
          const auto bent = mul(s, sub(s, s.node("Exp", {mul(s, s.in(0), s.c(1 / alpha))}), s.c(1)), s.c(alpha));
          return add(s, s.node("Max", {s.in(0), s.c(0)}), s.node("Min", {bent, s.c(0)}));

@@ -1,4 +1,4 @@
-// What depends on the number of the step alone, in the rules of Adam and its relatives.
+// The constants of a step of Adam, AdamW, Adamax, Nadam and Radam.
 
 #include "wengert/optim/adam.h"
 

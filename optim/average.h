@@ -16,17 +16,24 @@ struct AverageStep {
 };
 WENGERT_API UpdateLoop update_loop(const AverageStep&, DType, int memory);
 
-/// average += weight (model - average) for trained tensors; buffers are copied.
+/// average += weight (model - average). What is not trained is copied; what is frozen in the model becomes so in its
+/// average, and back.
 template <class Model>
 void average_in(Model& average, const Model& model, double weight, Where where) {
-  step_towards(average, model, where, [=](std::size_t) { return AverageStep{weight}; });
   wengert::detail::walk(
-      wengert::detail::Skip(),
+      []<class T>(std::string_view, T& to, const T& from) {
+        if constexpr (std::is_same_v<T, Param>) {
+          if (!from.is_frozen()) return to.unfreeze();
+          to.freeze();
+          to.assign(from);
+        }
+      },
       []<class T>(std::string_view, T& to, const T& from) {
         if constexpr (std::is_same_v<T, Tensor>) to = from;
         else if (to.defined()) to.assign(from);
       },
       where, average, model);
+  step_towards(average, model, where, [=](std::size_t) { return AverageStep{weight}; });
 }
 
 }  // namespace detail

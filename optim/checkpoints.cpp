@@ -58,7 +58,7 @@ bool Checkpoints::has_best() const { return fs::exists(best_path()); }
 
 void Checkpoints::forget_old() const {
   const auto all = steps();
-  std::error_code error;  // one that stays does no harm
+  std::error_code error;  // a file that cannot be removed does no harm
   for (std::size_t i = 0; i + static_cast<std::size_t>(options_.keep) < all.size(); ++i)
     fs::remove(path(all[i]), error);
 }

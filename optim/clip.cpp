@@ -17,9 +17,9 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-double larger(double a, double b) { return a != a || b <= a ? a : b; }  // a NaN wins
+double larger(double a, double b) { return a != a || b <= a ? a : b; }  // NaN if one of them is NaN
 
-// f(g), for an f that keeps zeros.
+// f(g) for a function with f(0) = 0, by rows if g is row-sparse.
 template <class F>
 Tensor changed_rows(const Tensor& g, F&& f) {
   const auto* rows = wengert::detail::rows_of(g);
@@ -37,8 +37,8 @@ GradNorm::GradNorm(double max_norm, const ClipOptions& options, Where where)
   if (!(p_ > 0)) fail<ValueError>(where, "clip_norm: norm_type must be > 0, got {}", p_);
 }
 
-// First pass: the sum of powers. If it leaves the range of double: a pass for the largest entry, and one for the sum
-// with it divided out.
+// The first pass sums powers. If the sum leaves the range of double, a second pass finds the largest element, and a
+// third pass sums powers divided by it.
 void GradNorm::add(const Tensor& g) {
   if (!is_float(g.dtype())) return;
   const auto* rows = wengert::detail::rows_of(g);
@@ -77,7 +77,7 @@ Tensor GradNorm::changed(const Tensor& g) const {
     if (nonfinite_ == NonFiniteNorm::skip) return Tensor();
   }
   const double factor = max_norm_ / (norm_ + 1e-6);
-  if (std::isnan(factor)) return g * factor;  // zeros too
+  if (std::isnan(factor)) return g * factor;  // zeros become NaN, too
   return changed_rows(g, [&](const Tensor& x) { return x * factor; });
 }
 
@@ -92,7 +92,7 @@ Tensor limited(const Tensor& g, double limit) {
 
 namespace {
 
-// Of every row, with the largest entry divided out.
+// The norm of every row; the largest element is divided out against overflow.
 Tensor row_norms(const Tensor& x) {
   const Tensor largest = amax(abs(x), {1}, true), scale = where(largest > 0.0, largest, ones({}, x.dtype()));
   return scale * sqrt(sum(square(x / scale), {1}, true));

@@ -115,10 +115,10 @@ struct AdaptiveClipOptions {
 template <class Model>
 void clip_adaptive(Model& grads, const Model& model, AdaptiveClipOptions options = {}, Where where = Where::current()) {
   detail::check_limit("clip_adaptive", options.clip, where), detail::check_limit("clip_adaptive", options.eps, where);
-  for_each_param(
-      grads, model,
-      [&](Tensor& g, const Tensor& w) {
-        if (w.defined()) g = detail::adapted(g, w.detach(), options.clip, options.eps);
+  for_each_trained(
+      model, grads,
+      [&](const Tensor& w, Tensor& g) {
+        if (g.defined()) g = detail::adapted(g, w.detach(), options.clip, options.eps);
       },
       where);
 }

@@ -13,7 +13,7 @@ struct NamedNorm {
 template <class Model>
 std::vector<NamedNorm> norms(const Model& model) {
   std::vector<NamedNorm> all;
-  for_each_param(model, [&](std::string_view name, const Tensor& t) {
+  for_each_trained(model, [&](std::string_view name, const Tensor& t) {
     all.push_back({std::string(name), detail::length(t.detach())});
   });
   return all;

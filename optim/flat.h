@@ -11,12 +11,14 @@
 
 namespace wengert::optim {
 
-/// The trained values of a model as one tensor [n], off the tape.  TypeError unless all have one dtype.
+/// The trained values of a model as one tensor [n], off the tape.  TypeError unless all have one dtype, GraphError when
+/// there are none.
 template <class Model>
 Tensor flatten(const Model& model) {
   std::vector<Tensor> all;
-  for_each_param(model, [&](const Tensor& t) { all.push_back(reshape(contiguous(t.detach()), {-1})); });
-  return all.empty() ? zeros({0}) : cat(all);
+  for_each_trained(model, [&](const Tensor& t) { all.push_back(reshape(contiguous(t.detach()), {-1})); });
+  if (all.empty()) detail::nothing_to_train("flatten", false, Where());
+  return cat(all);
 }
 
 /// A model of the same structure with the values of x, on the tape of x.
@@ -24,7 +26,7 @@ template <class Model>
 Model unflatten(const Tensor& x, const Model& like) {
   Model model = wengert::detail::shared_copy(like);
   std::int64_t at = 0;
-  for_each_param(model, [&](Tensor& t) {
+  for_each_trained(model, [&](Tensor& t) {
     const std::int64_t n = t.numel();
     t = reshape(slice(x, 0, at, at + n), t.shape());
     at += n;
@@ -41,7 +43,7 @@ WENGERT_API void overwrite(Tensor& w, const Tensor& v);
 template <class Model>
 void fill(Model& model, const Tensor& x) {
   const Model values = unflatten(x.detach(), model);
-  for_each_param(model, values, [](Tensor& t, const Tensor& v) { detail::overwrite(t, v); });
+  for_each_trained(model, values, [](Tensor& t, const Tensor& v) { detail::overwrite(t, v); });
 }
 
 namespace detail {

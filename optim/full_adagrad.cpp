@@ -16,9 +16,9 @@ void check(const FullAdagradOptions& o, std::int64_t n, Where where) {
 Tensor full_adagrad_direction(Buffer& sum, const Tensor& g, double eps) {
   sum.assign(sum + outer(g, g));
   const Eigen e = eigh(sum);
-  const Tensor root = sqrt(relu(e.values)) + eps;  // rounding may take the smallest below 0
+  const Tensor root = sqrt(relu(e.values)) + eps;  // rounding may make the smallest negative
   const Tensor along = matmul(transpose(e.vectors), g);
-  // What no gradient pointed along yet has eigenvalue 0, and is not moved along.
+  // Directions without any gradient so far have eigenvalue 0, and there is no step along them.
   const Tensor largest = amax(e.values) * 1e-30;
   return matmul(e.vectors, where(e.values > largest, along / root, zeros({}, g.dtype())));
 }

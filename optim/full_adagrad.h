@@ -32,7 +32,7 @@ class FullAdagrad : public FullAdagradOptions {
   }
   void step(Model& model, const Model& grads, Where where = Where::current()) {
     detail::check(*this, sum.size(0), where);
-    for_each_param(
+    for_each_trained(
         std::as_const(model), grads,
         [&](std::string_view path, const Tensor& w, const Tensor& g) { detail::check_fit(path, w, g, {}, where); },
         where);

@@ -8,11 +8,10 @@ namespace wengert::optim::detail {
 
 template <class F, class X>
 void visit_gradients(X& x, F&& f) {
-  for_each_param(x, [&]<class T>(T& t) {
-    bool leaf = false;
-    if constexpr (std::is_same_v<T, Param>) leaf = t.is_trained();
-    Tensor g = leaf ? fresh_gradient(t) : Tensor(t);
-    if (g.defined()) f(static_cast<Tensor&>(t), g, leaf);
+  for_each_trained(x, [&](Tensor& t) {
+    const bool leaf = wengert::detail::Access::role(t) == wengert::detail::Role::trained;
+    Tensor g = leaf ? fresh_gradient(t) : t;
+    if (g.defined()) f(t, g, leaf);
   });
 }
 template <class X, class F>

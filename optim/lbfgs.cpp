@@ -27,7 +27,7 @@ LbfgsState::LbfgsState(const LbfgsOptions& o, std::int64_t n, DType dtype, Where
   direction = zeros({n}, dtype), last_gradient = zeros({n}, dtype);
 }
 
-// The pair of the last step, unless the curvature along it is too small to trust.
+// Stores the pair of the last step unless its curvature is too small to be reliable.
 void LbfgsState::remember(const Tensor& g) {
   const Tensor y = g - last_gradient, s = direction * length;
   const double ys = inner(y, s);
@@ -37,7 +37,7 @@ void LbfgsState::remember(const Tensor& g) {
   scale = ys / inner(y, y);
 }
 
-// -H g by the two loops over the pairs, from the youngest to the oldest and back.
+// -H g by the two-loop recursion, from the latest pair to the oldest and back.
 Tensor LbfgsState::quasi_newton(const Tensor& g) const {
   const std::int64_t end = pairs, begin = std::max<std::int64_t>(0, end - steps.size(0));
   std::vector<double> rho, alpha;

@@ -81,13 +81,13 @@ LineResult exact(detail::LineFunction& line, ExactOptions o, Where where) {
   if (!(fb < fa)) return {0, fa, n, true};
   double c = b * (1 + golden), fc = phi(c);
   while (fc < fb && n < o.max_eval) a = b, fa = fb, b = c, fb = fc, c = b + golden * (b - a), fc = phi(c);
-  if (fc < fb) return {c, fc, n, false};  // it falls and falls
+  if (fc < fb) return {c, fc, n, false};  // phi has no minimum up to c
 
   double x = b, w = b, v = b, fx = fb, fw = fb, fv = fb, step = 0, before = 0;
   for (; n < o.max_eval;) {
     const double middle = (a + c) / 2, tolerance = o.tolerance * std::abs(x) + 1e-300;
     if (std::abs(x - middle) <= 2 * tolerance - (c - a) / 2) return {x, fx, n, true};
-    // A parabola through x, w, v, unless it leaves the bracket or does not halve the step before the last.
+    // Take the parabola through x, w, v unless it leaves the bracket or does not halve the step before the last.
     double p = 0, q = 0;
     if (std::abs(before) > tolerance) {
       const double r = (x - w) * (fx - fv), s = (x - v) * (fx - fw);
@@ -132,7 +132,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
   auto too_high = [&](const LinePoint& p) { return p.value > origin.value + o.sufficient * p.t * origin.slope; };
   auto flat = [&](const LinePoint& p) { return std::abs(p.slope) <= -o.curvature * origin.slope; };
   auto done = [&](const LinePoint& p, bool found) { return WolfePoint{p, evaluations, found}; };
-  // Close to a minimum the values differ by their rounding only. There the slopes decide alone, by the approximate
+  // Close to a minimum the values differ by rounding only. There slopes alone decide, by the approximate
   // condition of Hager and Zhang (2005), equation 4.1: the same as sufficient decrease for a parabola.
   const double epsilon = line.direction().dtype() == float64 ? 0x1p-52 : 0x1p-23,
                noise = 4 * epsilon * std::abs(origin.value);
@@ -140,7 +140,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
     return std::abs(p.value - origin.value) <= noise && flat(p) && p.slope <= (2 * o.sufficient - 1) * origin.slope;
   };
 
-  // Larger and larger steps, until a point is good or the last two have one between them.
+  // Increase the step until a point satisfies the conditions or the last two points bracket such a point.
   LinePoint last = origin, now = evaluate(o.start), bracket[2];
   for (;; ++tries) {
     if (tries == o.max_eval) {
@@ -158,7 +158,7 @@ detail::WolfePoint detail::strong_wolfe_from(LineFunction& line, const LinePoint
     now = evaluate(t);
   }
 
-  // Smaller and smaller brackets around a good point; `low` is the lower end.
+  // Shrink the bracket around such a point; `low` is the index of its lower end.
   const double size = largest(line.direction());
   bool poor = false;
   int low = bracket[0].value <= bracket[1].value ? 0 : 1;

@@ -33,7 +33,7 @@ NewtonStep newton_step(Objective& f, Tensor& x, const NewtonCgOptions& o, Where 
     d = (rr / before) * d - r;
   }
 
-  // Near the minimum values differ by rounding only: then the full step is taken.
+  // Near the minimum values differ by rounding only, and the full step is accepted.
   const double slope = inner(g, p), rounding = 1e-14 * std::abs(done.value);
   double t = 1;
   for (int n = 0; n < 60; ++n, t /= 2)

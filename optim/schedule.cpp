@@ -70,7 +70,7 @@ double CosineRestarts::operator()(std::int64_t step, Where where) const {
 
 namespace {
 
-// The value of a cycle that is at low, high, low and last at the ends of its phases.
+// The value of a cycle whose phases end at low, high, low and last.
 double cycle(const OneCycle& c, std::int64_t step, double low, double high, double last, Where where) {
   at_least("OneCycle", "steps", 2, c.steps, where);
   if (!(c.pct_start * static_cast<double>(c.steps) > 1 && c.pct_start < (c.three_phase ? 0.5 : 1)))

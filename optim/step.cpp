@@ -18,6 +18,7 @@ namespace wengert::optim::detail {
 using wengert::detail::Access;
 using wengert::detail::Kind;
 using wengert::detail::Node;
+using wengert::detail::Role;
 using wengert::detail::Rows;
 
 namespace {
@@ -53,7 +54,7 @@ void Check::that(bool holds, const char* sentence) const {
 
 namespace {
 
-// Of the parameter, and of what is remembered, only these rows.
+// Updates only the rows of a row-sparse gradient, in the parameter and in its state.
 void update_rows(UpdateLoop loop, const void* step, const Common& common, const Rows& rows, DType dtype,
                  std::span<void* const> arrays) {
   const auto bytes = rows.row_size() * static_cast<std::int64_t>(size_of(dtype));
@@ -118,7 +119,7 @@ void nothing_to_do(Where where) {
 
 void check_fit(std::string_view name, const Tensor& w, const Tensor& g, std::span<const Tensor* const> memory,
                Where where) {
-  // Said only when something is wrong: long names would be a block of memory for each step.
+  // The name is formatted only in an error, so that a step allocates nothing.
   const auto what = [&] { return name.empty() ? std::string("the parameter") : fmt::format("'{}'", name); };
   if (w.tracked() && !leaf_of(w))
     fail<GraphError>(
@@ -138,16 +139,30 @@ void check_fit(std::string_view name, const Tensor& w, const Tensor& g, std::spa
 
 Lists::Lists() = default;
 Lists::~Lists() = default;
-Lists::Lists(const Lists& o) : names(o.names) {}
+Lists::Lists(const Lists& o) : names(o.names), frozen_(o.frozen_) {}
 Lists& Lists::operator=(const Lists& o) {
-  names = o.names;
+  names = o.names, frozen_ = o.frozen_;
   return *this;
 }
 
 void Lists::clear(std::size_t which) { all_[which].clear(); }
 void Lists::add(std::size_t which, const Tensor& t) { all_[which].push_back(const_cast<Tensor*>(&t)); }
 void Lists::add_name(std::string_view path, const Tensor& t) {
-  if (t.defined()) names.emplace_back(path);
+  if (!t.defined()) return;
+  names.emplace_back(path);
+  if (Access::role(t) == Role::frozen) ++frozen_;
+}
+
+void nothing_to_train(std::string_view who, bool frozen, Where where) {
+  fail<GraphError>(where, "{}: {}", who,
+                   frozen
+                       ? "every parameter of the model is frozen; unfreeze() some of them"
+                       : "the model has no parameters. A Tensor member of a struct is saved but not trained: declare "
+                         "it Param");
+}
+
+void Lists::check_any(std::string_view rule, Where where) const {
+  if (names.size() == frozen_) nothing_to_train(rule, frozen_ > 0, where);
 }
 
 void Lists::check(std::size_t memories, bool fresh, Where where) const {
@@ -160,6 +175,7 @@ void Lists::check(std::size_t memories, bool fresh, Where where) const {
   for (std::size_t i = 0; i < w.size(); ++i) {
     if (!w[i]->defined()) continue;
     const std::size_t at = index++;
+    if (Access::role(*w[i]) == Role::frozen) continue;
     const Tensor g = fresh ? fresh_gradient(*w[i]) : *all_[gradients][i];
     if (!g.defined()) continue;
     found = true;
@@ -176,6 +192,7 @@ void Lists::run(std::size_t memories, bool fresh, Update update, void* self, Whe
     Tensor& w = *all_[model][i];
     if (!w.defined()) continue;
     const std::size_t at = index++;
+    if (Access::role(w) == Role::frozen) continue;
     const Tensor g = fresh ? fresh_gradient(w) : *all_[gradients][i];
     if (!g.defined()) continue;
     Tensor* remembered[max_memory];

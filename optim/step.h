@@ -52,6 +52,8 @@ WENGERT_API Tensor fresh_gradient(const Tensor&);
 WENGERT_API void mark_used(const Tensor&);
 WENGERT_API void replace_gradient(Tensor&, Tensor gradient);
 [[noreturn]] WENGERT_API void nothing_to_do(Where);
+/// Says that a model has no parameters, or that all of them are frozen.
+[[noreturn]] WENGERT_API void nothing_to_train(std::string_view who, bool frozen, Where);
 /// ShapeError, TypeError, GraphError unless g and the state have the shape and dtype of w, and w can be written.
 WENGERT_API void check_fit(std::string_view name, const Tensor& w, const Tensor& g,
                            std::span<const Tensor* const> memory, Where);
@@ -76,6 +78,8 @@ class WENGERT_API Lists {
   void clear(std::size_t which);
   void add(std::size_t which, const Tensor&);
   void add_name(std::string_view path, const Tensor&);
+  /// GraphError when every parameter of the model was frozen, or there is none.
+  void check_any(std::string_view rule, Where) const;
   /// Throws unless `memories` state models have the structure of the model. fresh: gradients are those that backward()
   /// left, else those of the list.
   void check(std::size_t memories, bool fresh, Where) const;
@@ -84,6 +88,7 @@ class WENGERT_API Lists {
   std::vector<std::string> names;  // of the defined tensors
 
  private:
+  std::size_t frozen_ = 0;  // of the names
   std::vector<Tensor*> all_[2 + max_memory];
 };
 
@@ -107,11 +112,11 @@ Model filled_like(const Model& model, double value) {
 /// Runs step_of(i)(w, x) for every parameter w of `model` and x of `towards`, in place.
 template <class Model, class F>
 void step_towards(Model& model, const Model& towards, Where where, F&& step_of) {
-  for_each_param(
+  for_each_trained(
       std::as_const(model), towards,
       [&](std::string_view path, const Tensor& w, const Tensor& x) { check_fit(path, w, x, {}, where); }, where);
   std::size_t index = 0;
-  for_each_param(model, towards, [&](Tensor& w, const Tensor& x) {
+  for_each_trained(model, towards, [&](Tensor& w, const Tensor& x) {
     const auto step = step_of(index++);
     run_update(update_loop(step, w.dtype(), 0), &step, {}, w, x, {}, where);
   });
@@ -174,6 +179,7 @@ class FirstOrder : public Options {
   FirstOrder(const Model& model, const Options& options, Where where) : Options(options) {
     list_trained(model, lists_, 0, true);
     options.check({Options::name, where});
+    lists_.check_any(Options::name, where);
   }
   const Options& options() const { return *this; }
   std::int64_t parameters() const { return static_cast<std::int64_t>(lists_.names.size()); }

@@ -1,5 +1,5 @@
-// Compiled once for each instruction set: the loops of all update rules, whose formulas are in their headers. Nothing
-// here may be shared by name with the objects of the others; L is part of every name.
+// The loops of all update rules, whose formulas are in their headers. This file is compiled once for each instruction
+// set, so no name may be common to two objects: L is part of every name.
 
 #include "wengert/autodiff/base/simd.h"
 #include "wengert/autodiff/kernels/arch.h"
@@ -7,7 +7,7 @@
 
 namespace wengert::optim::detail {
 
-// Register by register: load w, g and the memory, run the formula, store w and the memory. The last may be partial.
+// For each register: load w, g and the state, run the formula, store w and the state. The last one may be partial.
 template <class Step, class L, std::size_t... K>
 void run_loop(const void* constants, const Common& all, std::int64_t begin, std::int64_t end, void* const* at,
               std::index_sequence<K...>) {
@@ -38,7 +38,7 @@ void loop(const void* step, const Common& all, std::int64_t begin, std::int64_t 
   run_loop<Step, L>(step, all, begin, end, at, std::make_index_sequence<k>());
 }
 
-// The loops of a rule that remembers k... tensors, float32 and float64.
+// The loops of a rule with k... state tensors, for float32 and float64.
 struct Entry {
   int memory;
   UpdateLoop loop[2];

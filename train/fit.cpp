@@ -30,12 +30,12 @@ struct TrainingRun::State {
   Where where;
 
   Clock::time_point start = Clock::now(), epoch_start = start;
-  std::int64_t steps_here = 0;  // in this call
-  double sum = 0;               // of the loss over the rows of the epoch
+  std::int64_t steps_here = 0;  // in this call of fit()
+  double sum = 0;               // of the loss over the rows of this epoch
 
   void notify() {
     now.seconds = seconds_since(start);
-    // Epochs are taken to be as long as this one is, or the one before was.
+    // The estimate takes all epochs to be as long as this one.
     const auto all = now.batches * (now.epochs - now.epoch) + std::max<std::int64_t>(now.batches - now.batch, 0);
     const bool known = now.batches > 0 && steps_here > 0;
     now.seconds_left = known ? now.seconds / static_cast<double>(steps_here) * static_cast<double>(all) : unknown;
@@ -68,7 +68,7 @@ bool TrainingRun::next_epoch() { return !state_->stopped && state_->position->ep
 
 void TrainingRun::begin_epoch(std::int64_t batches) {
   State& s = *state_;
-  // Where their number cannot be asked for, that of the epoch before is as good.
+  // A range without size() is taken to be as long as in the epoch before.
   s.now.batches = batches > 0 ? batches : s.now.batch;
   s.now.epoch = s.position->epoch + 1, s.now.batch = 0, s.now.rows = 0, s.now.loss = 0;
   s.sum = 0, s.epoch_start = Clock::now();
@@ -98,7 +98,7 @@ void TrainingRun::after_step(double loss, std::int64_t rows, double norm, double
 
 void TrainingRun::after_epoch(const std::vector<double>& validation) {
   State& s = *state_;
-  // Saved after the last batch of an epoch, and not at its end: there is nothing left of it.
+  // A state saved after the last batch of an epoch, but before its end, has no batches left in the epoch.
   const bool resumed = s.steps_here == 0 && s.now.step > 0;
   if (s.now.batch == 0 && !resumed)
     fail<ValueError>(s.where,

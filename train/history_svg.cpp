@@ -1,4 +1,4 @@
-// The picture of a history: panels of curves over epochs, as SVG.
+// A history as SVG: panels of curves over epochs.
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/train/history.h"
@@ -30,7 +30,7 @@ std::vector<Panel> panels_of(const History& history) {
     if (panel == all.end()) panel = all.insert(all.end(), {std::string(last_word(c.name)), {}});
     panel->curves.push_back(&c);
   }
-  // The losses first: they are what one looks for.
+  // Losses come first.
   const auto loss = std::ranges::find_if(all, [](const Panel& p) { return p.title == "loss"; });
   if (loss != all.end()) std::rotate(all.begin(), loss, loss + 1);
   return all;
@@ -42,7 +42,7 @@ std::string escaped(std::string_view text) {
   return s;
 }
 
-/// From a number to a place, and where the lines go: about five round numbers, or powers of ten.
+/// Maps values to coordinates, and places grid lines at about five round numbers or at powers of ten.
 struct Axis {
   double low, high;
   bool logarithmic = false;
@@ -88,7 +88,7 @@ std::string text(double x, double y, std::string_view anchor, std::string_view w
 
 std::string draw(const Panel& panel, const std::vector<double>& epochs) {
   const Axis y = axis_of(panel);
-  // From the first epoch to the last; ticks beyond them would only make room for nothing.
+  // The axis spans the epochs without margins.
   const Axis x = epochs.size() > 1
                      ? Axis{epochs.front(), epochs.back(), false, linear(epochs.front(), epochs.back()).ticks}
                      : linear(epochs.front(), epochs.front());

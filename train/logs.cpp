@@ -73,7 +73,7 @@ std::uint32_t checksum(std::string_view bytes) {
     for (int k = 0; k < 8; ++k) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
   }
   crc = ~crc;
-  return (crc >> 15 | crc << 17) + 0xa282ead8u;  // masked, as the format wants
+  return (crc >> 15 | crc << 17) + 0xa282ead8u;  // masked as the format requires
 }
 
 static_assert(std::endian::native == std::endian::little);
@@ -110,7 +110,7 @@ TensorBoardLog::TensorBoardLog(std::string folder, TensorBoardOptions options, W
   std::error_code error;
   fs::create_directories(folder, error);
   std::FILE* file = nullptr;
-  for (int n = 0; !error && !file; ++n) {  // two of one second and process want two names
+  for (int n = 0; !error && !file; ++n) {  // two logs of one process and second need different names
     path_ =
         (fs::path(folder) / fmt::format("events.out.tfevents.{:.0f}.wengert.{}.{}", wall_time(), getpid(), n)).string();
     file = std::fopen(path_.c_str(), "wbx");

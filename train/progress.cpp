@@ -21,7 +21,7 @@ std::string clock_time(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-// In eighths of a character.
+// A bar with a resolution of one eighth of a character.
 std::string bar(double part, int width) {
   static constexpr const char* eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   const int filled = static_cast<int>(std::clamp(part, 0.0, 1.0) * width * 8);

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <iosfwd>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace wengert {
 
@@ -37,6 +39,10 @@ inline constexpr int max_rank = 8;
 class Shape {
  public:
   Shape() = default;
+  /// One size, or one axis: zeros(5), sum(x, 0).
+  template <class N> requires(std::is_integral_v<N> && !std::is_same_v<N, bool>) Shape(N size) {
+    push_back(static_cast<std::int64_t>(size));
+  }
   /// More than max_rank entries are a ShapeError.
   Shape(std::initializer_list<std::int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
   explicit Shape(std::span<const std::int64_t> sizes) {
@@ -101,6 +107,15 @@ class Shape {
 
 /// "[32, 784]".
 WENGERT_API std::string to_string(const Shape&);
+/// The same to a stream; the program includes <iostream>.
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, const Shape& shape) {
+  return out << to_string(shape);
+}
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, DType dtype) {
+  return out << name(dtype);
+}
 
 /// Row-major strides in elements.
 inline Shape contiguous_strides(const Shape& s) {

@@ -122,14 +122,15 @@ consteval void check_part() {
                 "wengert: a model has a pointer or reference member, behind which parameters would stay untrained and "
                 "unsaved; hold the part by "
                 "value, in std::optional or std::vector, or in wengert::Shared if it stands in several places");
-  static_assert(part != Part::unknown || !std::is_class_v<T>,
-                "wengert: a model has a member of a type that cannot be seen through (a smart pointer, a "
-                "std::function, a map, a class with "
-                "constructors or private members), in which parameters would stay untrained and unsaved; hold parts by "
-                "value, in std::vector, "
-                "std::optional or wengert::Shared, or give your class: static auto members(auto& self) { return "
-                "fields(field(\"weight\", "
-                "self.weight)); }");
+  static_assert(
+      part != Part::unknown || !std::is_class_v<T>,
+      "wengert: a model is, or has a member of, a type that cannot be seen through (a class with constructors or "
+      "private members, a smart pointer, a std::function, a map), in which parameters would stay untrained and "
+      "unsaved. Sizes that are known at run time need no constructor: struct Mlp { nn::Linear hidden, output; }; "
+      "Mlp mlp(int n) { return {.hidden{64, n}, .output{n, 10}}; }. A class with a constructor names its "
+      "members: static auto members(auto& self) { return fields(field(\"hidden\", self.hidden), "
+      "field(\"output\", self.output)); }. Hold other parts by value, in std::vector, std::optional or "
+      "wengert::Shared.");
   if constexpr (part == Part::structure) {
     static_assert(!has_base<T>(),
                   "wengert: a model struct has a base class, whose members cannot be seen; make the base a member, or "
@@ -294,13 +295,13 @@ void walk(OnVariable&& on_variable, OnBuffer&& on_buffer, Where where, M&... mod
   walk.template part<true>(models...);
 }
 
-/// Calls f(path, t...), or f(t...) if it takes no path, unless the first tensor is undefined.
-template <class F>
+/// Calls f(path, t...), or f(t...) if it takes no path, unless the first tensor is undefined, or frozen and `trained`.
+template <class F, bool trained = false>
 struct IfDefined {
   F& f;
   template <class T, class... More>
   void operator()(std::string_view path, T& t, More&... more) const {
-    if (!t.defined()) return;
+    if (!t.defined() || (trained && Access::role(t) == Role::frozen)) return;
     if constexpr (std::is_invocable_v<F&, std::string_view, T&, More&...>) f(path, t, more...);
     else f(t, more...);
   }
@@ -313,6 +314,10 @@ inline constexpr bool takes_path =
 template <class F, class... M>
 void walk_params(F& f, Where where, M&... models) {
   detail::walk<takes_path<F, M...>>(IfDefined<F>{f}, Skip(), where, models...);
+}
+template <class F, class... M>
+void walk_trained(F& f, Where where, M&... models) {
+  detail::walk<takes_path<F, M...>>(IfDefined<F, true>{f}, Skip(), where, models...);
 }
 template <class F, class... M>
 void walk_tensors(F& f, Where where, M&... models) {
@@ -339,6 +344,16 @@ void for_each_param(A&& a, B&& b, F&& f, Where where = Where::current()) {
 template <class A, class B, class C, class F>
 void for_each_param(A&& a, B&& b, C&& c, F&& f, Where where = Where::current()) {
   detail::walk_params(f, where, a, b, c);
+}
+
+/// The same without Params that are frozen in the first model.
+template <class Model, class F>
+void for_each_trained(Model&& model, F&& f, Where where = Where::current()) {
+  detail::walk_trained(f, where, model);
+}
+template <class A, class B, class F>
+void for_each_trained(A&& a, B&& b, F&& f, Where where = Where::current()) {
+  detail::walk_trained(f, where, a, b);
 }
 
 /// The same for all tensors, trained or not. f takes auto&, or const Tensor&: some are Params, some Buffers, some
@@ -368,11 +383,11 @@ std::vector<std::pair<std::string, Tensor>> named_parameters(const M& model) {
   return all;
 }
 
-/// Trained numbers: the elements of all Params.
+/// Trained numbers: the elements of all Params that are not frozen.
 template <class M>
 std::int64_t count(const M& model) {
   std::int64_t n = 0;
-  for_each_param(model, [&](const Tensor& w) { n += w.numel(); });
+  for_each_trained(model, [&](const Tensor& w) { n += w.numel(); });
   return n;
 }
 
@@ -398,7 +413,7 @@ template <class M>
 std::string summary(const M& model) {
   detail::Table table;
   for_each_tensor(model, [&](std::string_view name, const auto& t) {
-    table.add(name, t, std::is_same_v<decltype(t), const Param&>);
+    table.add(name, t, std::is_same_v<decltype(t), const Param&> && detail::Access::role(t) != detail::Role::frozen);
   });
   return table.text();
 }
@@ -415,7 +430,7 @@ WENGERT_API Tensor zeros_in_shape_of(const Tensor&);
 
 /// A model of the same build whose tensors share numbers with the original and have no graph.
 template <class M>
-M shared_copy(const M& model) {
+Owned<M> shared_copy(const M& model) {
   static_assert(std::is_copy_constructible_v<M>,
                 "wengert: gradients and moments are copies of the model, so it must be possible to copy it; is there a "
                 "std::unique_ptr in it?");
@@ -424,12 +439,12 @@ M shared_copy(const M& model) {
 }
 
 /// Makes a shared copy of a model the model of its gradients: every variable t becomes value(t), and what is not trained
-/// becomes undefined.
+/// becomes undefined. Params are plain values in it, not frozen.
 template <class M, class F>
 void fill_gradients(M& copy, F&& value) {
   detail::walk(
       [&](std::string_view, Tensor& t) {
-        if (t.defined()) t = value(std::as_const(t));
+        if (t.defined()) Access::become(t, value(std::as_const(t)));
       },
       [](std::string_view, Tensor& t) { t = Tensor(); }, Where(), copy);
 }
@@ -438,8 +453,8 @@ void fill_gradients(M& copy, F&& value) {
 
 /// The model with zeros for its Params, off the tape: a place for sums, averages, moments. Buffers are undefined.
 template <class M>
-M zeros_like(const M& model) {
-  M zero = detail::shared_copy(model);
+detail::Owned<M> zeros_like(const M& model) {
+  detail::Owned<M> zero = detail::shared_copy(model);
   detail::fill_gradients(zero, detail::zeros_in_shape_of);
   return zero;
 }

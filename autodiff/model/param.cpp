@@ -6,68 +6,56 @@
 
 namespace wengert {
 
-using detail::Access;
+using detail::Role;
 
 namespace {
-
-// Numbers of its own: taken over when no other handle can see them.
-Tensor owned(Tensor t) {
-  const detail::Body& b = *Access::body(t);
-  if (b.overwritable()) return t;
-  no_grad values;
-  return clone(t);
-}
-
-Tensor with_leaf(Tensor t, Where where) {
-  Access::attach(t, detail::new_leaf(*Access::body(t), where), 0);
-  return t;
-}
-
-Where place_of_leaf(const Tensor& t) {
-  const detail::Node* n = Access::node(t);
-  return n ? n->where : Where();
-}
 
 Tensor copy_of(const Param& p) {
   if (!p.defined()) return {};
   const auto* scope = detail::copy_scope();
   if (scope && scope->how() == detail::Copy::share) return p.detach();
-  if (p.is_trained()) return with_leaf(owned(p.detach()), place_of_leaf(p));
+  if (p.is_trained()) {
+    Tensor leaf = detail::as_leaf(p.detach(), detail::place_of_leaf(p));
+    detail::mark_copy(*detail::Access::node(leaf), *detail::Access::node(p));
+    return leaf;
+  }
   return clone(p);  // a variable of a transform: the copy is connected to it
-}
-
-bool copy_is_trained(const Param& p) {
-  const auto* scope = detail::copy_scope();
-  return p.is_trained() && !(scope && scope->how() == detail::Copy::share);
 }
 
 }  // namespace
 
 Param::Param(Tensor value, Where where) : Tensor(std::move(value)) {
+  role_ = tracked() ? Role::value : Role::trained;
   if (!defined() || tracked()) return;
   if (!is_float(dtype()))
     fail<TypeError>(where, "Param: only float32 and float64 can be trained, got {}; make it a Tensor member", dtype());
-  Tensor::operator=(with_leaf(owned(std::move(*this)), where));
-  trained_ = true;
+  Tensor leaf = detail::as_leaf(std::move(*this), where);
+  exchange_value(leaf);
 }
 
-Param::Param(const Param& o) : Tensor(copy_of(o)), trained_(copy_is_trained(o)) {}
-
-void Param::set(Tensor value) {
-  if (trained_ && value.tracked())
-    fail<GraphError>(
-        place_of_leaf(value),
-        "Param: its new value is on the tape, and would keep the graphs of all steps before; compute it under "
-        "no_grad, detach() it, or change the numbers in place with assign()");
-  if (trained_ || !defined()) *this = Param(std::move(value), place_of_leaf(*this));
-  else Tensor::operator=(std::move(value));
+Param::Param(const Param& o) : Tensor(copy_of(o)) {
+  const auto* scope = detail::copy_scope();
+  const bool shared = scope && scope->how() == detail::Copy::share;
+  role_ = shared && o.role_ == Role::trained ? Role::value : o.role_;
 }
 
-Buffer::Buffer(Tensor value) : Tensor(value.defined() ? owned(std::move(value).detach()) : Tensor()) {}
+void Param::freeze() {
+  if (!defined()) return;
+  detail::Access::detach(*this);
+  role_ = Role::frozen;
+}
+
+void Param::unfreeze() {
+  if (!is_frozen()) return;
+  *this = Param(std::exchange(static_cast<Tensor&>(*this), Tensor()));
+}
+
+Buffer::Buffer(Tensor value) : Tensor(value.defined() ? detail::owned(std::move(value).detach()) : Tensor()) {}
 
 Buffer::Buffer(const Buffer& o) : Tensor(o.detach()) {
   const auto* scope = detail::copy_scope();
-  if (o.defined() && !(scope && scope->how() == detail::Copy::share)) Tensor::operator=(owned(std::move(*this)));
+  if (o.defined() && !(scope && scope->how() == detail::Copy::share))
+    Tensor::operator=(detail::owned(std::move(*this)));
 }
 
 namespace detail {

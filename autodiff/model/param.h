@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <memory>
+#include <tuple>
 
 namespace wengert {
 
@@ -19,41 +20,46 @@ struct ParamAccess;
 ///   };
 ///
 /// It holds numbers of its own and is a leaf of the tape: backward() leaves its gradient in grad(). Copying is deep, so
-/// that `Neuron b = a` can be trained without touching a. In the gradients and the moments of a model, which have the
+/// that `Neuron b = a` can be trained without touching a. So `auto w = a.weight` is another leaf than a.weight, and what
+/// backward() leaves in it is lost to a; write `const auto& w` (nn::lint tells). In the gradients and the moments of a model, which have the
 /// model's type, a Param is the plain number: off the tape, no leaf. Inside a transform (transforms.h) the Params of
 /// the model that f receives are the variables; copies of them stay connected.
 class WENGERT_API Param : public Tensor {
  public:
   /// Undefined: a parameter that is not there, as the bias of a layer without one. It is skipped everywhere.
-  Param() = default;
+  Param() { role_ = detail::Role::trained; }
   /// Takes over the numbers when nobody else holds them, else copies them. From a tensor on the tape: stays on the
   /// tape, and is not a leaf (a parameter that is computed). TypeError unless float32 or float64.
   Param(Tensor value, Where = Where::current());
   Param(const Param&);
-  Param(Param&& o) noexcept : Tensor(std::move(o)), trained_(std::exchange(o.trained_, false)) {}
+  Param(Param&& o) noexcept : Tensor(std::move(o)) { role_ = std::exchange(o.role_, detail::Role::trained); }
   Param& operator=(const Param& o) { return *this = Param(o); }
   Param& operator=(Param&& o) noexcept {
-    Tensor::operator=(std::move(o));
-    std::swap(trained_, o.trained_);
+    exchange_value(o);
+    std::swap(role_, o.role_);
     return *this;
   }
-  /// A new value. For a leaf it must not be on the tape (GraphError): a loop of `w = w - 0.1 * g` would keep the graphs
-  /// of all its steps. Compute it under no_grad, or change the numbers in place: w.assign(w - 0.1 * g).
+  /// A new value. A leaf becomes another leaf, also through a Tensor&; the value must not be on the tape (GraphError):
+  /// a loop of `w = w - 0.1 * g` would keep the graphs of all its steps. Compute it under no_grad, or change the
+  /// elements in place: w.assign(w - 0.1 * g). `w -= 0.1 * g` and its like do that; they, too, belong under no_grad.
   template <std::same_as<Tensor> T>
   Param& operator=(T value) {
-    set(std::move(value));
+    Tensor::operator=(std::move(value));
     return *this;
   }
 
-  /// A leaf of the tape, to be trained; false for gradients, moments and the variables of a transform.
-  bool is_trained() const { return trained_; }
+  /// A leaf of the tape, to be trained; false for gradients, moments, the variables of a transform and what is frozen.
+  bool is_trained() const { return role_ == detail::Role::trained && defined(); }
+  /// Out of training until unfreeze(): off the tape and left undefined by transforms in the gradients of a model; clips,
+  /// optimizers and flatten() pass over it. A copy is frozen, too. Files do not tell: what is loaded into a frozen Param
+  /// stays frozen, and what is saved may be loaded into one that is trained.
+  void freeze();
+  void unfreeze();
+  bool is_frozen() const { return role_ == detail::Role::frozen; }
 
  private:
   friend struct detail::ParamAccess;
-  Param(Tensor value, bool trained) : Tensor(std::move(value)), trained_(trained) {}
-  void set(Tensor value);
-
-  bool trained_ = false;
+  Param(Tensor value, detail::Role role) : Tensor(std::move(value)) { role_ = role; }
 };
 
 /// A tensor with numbers of its own that is not trained but changed in place, like running statistics. Copying is deep,
@@ -78,8 +84,24 @@ namespace detail {
 /// The library's own way into a Param.
 struct ParamAccess {
   /// The number alone: a gradient, a moment.
-  static Param plain(Tensor value) { return Param(std::move(value), false); }
+  static Param plain(Tensor value) { return Param(std::move(value), Role::value); }
 };
+
+template <class T>
+struct OwnedOf {
+  using type = T;
+};
+template <class... T>
+struct OwnedOf<std::tuple<T...>> {
+  using type = std::tuple<std::remove_cvref_t<T>...>;
+};
+template <class T, class U>
+struct OwnedOf<std::pair<T, U>> {
+  using type = std::pair<std::remove_cvref_t<T>, std::remove_cvref_t<U>>;
+};
+/// The type of copies and gradients of a T: std::tie(a, b) refers to models, and a copy of it holds models of its own.
+template <class T>
+using Owned = typename OwnedOf<T>::type;
 
 /// How Params are copied on this thread. Deep unless a CopyScope says otherwise.
 enum class Copy : char { deep, share };
@@ -150,7 +172,7 @@ class Shared {
 
 /// A deep copy of a model; the only way for one that has Shared members.
 template <class M>
-M copy(const M& model) {
+detail::Owned<M> copy(const M& model) {
   detail::CopyScope whole(detail::Copy::deep);
   return model;
 }

@@ -32,6 +32,8 @@ WENGERT_LOOPS(Square) Tensor square(Operand x) { return pointwise<Square>(x); }
 WENGERT_LOOPS(Reciprocal) Tensor reciprocal(Operand x) { return pointwise<Reciprocal>(x); }
 WENGERT_LOOPS(Sqrt) Tensor sqrt(Operand x) { return pointwise<Sqrt>(x); }
 WENGERT_LOOPS(Rsqrt) Tensor rsqrt(Operand x) { return pointwise<Rsqrt>(x); }
-WENGERT_LOOPS(Clamp) Tensor clamp(Operand x, double low, double high) { return pointwise(x, Clamp{low, high}); }
+WENGERT_LOOPS(Clamp) Tensor clamp(Operand x, std::optional<double> low, std::optional<double> high) {
+  return pointwise(x, Clamp{low.value_or(-HUGE_VAL), high.value_or(HUGE_VAL)});
+}
 
 }  // namespace wengert

@@ -109,6 +109,9 @@ Tensor where(Operand condition, Operand x, Operand y) {
   if (x->dtype() != y->dtype()) fail<TypeError>(x.where(), "where: dtypes differ: {} and {}", x->dtype(), y->dtype());
   return apply(WhereRule{}, condition, x, y);
 }
+Tensor where(Operand condition, Operand x, double y) { return where(condition, x, scalar(y, x->dtype())); }
+Tensor where(Operand condition, double x, Operand y) { return where(condition, scalar(x, y->dtype()), y); }
+Tensor where(Operand condition, double x, double y) { return where(condition, scalar(x), scalar(y)); }
 
 struct To {
   static constexpr std::string_view name = "to";

@@ -151,6 +151,7 @@ void push_by_operators(const FusedRun& r, std::span<const Saved> kept, std::span
   const std::vector<Tensor> y = replay(r, x);
   for (std::size_t i = 0; i < x.size(); ++i)
     if (x_dot[i].defined()) by.push_back(x[i]), dots.push_back(x_dot[i]);
+  if (!any_tracked({}, y)) return;  // a constant: zero
   const std::vector<Tensor> all = push_forward(y, by, dots, create_graph);
   for (std::size_t k = 0; k < y_dot.size(); ++k) y_dot[k] = added_up(all[k], r.sum);
 }

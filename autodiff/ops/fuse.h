@@ -164,9 +164,14 @@ struct Dual {
   Dual(const L& value, F& slope, std::index_sequence<I...>) : v(value), d{slope(I)...} {}
 };
 
+WENGERT_END_LANES
+
 namespace detail {
 
 // ---------------------------------------------------------------- what a lambda returns
+
+// A function that has no register in its name stands outside the region: operators call some of these, on any
+// processor, and of all files that have it the linker keeps any one.
 
 template <class Y>
 inline constexpr bool is_tuple = requires { std::tuple_size<std::remove_cvref_t<Y>>::value; };
@@ -211,7 +216,20 @@ auto results_of(const Y& y) {
   else return std::array<T, 1>{T(y)};
 }
 
+template <class P, std::size_t count>
+std::array<P, count> pointers(auto* const* from) {
+  std::array<P, count> p;
+  for (std::size_t k = 0; k < count; ++k) p[k] = static_cast<P>(from[k]);
+  return p;
+}
+
+}  // namespace detail
+
 // ---------------------------------------------------------------- loops
+
+WENGERT_BEGIN_LANES
+
+namespace detail {
 
 // The sum of what was written, times zero, stays zero for as long as every derivative is finite. (Where the sum
 // overflows it does not, and operators come to the same numbers.)
@@ -235,13 +253,6 @@ void store_cotangent(const std::array<D, K>& y, const std::array<L, K>& y_bar, T
   }(std::make_index_sequence<K>());
   written = written + sum;
   sum.store(x_bar);
-}
-
-template <class P, std::size_t count>
-std::array<P, count> pointers(auto* const* from) {
-  std::array<P, count> p;
-  for (std::size_t k = 0; k < count; ++k) p[k] = static_cast<P>(from[k]);
-  return p;
 }
 
 // Of a lambda on as many numbers as I... counts; n is a multiple of the width. Clang inlines by force what a loop calls

@@ -133,7 +133,9 @@ Tensor operator/(Operand x, double y) { return affine(std::move(x), 1 / y, 0); }
 Tensor operator/(double x, Operand y) {
   return x == 1 ? reciprocal(std::move(y)) : affine(reciprocal(std::move(y)), x, 0);
 }
-Tensor max(Operand x, double y) { return maximum(x, scalar(y, x->dtype())); }
-Tensor min(Operand x, double y) { return minimum(x, scalar(y, x->dtype())); }
+Tensor maximum(Operand x, double y) { return maximum(x, scalar(y, x->dtype())); }
+Tensor minimum(Operand x, double y) { return minimum(x, scalar(y, x->dtype())); }
+Tensor max(Operand x, double y) { return maximum(x, y); }
+Tensor min(Operand x, double y) { return minimum(x, y); }
 
 }  // namespace wengert

@@ -38,6 +38,7 @@ struct ThreadState {
   Node* graveyard = nullptr;  // nodes that wait for their destruction
   bool burying = false;
   std::uint64_t last_sweep = 0;  // see Sweep
+  std::uint64_t sweeps = 0;      // derivatives taken so far
 };
 WENGERT_API ThreadState& thread_state();
 

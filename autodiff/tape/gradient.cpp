@@ -85,11 +85,11 @@ bool has_cotangent(Node& n) {
 //
 // Newest to oldest; `arrived` sees each node when its cotangents are complete and before its rule runs.
 template <class Arrived>
-void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) {
-  const bool keep = options.keep_graph.value_or(options.create_graph);
+void run(Sweep& sweep, bool create_graph, std::optional<bool> keep_graph, Where where, Arrived&& arrived) {
+  const bool keep = keep_graph.value_or(create_graph);
   const ContextScope scope;
   thread_state().context.recording = true;
-  RunningRule rule(options.create_graph);
+  RunningRule rule(create_graph);
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::backward, "backward", where, std::span<const Tensor* const>());
@@ -105,7 +105,7 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
     if (wanted && has_cotangent(*n)) {
       if (n->emptied) [[unlikely]]
         n->slot->replay->refill(*n);
-      CotangentSink to(*n, options.create_graph);
+      CotangentSink to(*n, create_graph);
       const bool observed = watched();
       rule.begin(*n, observed);
       if (observed) [[unlikely]]
@@ -129,27 +129,45 @@ void run(Sweep& sweep, BackwardOptions options, Where where, Arrived&& arrived) 
 
 }  // namespace
 
-void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs,
+bool creates_graph() { return thread_state().context.transforms > 0 && recording(); }
+
+bool pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs,
                std::span<Tensor> x_bars, BackwardOptions options, Where where) {
   for (std::size_t k = 0; k < y_bars.size(); ++k)
     if (y_bars[k].defined()) check_y_bar(ys[k], y_bars[k], where);
   for (const Tensor& y : ys)
     if (y_bars.empty() && !y.tracked()) (void)seed_of(y, where);
+  const bool create_graph = options.create_graph.value_or(creates_graph());
+  ++thread_state().sweeps;
   Sweep sweep(ys, where, Sweep::Busy::leave_out_leaves);
   check_reachable(sweep, where);
+  bool reached = false;
   for (const Tensor* x : xs)
-    if (Node* n = Access::node(*x); n && sweep.need(*n)) n->variable = true;
+    if (Node* n = Access::node(*x); n && sweep.need(*n)) reached = n->variable = true;
   sweep.spread_need();
-  seed(ys, y_bars, options.create_graph, where);
-  run(sweep, options, where, [&](Node& n) {
+  seed(ys, y_bars, create_graph, where);
+  run(sweep, create_graph, options.keep_graph, where, [&](Node& n) {
     if (n.variable)
       for (std::size_t i = 0; i < xs.size(); ++i)
         if (Access::node(*xs[i]) == &n) x_bars[i] = n.result(Access::output(*xs[i])).cotangent;
   });
   for (std::size_t i = 0; i < xs.size(); ++i)
     if (!x_bars[i].defined()) x_bars[i] = zeros(xs[i]->shape(), xs[i]->dtype());
+  return reached;
 }
 
+namespace {
+
+void check_on_tape(const char* who, std::span<const Tensor> ys, Where where) {
+  if (ys.empty() || std::ranges::any_of(ys, &Tensor::tracked)) return;
+  fail<GraphError>(where,
+                   "{}: what is to be differentiated is not on the tape. A derivative is on the tape only if it was "
+                   "taken with {{.create_graph = true}} or inside the f of a transform; was it made under no_grad, or "
+                   "detached?",
+                   who);
+}
+
+}  // namespace
 }  // namespace detail
 
 using namespace detail;
@@ -176,10 +194,10 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
   check_y_bar(y, y_bar, where);
   Sweep sweep({&y, 1}, where);
   check_reachable(sweep, where);
-  seed({&y, 1}, {&y_bar, 1}, options.create_graph, where);
-  run(sweep, options, where, [&](Node& n) {
-    if (n.kind == Kind::leaf && n.first.cotangent.defined())
-      add_to_leaf(n, std::move(n.first.cotangent), options.create_graph);
+  const bool create_graph = options.create_graph.value_or(creates_graph());
+  seed({&y, 1}, {&y_bar, 1}, create_graph, where);
+  run(sweep, create_graph, options.keep_graph, where, [&](Node& n) {
+    if (n.kind == Kind::leaf && n.first.cotangent.defined()) add_to_leaf(n, std::move(n.first.cotangent), create_graph);
   });
 }
 
@@ -194,6 +212,7 @@ std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs,
       fail<GraphError>(where, "grad: an x is not on the tape; make it a variable with track() before computing y");
     pointers.push_back(&x);
   }
+  check_on_tape("grad", ys, where);
   std::vector<Tensor> x_bars(xs.size());
   pull_back(ys, y_bars, pointers, x_bars, options, where);
   return x_bars;
@@ -204,13 +223,16 @@ Tensor grad(const Tensor& y, const Tensor& x, BackwardOptions options, Where whe
 }
 
 std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs, std::span<const Tensor> x_dots,
-                                 bool create_graph, Where where) {
+                                 std::optional<bool> wanted, Where where) {
   if (xs.size() != x_dots.size())
     fail<ShapeError>(where, "jvp: {} operands need as many tangents, got {}", xs.size(), x_dots.size());
   for (std::size_t i = 0; i < xs.size(); ++i)
     if (!(xs[i].shape() == x_dots[i].shape()) || xs[i].dtype() != x_dots[i].dtype())
       fail<ShapeError>(where, "jvp: the tangent must be {} {} like x, got {} {}", xs[i].dtype(), xs[i].shape(),
                        x_dots[i].dtype(), x_dots[i].shape());
+  check_on_tape("jvp", ys, where);
+  const bool create_graph = wanted.value_or(creates_graph());
+  ++thread_state().sweeps;
   Sweep sweep(ys, where, Sweep::Busy::leave_out_leaves);
   for (const Tensor& x : xs)
     if (Node* n = Access::node(x)) sweep.need(*n);

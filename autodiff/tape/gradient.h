@@ -16,8 +16,9 @@ namespace wengert {
 // called by one thread at a time, or throws as well.
 
 struct BackwardOptions {
-  /// Record the derivative itself, so that it can be differentiated again.
-  bool create_graph = false;
+  /// Record the derivative itself, so that it can be differentiated again. Left out: on inside the f of a transform
+  /// (transforms.h) while recording is on, off elsewhere.
+  std::optional<bool> create_graph = {};
   /// Keep saved values for another backward through the same graph. Default: as create_graph.
   std::optional<bool> keep_graph = {};
 };
@@ -32,6 +33,8 @@ WENGERT_API void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions 
 
 /// x_bar = J^T y_bar for each x: gradients of sum_k <y_bar_k, y_k> as values, leaving grad() alone. Only what leads to
 /// an x is computed. y_bars may be left out when every y has one element. An x that no y depends on receives zeros.
+/// GraphError when an x is not on the tape, or no y is: a derivative that was taken without create_graph, or under
+/// no_grad.
 WENGERT_API std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const Tensor> xs,
                                      std::span<const Tensor> y_bars = {}, BackwardOptions = {},
                                      Where = Where::current());
@@ -39,15 +42,18 @@ WENGERT_API std::vector<Tensor> grad(std::span<const Tensor> ys, std::span<const
 WENGERT_API Tensor grad(const Tensor& y, const Tensor& x, BackwardOptions = {}, Where = Where::current());
 
 /// y_dot = J x_dot for each y, forwards along the tape that made ys from xs. The graph is kept.
-/// With create_graph the tangents are on the tape themselves.
+/// With create_graph the tangents are on the tape themselves; left out, it is what it is for BackwardOptions. GraphError
+/// when no y is on the tape.
 WENGERT_API std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Tensor> xs,
-                                             std::span<const Tensor> x_dots, bool create_graph = false,
+                                             std::span<const Tensor> x_dots, std::optional<bool> create_graph = {},
                                              Where = Where::current());
 
 namespace detail {
 
-/// grad() without a vector: writes the cotangents of `count` leaves or results to x_bars.
-WENGERT_API void pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars,
+/// Should a derivative that is taken now be recorded, if nobody says so?
+WENGERT_API bool creates_graph();
+/// grad() without a vector: writes the cotangents of `count` leaves or results to x_bars. Does any y depend on any x?
+WENGERT_API bool pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars,
                            std::span<const Tensor* const> xs, std::span<Tensor> x_bars, BackwardOptions, Where);
 
 }  // namespace detail

@@ -42,7 +42,8 @@ void destroy_node(Counted* c) noexcept { destroy(static_cast<Node*>(c)); }
 
 struct Leaf final : Node {
   Tensor gradient;
-  bool used = false;  // an optimizer has stepped with it: the next backward() starts afresh
+  bool used = false;               // an optimizer has stepped with it: the next backward() starts afresh
+  const void* original = nullptr;  // the leaf that it was copied from: an identity, never read through
 
   explicit Leaf(Where where) : Node(where) { kind = Kind::leaf; }
   std::string_view name() const override { return "leaf"; }
@@ -60,6 +61,8 @@ Counted* new_leaf(const Body& value, Where where) {
   return leaf;
 }
 
+void mark_copy(Node& leaf, const Node& original) { static_cast<Leaf&>(leaf).original = &original; }
+bool is_copy_of(const Node& leaf, const Node& original) { return static_cast<const Leaf&>(leaf).original == &original; }
 Tensor leaf_gradient(Node& n) { return static_cast<Leaf&>(n).gradient; }
 bool leaf_has_fresh_gradient(Node& n) {
   return static_cast<Leaf&>(n).gradient.defined() && !static_cast<Leaf&>(n).used;

@@ -136,6 +136,15 @@ bool repeat_draw(Rng&);
 bool written_before_replay(const Body& holder);
 
 WENGERT_API Counted* new_leaf(const Body& value, Where);
+/// The elements in storage that no other handle sees: taken over where that is so already, else copied.
+Tensor owned(Tensor);
+/// Notes which leaf was copied, for those who look for mistakes.
+void mark_copy(Node& leaf, const Node& original);
+bool is_copy_of(const Node& leaf, const Node& original);
+/// owned(), as a leaf.
+Tensor as_leaf(Tensor, Where);
+/// Of what made it; empty off the tape.
+Where place_of_leaf(const Tensor&);
 /// The gradient that backward() accumulates in a leaf. It starts at zero again once an optimizer has used it.
 WENGERT_API Tensor leaf_gradient(Node&);
 WENGERT_API bool leaf_has_fresh_gradient(Node&);

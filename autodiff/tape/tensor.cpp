@@ -112,6 +112,51 @@ void destroy(Body* b) noexcept {
 
 using detail::Access;
 
+const Tensor detail::undefined;
+
+Tensor detail::owned(Tensor t) {
+  if (Access::body(t)->overwritable()) return t;
+  return packed_copy(t);
+}
+
+Tensor detail::as_leaf(Tensor t, Where where) {
+  t = owned(std::move(t));
+  Access::attach(t, new_leaf(*Access::body(t), where), 0);
+  return t;
+}
+
+Where detail::place_of_leaf(const Tensor& t) {
+  const Node* n = Access::node(t);
+  return n ? n->where : Where();
+}
+
+// The leaf of before stays with whoever holds it: a graph that is under way.
+Tensor& Tensor::renew(Tensor&& value) {
+  if (value.tracked())
+    fail<GraphError>(
+        detail::place_of_leaf(value),
+        "Param: its new value is on the tape, and would keep the graphs of all steps before; compute it under "
+        "no_grad, detach() it, or change the elements in place with assign()");
+  Tensor t = std::move(value);
+  if (t.defined()) {
+    if (!is_float(t.dtype()))
+      fail<TypeError>(Where(), "Param: only float32 and float64 can be trained, got {}", t.dtype());
+    t = role_ == detail::Role::trained ? detail::as_leaf(std::move(t), detail::place_of_leaf(*this))
+                                       : detail::owned(std::move(t));
+  }
+  exchange_value(t);
+  return *this;
+}
+
+Tensor& Access::change_in_place(Tensor& h, const Tensor& value, Where where) {
+  if (value.tracked())
+    fail<GraphError>(where,
+                     "Param: an operator with = would put its new value on the tape; write it under no_grad, where it "
+                     "changes the elements in place, or as an operator without =");
+  h.assign(value, where);
+  return h;
+}
+
 void Tensor::release() noexcept {
   if (body_->drop()) detail::destroy(body_);
   if (node_ && node_->drop()) detail::destroy_node(node_);
@@ -160,16 +205,38 @@ void Tensor::assign(const Tensor& from, Where where) {
   else kernels::scatter(Access::body(source)->data(), body_->data(), size_of(dtype()), shape(), strides());
 }
 
-double Tensor::item(Where where) const {
-  if (numel() != 1) fail<ShapeError>(where, "item: needs one element, got {}", shape());
-  const void* p = body_->data();
-  switch (dtype()) {
-    case DType::float32: return *static_cast<const float*>(p);
-    case DType::float64: return *static_cast<const double*>(p);
-    case DType::int64: return static_cast<double>(*static_cast<const std::int64_t*>(p));
-    case DType::boolean: return *static_cast<const bool*>(p);
+namespace {
+
+double element(const detail::Body& b, std::int64_t at) {
+  const void* p = b.data();
+  switch (b.dtype) {
+    case DType::float32: return static_cast<const float*>(p)[at];
+    case DType::float64: return static_cast<const double*>(p)[at];
+    case DType::int64: return static_cast<double>(static_cast<const std::int64_t*>(p)[at]);
+    case DType::boolean: return static_cast<const bool*>(p)[at];
   }
   return 0;
+}
+
+}  // namespace
+
+double Tensor::item(Where where) const {
+  if (numel() != 1)
+    fail<ShapeError>(where, "item: needs one element, got {}; name one of them: x.item({{i, j}})", shape());
+  return element(*body_, 0);
+}
+
+double Tensor::item(const Shape& index, Where where) const {
+  if (index.rank() != rank())
+    fail<ShapeError>(where, "item: needs an entry for each axis of {}, got {}", shape(), index);
+  (void)body_->data();  // strides are those of all rows
+  std::int64_t at = 0;
+  for (int axis = 0; axis < rank(); ++axis) {
+    const std::int64_t n = shape()[axis], i = index[axis] < 0 ? index[axis] + n : index[axis];
+    if (i < 0 || i >= n) fail<ValueError>(where, "item: there is no element {} in {}", index, shape());
+    at += i * strides()[axis];
+  }
+  return element(*body_, at);
 }
 
 Tensor Tensor::grad() const {
@@ -244,20 +311,37 @@ Tensor detail::copied(const void* values, std::size_t count, DType dtype, const 
   return t;
 }
 
-Tensor tensor(std::initializer_list<double> values, DType dtype) {
-  return detail::convert(
-      from(std::span<const double>(values.begin(), values.size()), {static_cast<std::int64_t>(values.size())}), dtype);
+namespace {
+
+using detail::Nested;
+
+// Of the first entry of every list.
+Shape shape_of(const Nested& values) {
+  Shape shape;
+  for (const Nested* at = &values; at->is_list(); at = at->list().data()) {
+    shape.push_back(static_cast<std::int64_t>(at->list().size()));
+    if (at->list().empty()) break;
+  }
+  return shape;
 }
 
-Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType dtype, Where where) {
-  const std::size_t columns = rows.size() ? rows.begin()->size() : 0;
+void append(std::vector<double>& to, const Nested& values, const Shape& shape, int axis, Where where) {
+  if (values.is_list() != (axis < shape.rank()))
+    fail<ShapeError>(where, "tensor: lists and numbers stand beside each other on axis {}", axis - 1);
+  if (!values.is_list()) return to.push_back(values.number());
+  if (static_cast<std::int64_t>(values.list().size()) != shape[axis])
+    fail<ShapeError>(where, "tensor: lists of {} and {} entries stand beside each other on axis {}", shape[axis],
+                     values.list().size(), axis);
+  for (const Nested& entry : values.list()) append(to, entry, shape, axis + 1, where);
+}
+
+}  // namespace
+
+Tensor tensor(const Nested& values, DType dtype, Where where) {
+  const Shape shape = shape_of(values);
   std::vector<double> all;
-  for (auto& row : rows) {
-    if (row.size() != columns) fail<ShapeError>(where, "tensor: rows of {} and {} numbers", columns, row.size());
-    all.insert(all.end(), row.begin(), row.end());
-  }
-  return detail::convert(from(all, {static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(columns)}),
-                         dtype);
+  append(all, values, shape, 0, where);
+  return detail::convert(from(all, shape), dtype);
 }
 
 }  // namespace wengert

@@ -7,7 +7,10 @@
 #include <atomic>
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
+#include <iosfwd>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -114,6 +117,10 @@ WENGERT_API void destroy_node(Counted*) noexcept;
 
 struct Access;
 
+/// What a handle is for. The handle of a Param stays one whatever is assigned to it: `trained` ones are leaves of the
+/// tape, `frozen` ones are not.
+enum class Role : std::uint8_t { value, trained, frozen };
+
 /// A pointer in a register of its own. Compilers like to move the two of a handle as one; but they were stored one by
 /// one, mostly a moment ago, and a load that spans two stores waits until both have reached the cache.
 template <class T>
@@ -137,11 +144,13 @@ class WENGERT_API Tensor {
       : body_(detail::alone(std::exchange(o.body_, nullptr))),
         node_(detail::alone(std::exchange(o.node_, nullptr))),
         output_(o.output_) {}
-  Tensor& operator=(const Tensor& o) noexcept { return *this = Tensor(o); }
-  Tensor& operator=(Tensor&& o) noexcept {
-    body_ = detail::alone(std::exchange(o.body_, detail::alone(body_)));
-    node_ = detail::alone(std::exchange(o.node_, detail::alone(node_)));
-    output_ = std::exchange(o.output_, output_);
+  /// A new value for the handle; whoever holds the old one keeps it. Where the handle is that of a Param it stays one
+  /// (see Param::operator=).
+  Tensor& operator=(const Tensor& o) { return *this = Tensor(o); }
+  Tensor& operator=(Tensor&& o) {
+    if (role_ != detail::Role::value) [[unlikely]]
+      return renew(std::move(o));
+    exchange_value(o);
     return *this;
   }
   ~Tensor() {
@@ -162,6 +171,9 @@ class WENGERT_API Tensor {
 
   /// The only element, as a double. ShapeError when there are more or none.
   double item(Where = Where::current()) const;
+  /// The element at an index, as a double: x.item({i, j}). Negative entries count from the end. ShapeError unless there
+  /// is one entry for every axis, ValueError when one is out of range.
+  double item(const Shape& index, Where = Where::current()) const;
   /// Every element in row-major order. TypeError when T is not the dtype (float, double, std::int64_t, bool).
   template <Element T>
   std::vector<T> to_vector(Where where = Where::current()) const {
@@ -186,17 +198,24 @@ class WENGERT_API Tensor {
   /// Is there a graph behind this handle?
   bool tracked() const { return node_ != nullptr; }
   /// The same value, off the tape.
-  Tensor detach() const { return Tensor(retained(body_), nullptr, 0); }
+  [[nodiscard]] Tensor detach() const { return Tensor(retained(body_), nullptr, 0); }
   /// The same value as a leaf of the tape, to be differentiated by. A value that is already on the tape stays
   /// connected. TypeError for integers and booleans.
-  Tensor track(Where = Where::current()) const;
+  [[nodiscard]] Tensor track(Where = Where::current()) const;
   /// What backward() left here, for a leaf; undefined if nothing yet.
   Tensor grad() const;
 
  private:
+  friend class Param;
   friend struct detail::Access;
+  void exchange_value(Tensor& o) noexcept {
+    body_ = detail::alone(std::exchange(o.body_, detail::alone(body_)));
+    node_ = detail::alone(std::exchange(o.node_, detail::alone(node_)));
+    output_ = std::exchange(o.output_, output_);
+  }
   Tensor(detail::Body* body, detail::Counted* node, std::uint32_t output) : body_(body), node_(node), output_(output) {}
   void release() noexcept;
+  Tensor& renew(Tensor&& value);  // of the handle of a Param
   static detail::Body* retained(detail::Body* b) {
     if (b) b->retain();
     return b;
@@ -213,12 +232,20 @@ class WENGERT_API Tensor {
   detail::Body* body_ = nullptr;
   detail::Counted* node_ = nullptr;  // a detail::Node
   std::uint32_t output_ = 0;         // which of the node's results this is
+  detail::Role role_ = detail::Role::value;
 };
+
+namespace detail {
+/// Has no value.
+WENGERT_API extern const Tensor undefined;
+}  // namespace detail
 
 /// A tensor argument together with the place of the call: it is made implicitly where an operator is called, so that
 /// errors, drawings and profiles can name the user's line. Lives as long as the call.
 class Operand {
  public:
+  /// Undefined: linear(x, weight, {}) has no bias.
+  Operand() : Operand(detail::undefined, Where()) {}
   Operand(const Tensor& t, Where where = Where::current())
       : bits_(reinterpret_cast<std::uintptr_t>(&t)), where_(where) {}
   /// A temporary. An elementwise operator that does not save it may reuse its memory for the result, and then leaves the
@@ -247,9 +274,32 @@ class Operand {
 
 namespace detail {
 
+/// A number as an operand, with the place of the call.
+struct NumberOperand {
+  double number;
+  Where where;
+  template <class N> requires std::is_arithmetic_v<N>
+  NumberOperand(N n, Where w = Where::current()) : number(static_cast<double>(n)), where(w) {}
+};
+
 /// Access to the parts of a handle, for the library itself.
 struct Access {
+  /// The new value of a handle after `h -= y`. That of a Param takes the elements in place, and GraphError is thrown
+  /// when they are on the tape.
+  static Tensor& change(Tensor& h, Tensor&& value, Where where) {
+    if (h.role_ != Role::value) [[unlikely]]
+      return change_in_place(h, value, where);
+    h.exchange_value(value);
+    return h;
+  }
+  /// Another value, and the handle of a Param is one no more: in gradients, and in copies that a transform makes.
+  static void become(Tensor& h, Tensor&& value) {
+    h.role_ = Role::value;
+    h.exchange_value(value);
+  }
+  WENGERT_API static Tensor& change_in_place(Tensor& h, const Tensor& value, Where);
   static Body* body(const Tensor& t) { return t.body_; }
+  static Role role(const Tensor& t) { return t.role_; }
   static Node* node(const Tensor& t);  // defined where Node is, in tape.h
   static std::uint32_t output(const Tensor& t) { return t.output_; }
   /// Tells producers apart, without a pointer; 0 for none. Blocks of the pool are 64 bytes apart, so two nodes have the
@@ -300,6 +350,11 @@ WENGERT_API Tensor copied(const void* values, std::size_t count, DType, const Sh
 
 /// Elements, dtype and shape as text: "[[1, 2],\n [3, 4]]  float32 [2, 2]". Large tensors are shortened.
 WENGERT_API std::string to_string(const Tensor&);
+/// The same to a stream; the program includes <iostream>.
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, const Tensor& x) {
+  return out << to_string(x);
+}
 
 /// @name Making tensors
 /// @{
@@ -318,15 +373,49 @@ template <Element T>
 Tensor from(std::span<const T> values, const Shape& shape, Where where = Where::current()) {
   return detail::copied(values.data(), values.size(), dtype_of<T>, shape, where);
 }
-template <Element T>
-Tensor from(const std::vector<T>& values, const Shape& shape, Where where = Where::current())
-    requires(!std::same_as<T, bool>) {
-  return from(std::span<const T>(values), shape, where);
+/// The same from a std::vector, std::array or another list of numbers. float, double, std::int64_t and bool keep their
+/// dtype; other integers become int64.
+template <class List>
+requires std::is_arithmetic_v<typename List::value_type>
+Tensor from(const List& values, const Shape& shape, Where where = Where::current()) {
+  using T = typename List::value_type;
+  if constexpr (Element<T> && requires { values.data(); }) {
+    return from(std::span<const T>(values.data(), values.size()), shape, where);
+  } else {  // a std::vector<bool> has no array of them
+    using Stored = std::conditional_t<std::is_same_v<T, bool>, char,
+                                      std::conditional_t<std::is_integral_v<T>, std::int64_t, double>>;
+    const std::vector<Stored> stored(values.begin(), values.end());
+    return detail::copied(stored.data(), stored.size(), std::is_same_v<T, bool> ? boolean : dtype_of<Stored>, shape,
+                          where);
+  }
 }
-/// tensor({1, 2, 3}) is float32 [3]; tensor({{1, 2}, {3, 4}}) is [2, 2].
-WENGERT_API Tensor tensor(std::initializer_list<double> values, DType = float32);
-WENGERT_API Tensor tensor(std::initializer_list<std::initializer_list<double>> rows, DType = float32,
-                          Where = Where::current());
+/// A vector: [number of values].
+template <class List>
+requires std::is_arithmetic_v<typename List::value_type> Tensor from(const List& values) {
+  return from(values, Shape{static_cast<std::int64_t>(values.size())});
+}
+
+namespace detail {
+/// A number, or a list of such: what stands between the braces of tensor().
+class Nested {
+ public:
+  template <class N> requires std::is_arithmetic_v<N> Nested(N number) : number_(static_cast<double>(number)) {}
+  Nested(std::initializer_list<Nested> list) : list_(list), is_list_(true) {}
+
+  bool is_list() const { return is_list_; }
+  double number() const { return number_; }
+  std::span<const Nested> list() const { return {list_.begin(), list_.size()}; }
+
+ private:
+  double number_ = 0;
+  std::initializer_list<Nested> list_;
+  bool is_list_ = false;
+};
+}  // namespace detail
+
+/// tensor({1, 2, 3}) is float32 [3]; tensor({{1, 2}, {3, 4}}) is [2, 2], and so on; tensor(1) is a scalar. ShapeError
+/// when lists beside each other differ in length.
+WENGERT_API Tensor tensor(const detail::Nested& values, DType = float32, Where = Where::current());
 /// @}
 
 }  // namespace wengert

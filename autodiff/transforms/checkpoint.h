@@ -43,7 +43,7 @@ X connected_copy(const X& x) {
     return x;
   } else {
     X copy = shared_copy(x);
-    for_each_param(copy, x, [](Tensor& to, const Tensor& from) { to = from; });
+    for_each_param(copy, x, [](Tensor& to, const Tensor& from) { Access::become(to, Tensor(from)); });
     return copy;
   }
 }

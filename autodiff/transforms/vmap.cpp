@@ -75,8 +75,10 @@ void check_rows(const Tensor& plain, const Tensor& scaled, std::span<const doubl
 
 }  // namespace
 
-Tensor jacobian_of_rows(const Tensor& y, Variables& variables, bool create_graph, Where where) {
-  const Tensor& x = *variables.all()[0];
+Tensor jacobian_of_rows(Run& run) {
+  const Tensor& y = run.y();
+  const Tensor& x = *run.variables()[0];
+  const Where where = run.where();
   if (!is_float(y.dtype()))
     fail<TypeError>(where, "batched_jacobian: f returned {}, and only float32 and float64 have derivatives", y.dtype());
   if (x.rank() == 0 || y.rank() == 0 || x.shape()[0] != y.shape()[0])
@@ -91,8 +93,8 @@ Tensor jacobian_of_rows(const Tensor& y, Variables& variables, bool create_graph
   const auto n = static_cast<std::size_t>(y.shape()[0]);
   auto pull = [&](std::int64_t k, std::span<const double> scale) {
     const Tensor y_bar = entry(y, k, scale);
-    variables.pull({&y, 1}, {&y_bar, 1}, {.create_graph = create_graph, .keep_graph = true}, where);
-    return variables.cotangents()[0];
+    run.check_reached(run.pull({&y, 1}, {&y_bar, 1}, {.create_graph = run.create_graph(), .keep_graph = true}));
+    return run.cotangents()[0];
   };
   const std::vector<double> ones(n, 1.0);
   std::vector<Tensor> all;

@@ -20,7 +20,7 @@ WENGERT_API std::int64_t examples_in(const char* transform, std::span<const Oper
 WENGERT_API Tensor entry_of(const Operand& x, std::int64_t i);      // without axis 0
 WENGERT_API Tensor batch_of_one(const Operand& x, std::int64_t i);  // with axis 0, of size one
 /// [n, shape of a row of y..., shape of a row of x...]
-WENGERT_API Tensor jacobian_of_rows(const Tensor& y, Variables&, bool create_graph, Where);
+WENGERT_API Tensor jacobian_of_rows(Run&);
 /// What comes out of f is the exception of the first example that threw.
 WENGERT_API void for_examples(std::int64_t n, bool parallel, void (*f)(void*, std::int64_t), void* context);
 
@@ -63,7 +63,9 @@ M per_example_gradients(PerExampleOptions options, F& f, const M& model, const X
   std::vector<std::optional<M>> each(static_cast<std::size_t>(n));
   auto one = [&](std::int64_t i) {
     auto loss = [&](const M& m) { return f(m, batch_of_one(data, i)...); };
-    each[static_cast<std::size_t>(i)].emplace(grad(loss, model, {}, where));
+    Trace<M> t("per_example_gradients", loss, model, {}, where);
+    t.pull_loss(t.create_graph());
+    each[static_cast<std::size_t>(i)].emplace(t.gradients());
   };
   for_examples(n, options.parallel, [](void* c, std::int64_t i) { (*static_cast<decltype(one)*>(c))(i); }, &one);
   Stack stack("per_example_gradients", where);
@@ -102,11 +104,8 @@ auto vmap(F&& f, Operand a, Operand b, Operand c) {
 template <class F>
 requires detail::FunctionOf<F, Tensor>
 Tensor batched_jacobian(F&& f, const Tensor& x, TransformOptions options = {}, Where where = Where::current()) {
-  detail::Differentiation scope(options);
-  detail::Traced<Tensor> traced(scope, x, where);
-  const Tensor y = detail::run_traced(f, std::as_const(traced.x));
-  scope.finish();
-  return detail::jacobian_of_rows(y, traced.variables, scope.create_graph(), where);
+  detail::Trace<Tensor> t("batched_jacobian", f, x, options, where);
+  return detail::jacobian_of_rows(t);
 }
 
 /// The gradient of each example's loss: a model whose Params are [n, shape...]. f(model, x) receives batches of one:

@@ -82,6 +82,14 @@ TEST_CASE("batches: the same seed gives the same order, with any number of threa
   CHECK(labels_of(data::batches(train, {.batch_size = 9, .shuffle = c})) != same);
 }
 
+TEST_CASE("batches: shuffle = true takes the default generator") {
+  seed(7);
+  const auto by_default = labels_of(data::batches(numbered(100), {.shuffle = true}));
+  Rng rng{7};
+  CHECK(by_default == labels_of(data::batches(numbered(100), {.shuffle = rng})));
+  CHECK(by_default != counted(100));
+}
+
 TEST_CASE("batches: wide rows are gathered whole") {
   Rng rng{1};
   const Tensor x = reshape(arange(7 * 40000, float32), {7, 200, 200});

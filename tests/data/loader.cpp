@@ -107,6 +107,19 @@ TEST_CASE("loader: the order depends on the seed and the epoch alone") {
   CHECK(rest_of_epoch(a) == second);
 }
 
+TEST_CASE("loader: shuffle is off by default, and a generator draws the seed") {
+  data::Loader plain(numbered(10), {.seed = 5});
+  CHECK(rest_of_epoch(plain) == counted(10));
+  Rng rng{3}, same{3};
+  data::Loader a(numbered(50), {.shuffle = rng}), b(numbered(50), {.shuffle = true, .seed = same.bits()}),
+      c(numbered(50), {.shuffle = rng});
+  CHECK(a.seed() == b.seed());
+  const Labels order = rest_of_epoch(a);
+  CHECK(order == rest_of_epoch(b));
+  CHECK(order != counted(50));
+  CHECK(order != rest_of_epoch(c));  // the generator has moved on
+}
+
 TEST_CASE("loader: prefetching on a thread changes no batch") {
   for (std::int64_t prefetch : {1, 2, 5, 40}) {
     data::Loader plain(numbered(61), {.batch_size = 4, .shuffle = true, .seed = 3}),

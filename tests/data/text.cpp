@@ -72,7 +72,7 @@ TEST_CASE("windows: each row goes on where it ended, and y is x one token later"
   CHECK(numbers(windows[0].x) == Numbers{0, 1, 2, 3, 11, 12, 13, 14});
   CHECK(numbers(windows[0].y) == Numbers{1, 2, 3, 4, 12, 13, 14, 15});
   CHECK(numbers(windows[1].x) == Numbers{4, 5, 6, 7, 15, 16, 17, 18});
-  const data::Windows all(arange(23), 2, 4, false);
+  const data::Windows all(arange(23), 2, 4, {.drop_last = false});
   CHECK(all.size() == 3);
   CHECK(numbers(all[2].y) == Numbers{9, 10, 20, 21});
   int seen = 0;

@@ -83,7 +83,7 @@ void add_loss(Table& t) {
   ROW(cross_entropy, nn::cross_entropy(a.input(), a["target"], classes(a, a.number("label_smoothing"))));
   t["cross_entropy_prob"] = t["cross_entropy"];
   ROW(nll_loss, nn::nll(a.input(), a["target"], classes(a, 0)));
-  ROW(kl_div, nn::kl_div(a.input(), a["target"], how(a), a.flag("log_target")));
+  ROW(kl_div, nn::kl_div(a.input(), a["target"], {.log_target = a.flag("log_target"), .reduction = how(a)}));
   ROW(hinge_embedding_loss, nn::hinge_embedding(a.input(), a["target"], a.number("margin"), how(a)));
   ROW(margin_ranking_loss, nn::margin_ranking(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));
   ROW(cosine_embedding_loss, nn::cosine_embedding(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));

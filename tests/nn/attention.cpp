@@ -82,17 +82,17 @@ TEST_CASE("transformer layers: without their norms' order they are sums; dropout
   CHECK(deep(rng.normal({2, 3, 8})).shape() == Shape{2, 3, 8});
 }
 
-TEST_CASE("positions: sines and cosines, learnt vectors, turned pairs that know distances only") {
+TEST_CASE("positions: sines and cosines, learned vectors, turned pairs that know distances only") {
   const Tensor p = nn::sinusoidal_positions(50, 6, float64);
   CHECK(p.shape() == Shape{50, 6});
   const auto at = [&](int i, int j) { return select(select(p, 0, i), 0, j).item(); };
   CHECK(at(7, 0) == doctest::Approx(std::sin(7.0)));
   CHECK(at(7, 3) == doctest::Approx(std::cos(7 / std::pow(10000.0, 2.0 / 6))));
   Rng rng{4};
-  const nn::LearnedPositions learnt(10, 6, rng, float64);
+  const nn::LearnedPositions learned(10, 6, rng, float64);
   const Tensor x = random({2, 7, 6});
-  CHECK(distance(learnt(x), x + narrow(learnt.weight, 0, 0, 7)) == 0);
-  CHECK(contains(message<ShapeError>([&] { (void)learnt(p); }), "with a length of 10 at most, got [50, 6]"));
+  CHECK(distance(learned(x), x + narrow(learned.weight, 0, 0, 7)) == 0);
+  CHECK(contains(message<ShapeError>([&] { (void)learned(p); }), "with length <= 10, got [50, 6]"));
 }
 
 TEST_CASE("rotary: products depend on the distance only, lengths stay") {

@@ -93,7 +93,7 @@ TEST_CASE("convolutions: mistakes name the layer, what was needed and what came"
   CHECK(contains(message<ShapeError>([] { nn::Conv1d(3, 2, 3)(ones({1, 1, 3, 8})); }), "Conv1d: needs [n, 3, l]"));
   CHECK(contains(message<ValueError>([] { nn::Conv3d(4, 6, {1, 0, 3}); }), "Conv3d: kernel must be >= 1"));
   CHECK(contains(message<ValueError>([] { nn::ConvTranspose2d(4, 6, 3, {.stride = 2, .output_padding = 2}); }),
-                 "ConvTranspose2d: output_padding [2, 2] must be smaller"));
+                 "ConvTranspose2d: output_padding [2, 2] must be < stride"));
   CHECK(contains(message<ValueError>([] { nn::ConvTranspose1d(4, 6, 3, {.groups = 3}); }), "3 groups do not divide"));
   CHECK(contains(message<ShapeError>([] { nn::Extent<2>(Shape{1, 2, 3}); }), "each of 2 spatial axes"));
 }

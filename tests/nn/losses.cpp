@@ -74,8 +74,9 @@ TEST_CASE("losses of numbers: every derivative agrees with differences, for each
     test::check_rule([&](const Tensors& v) { return nn::l1(v[0], v[1], how); }, {x, t});
     test::check_rule([&](const Tensors& v) { return nn::smooth_l1(v[0], v[1], 0.7, how); }, {x, t});
     test::check_rule([&](const Tensors& v) { return nn::huber(v[0], v[1], 0.7, how); }, {x, t});
-    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], how); }, {x, positive});
-    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], how, true); }, {x, t});
+    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], {.reduction = how}); }, {x, positive});
+    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], {.log_target = true, .reduction = how}); },
+                     {x, t});
     test::check_rule(
         [&](const Tensors& v) {
           return nn::poisson_nll(v[0], v[1], {.log_input = false, .full = true, .reduction = how});

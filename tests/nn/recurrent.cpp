@@ -137,7 +137,7 @@ TEST_CASE("recurrent layers: mistakes are named") {
   CHECK(contains(message<ShapeError>([&] { (void)f(zeros({5, 2, 4})); }),
                  "Lstm: x must be [steps, n, 3], got [5, 2, 4]"));
   CHECK(contains(message<ShapeError>([&] { (void)f(zeros({5, 2, 3}), {.h = zeros({2, 4})}); }),
-                 "Lstm: h must be [layers directions, n, hidden] = [1, 2, 4] for x [5, 2, 3], got [2, 4]"));
+                 "Lstm: h must be [num_layers directions, n, hidden] = [1, 2, 4] for x [5, 2, 3], got [2, 4]"));
   CHECK(contains(message<ValueError>([] { nn::Gru(3, 0); }), "Gru: hidden must be >= 1, got 0"));
   CHECK(contains(message<ValueError>([] { nn::Rnn(3, 4, {.dropout = 2}); }), "Rnn: dropout must be in [0, 1], got 2"));
 }

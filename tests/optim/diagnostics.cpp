@@ -22,7 +22,7 @@ TEST_CASE("noise scale: finds the variance and the mean of gradients that are dr
   CHECK(scale.signal() == doctest::Approx(2.5).epsilon(0.05));  // standard error about 1.5 %
   CHECK(scale.noise() == doctest::Approx(40).epsilon(0.02));
   CHECK(scale.scale() == doctest::Approx(16).epsilon(0.06));
-  CHECK(contains(message<ValueError>([&] { scale.add(1, 8, 1, 8); }), "larger"));
+  CHECK(contains(message<ValueError>([&] { scale.add(1, 8, 1, 8); }), "more examples"));
 }
 
 TEST_CASE("curvature: eigenvalues and trace of a known Hessian") {
