@@ -5,6 +5,7 @@
 #include "wengert/autodiff/inspect/frames.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 #include "wengert/autodiff/tape/tape.h"
 
 #include <fmt/ranges.h>

@@ -6,6 +6,7 @@
 #include "wengert/autodiff/inspect/picture.h"
 #include "wengert/autodiff/inspect/recorder.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 
 #include <algorithm>
 #include <map>

@@ -5,6 +5,7 @@
 #include "wengert/autodiff/base/text.h"
 #include "wengert/autodiff/inspect/frames.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 #include "wengert/autodiff/tape/tape.h"
 
 #include <algorithm>

@@ -118,10 +118,10 @@ namespace detail {
 /// the caller does not need any more: the result takes its place when nobody else holds those numbers.
 Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, std::initializer_list<const Tensor*> in,
                 const Tensor* spare = nullptr);
-/// The cotangents of two operands in one pass over large tensors, which come from memory once; undefined where that
+/// The cotangents of two operands in one pass over large tensors, which come from memory once; none where that
 /// cannot be. The second takes the place of y_bar when nobody else holds it.
-std::array<Tensor, 2> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
-                                const Tensor& x1, Wants);
+std::optional<std::array<Tensor, 2>> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
+                                               const Tensor& x1, Wants);
 kernels::Loop rarer_value_of(const LoopTable&, DType, std::string_view op, Where);
 /// The loop for this dtype. TypeError when there is none.
 inline kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
@@ -219,10 +219,10 @@ struct Pointwise2 {
     if (!(g.shape() == shape)) return sum_to(g, shape);
     return g;
   }
-  std::array<Tensor, 2> vjp_together(const Tensor& y_bar, Wants w) const
+  std::optional<std::array<Tensor, 2>> vjp(const Tensor& y_bar, Wants w) const
       requires(!SlopeOf<Op, 2, 0>::constant && !SlopeOf<Op, 2, 1>::constant && !keeps_result) {
     if (y_bar.numel() <= kernels::grain_elements) [[likely]]
-      return {};
+      return std::nullopt;
     return detail::pull_both(loops_of<Op>(), &op, y_bar, x0, x1, w);
   }
   template <int I>

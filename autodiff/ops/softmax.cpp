@@ -148,7 +148,7 @@ Tensor logsumexp(Operand x, int axis, bool keep_dims) {
 struct SoftmaxCrossEntropy {
   static constexpr std::string_view name = "softmax_cross_entropy";
   Saved x, labels;
-  Constant shift, log_sum;
+  SavedConstant shift, log_sum;
 
   template <class T>
   static double total(const Tensor& a, const Tensor& label, const Tensor& shift, const Tensor& log_sum) {

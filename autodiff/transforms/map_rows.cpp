@@ -106,8 +106,8 @@ Tensor jacobian_of_rows(Run& run) {
 }
 
 void for_examples(std::int64_t n, bool parallel, void (*f)(void*, std::int64_t), void* context) {
-  const ThreadState& s = thread_state();
-  if (!parallel || s.transforms || s.replay || !s.recording) {
+  const Context& c = thread_state().context;
+  if (!parallel || c.transforms || c.replay || !c.recording) {
     for (std::int64_t i = 0; i < n; ++i) f(context, i);
     return;
   }
