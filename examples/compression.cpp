@@ -105,7 +105,7 @@ struct Report {
 
 template <class Model, class Thin>
 double removed(const Model& model, const Thin& thin) {
-  return 100 * (1 - static_cast<double>(count(thin)) / static_cast<double>(count(model)));
+  return 100 * (1 - static_cast<double>(num_parameters(thin)) / static_cast<double>(num_parameters(model)));
 }
 
 common::Panel prune(const Mlp& model, const data::Split& images, int again) {
@@ -115,7 +115,7 @@ common::Panel prune(const Mlp& model, const data::Split& images, int again) {
     nn::Pruning at_once(pruned);
     at_once.prune(pruned, share);
     const double before = accuracy(pruned, images.test);
-    const double part = 100 * static_cast<double>(at_once.pruned()) / static_cast<double>(count(model));
+    const double part = 100 * static_cast<double>(at_once.pruned()) / static_cast<double>(num_parameters(model));
     // Little by little, so that what stays can take over.
     pruned = model;
     nn::Pruning pruning(pruned);

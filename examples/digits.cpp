@@ -166,7 +166,7 @@ void plot(std::vector<Record> records, const std::string& path) {
 
 template <class Model>
 Record run(Model model, const std::string& name, const Images& images, const Options& options, const Folder& out) {
-  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(count(model)));
+  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(num_parameters(model)));
   Record record = train(model, name, images, options);
   const auto confusion = evaluate(model, images.test);
   const double part = confusion.accuracy();

@@ -285,7 +285,7 @@ Record train(auto& model, const std::string& name, const Text& text, const Optio
 
 template <class Model>
 Record run(Model model, const std::string& name, const Text& text, const Options& o) {
-  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(count(model)));
+  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(num_parameters(model)));
   Record record = train(model, name, text, o);
   const double loss = evaluate(model, text, o, std::int64_t(1) << 40);
   fmt::print("  {:.4f} nats for each character of the text held back\n\n{}\n\n", loss, write(model, text, o));

@@ -50,7 +50,7 @@ class Pruning {
       m.assign(ones(m.shape(), m.dtype()));
       names.emplace_back(path);
     });
-    if (parts(mask).empty()) tools::none_fits("pruning", options_.pattern, names, where);
+    if (parts(mask).empty()) wengert::detail::none_fits("pruning", options_.pattern, names, where);
   }
 
   /// Sets this share of the weights to zero: those with the smallest absolute values, the first of equal ones. Weights

@@ -2,8 +2,10 @@
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/base/text.h"
+#include "wengert/autodiff/inspect/frames.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 #include "wengert/autodiff/tape/tape.h"
 
 #include <fmt/ranges.h>
@@ -13,6 +15,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <variant>
 
 namespace wengert::nn {
 
@@ -26,7 +29,6 @@ using detail::Observer;
 namespace tools {
 namespace {
 
-bool is_sweep(const Frame& f) { return f.act == Act::backward || f.act == Act::tangents; }
 bool same(const Where& a, const Where& b) {
   return a.line() == b.line() && a.column() == b.column() && std::string_view(a.file_name()) == b.file_name();
 }
@@ -60,24 +62,20 @@ struct Summarizer::Look final : Observer {
   };
   std::vector<Parameter> parameters{};
   std::unordered_map<const void*, std::size_t> of{};  // by address of the data
-  std::vector<const Frame*> open{};
+  detail::FrameStack<std::monostate> open{};
   std::vector<Row> rows{};
 
   Look() : Observer(Threads::mine) { begin(); }
   ~Look() override { end(); }
 
-  void enter(const Frame& f) override { open.push_back(&f); }
-  void abandon(const Frame& f) noexcept override {
-    if (!open.empty() && open.back() == &f) open.pop_back();
-  }
+  void enter(const Frame& f) override { open.enter(f); }
+  void abandon(const Frame& f) noexcept override { open.leave(f); }
   void leave(const Frame& f) override {
-    if (open.empty() || open.back() != &f) return;
-    open.pop_back();
-    if (f.act != Act::forward || !(open.empty() || is_sweep(*open.back()))) return;
+    if (!open.leave(f) || f.act != Act::forward || !open.outermost()) return;
     Row row{.again = !open.empty()};
     for (const Tensor* x : f.x)
       if (x->defined())
-        if (const auto found = of.find(&Access::body(*x)->holder()); found != of.end())
+        if (const auto found = of.find(detail::storage_of(*x)); found != of.end())
           row.parameters.push_back(found->second);
     rows.push_back(std::move(row));
   }
@@ -87,7 +85,7 @@ Summarizer::Summarizer() : look_(new Look) {}
 Summarizer::~Summarizer() = default;
 
 void Summarizer::parameter(std::string_view path, const Tensor& w) {
-  look_->of.emplace(&Access::body(w)->holder(), look_->parameters.size());
+  look_->of.emplace(detail::storage_of(w), look_->parameters.size());
   look_->parameters.push_back({std::string(path), w.numel(), w.tracked()});
 }
 
@@ -146,13 +144,9 @@ Summary Summarizer::result(const DryRun& run) const {
   return s;
 }
 
-void none_fits(const char* who, std::string_view pattern, const std::vector<std::string>& names, Where where) {
-  fail<ValueError>(where, "{}: no parameter fits '{}'; there are {}", who, pattern, fmt::join(names, ", "));
-}
-
 // Observes operators while the loss is computed, and examines gradients afterwards.
 struct Linter::Look final : Observer {
-  std::vector<const Frame*> open{};
+  detail::FrameStack<std::monostate> open{};
   std::vector<Finding> found{};
   Tensor loss{};
   std::vector<std::pair<std::string, Tensor>> parameters{};
@@ -164,14 +158,10 @@ struct Linter::Look final : Observer {
     if (std::exchange(watching, false)) end();
   }
 
-  void enter(const Frame& f) override { open.push_back(&f); }
-  void abandon(const Frame& f) noexcept override {
-    if (!open.empty() && open.back() == &f) open.pop_back();
-  }
+  void enter(const Frame& f) override { open.enter(f); }
+  void abandon(const Frame& f) noexcept override { open.leave(f); }
   void leave(const Frame& f) override {
-    if (open.empty() || open.back() != &f) return;
-    open.pop_back();
-    if (f.act != Act::forward || f.y.empty() || !f.y[0].defined()) return;
+    if (!open.leave(f) || f.act != Act::forward || f.y.empty() || !f.y[0].defined()) return;
     const no_grad values;
     if (f.name == "relu") look_for_dead(f);
     if (open.empty() && f.x.size() == 2 && f.x[0]->defined() && f.x[1]->defined())

@@ -52,9 +52,6 @@ class WENGERT_API Summarizer {
   wengert::detail::Hidden<Look> look_;
 };
 
-[[noreturn]] WENGERT_API void none_fits(const char* who, std::string_view pattern,
-                                        const std::vector<std::string>& names, Where);
-
 }  // namespace tools
 
 /// Runs f(model, x) and its derivative once, on a copy of the model, so that running statistics do not change (see
@@ -158,7 +155,7 @@ std::int64_t for_fitting(const char* who, M& model, std::string_view pattern, Wh
     if (wengert::detail::fits(path, pattern)) f(w), ++found;
     else names.emplace_back(path);
   });
-  if (!found) none_fits(who, pattern, names, where);
+  if (!found) wengert::detail::none_fits(who, pattern, names, where);
   return found;
 }
 

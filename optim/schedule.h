@@ -1,9 +1,9 @@
 #pragma once
 
+#include "wengert/autodiff/base/function.h"
 #include "wengert/optim/stored.h"
 
 #include <limits>
-#include <memory>
 
 // Schedules: functions of the step, counted from 0, that return a learning rate (or a momentum, or a weight decay).
 // They are plain structs without state. The optimizer's rate is set before each step:
@@ -125,14 +125,11 @@ class Schedule {
  public:
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Schedule> && std::is_invocable_r_v<double, const F&, std::int64_t>)
-  Schedule(F f)
-      : f_(std::make_shared<F>(std::move(f))),
-        call_([](const void* f, std::int64_t step) -> double { return (*static_cast<const F*>(f))(step); }) {}
-  double operator()(std::int64_t step) const { return call_(f_.get(), step); }
+  Schedule(F f) : f_(std::move(f)) {}
+  double operator()(std::int64_t step) const { return f_(step); }
 
  private:
-  std::shared_ptr<const void> f_;
-  double (*call_)(const void*, std::int64_t);
+  wengert::detail::Function<double(std::int64_t)> f_;
 };
 
 /// The product of two schedules at the same step.

@@ -88,10 +88,8 @@ void run_update(UpdateLoop loop, const void* step, const Common& common, Tensor&
                         [&](std::int64_t begin, std::int64_t end) { loop(step, common, begin, end, at); });
 }
 
-void no_such_group(std::string_view rule, std::string_view pattern, const std::vector<std::string>& names,
-                   Where where) {
-  if (names.empty()) fail<ValueError>(where, "{}: no group was made with the pattern '{}'", rule, pattern);
-  fail<ValueError>(where, "{}: no parameter fits '{}'; there are {}", rule, pattern, fmt::join(names, ", "));
+void no_such_group(std::string_view rule, std::string_view pattern, Where where) {
+  fail<ValueError>(where, "{}: no group was made with the pattern '{}'", rule, pattern);
 }
 
 Tensor fresh_gradient(const Tensor& w) {

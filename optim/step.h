@@ -58,8 +58,7 @@ WENGERT_API void replace_gradient(Tensor&, Tensor gradient);
 WENGERT_API void check_fit(std::string_view name, const Tensor& w, const Tensor& g,
                            std::span<const Tensor* const> memory, Where);
 using wengert::detail::fits;
-[[noreturn]] WENGERT_API void no_such_group(std::string_view rule, std::string_view pattern,
-                                            const std::vector<std::string>& names, Where);
+[[noreturn]] WENGERT_API void no_such_group(std::string_view rule, std::string_view pattern, Where);
 
 /// The trained tensors of the models of a step, in order. A visit lists the tensors of one model at a time. All further
 /// work needs no templates, which a program would have to compile for every optimizer.
@@ -161,7 +160,7 @@ class FirstOrder : public Options {
       if (group_of_.empty()) group_of_.resize(lists_.names.size());
       group_of_[i] = groups.size() + 1;
     }
-    if (!found) no_such_group(Options::name, pattern, lists_.names, where);
+    if (!found) wengert::detail::none_fits(Options::name, pattern, lists_.names, where);
     groups.push_back({std::string(pattern), options});
     return groups.back().options;
   }
@@ -169,7 +168,7 @@ class FirstOrder : public Options {
   Options& group(std::string_view pattern, Where where = Where::current()) {
     for (Group& g : groups)
       if (g.pattern == pattern) return g.options;
-    no_such_group(Options::name, pattern, {}, where);
+    no_such_group(Options::name, pattern, where);
   }
 
   Stored<std::int64_t> t = 0;  ///< steps made

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "wengert/autodiff/base/function.h"
 #include "wengert/train/history.h"
 
-#include <memory>
 #include <type_traits>
 
 namespace wengert::train {
@@ -33,16 +33,14 @@ class FitCallback {
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, FitCallback> && std::is_invocable_v<F&, const FitEvent&>)
   FitCallback(F f)
-      : f_(std::make_shared<F>(std::move(f))), call_([](void* f, const FitEvent& event) -> bool {
-          if constexpr (std::is_void_v<std::invoke_result_t<F&, const FitEvent&>>)
-            return (*static_cast<F*>(f))(event), false;
-          else return (*static_cast<F*>(f))(event);
+      : f_([f = std::move(f)](const FitEvent& event) mutable -> bool {
+          if constexpr (std::is_void_v<std::invoke_result_t<F&, const FitEvent&>>) return f(event), false;
+          else return f(event);
         }) {}
-  bool operator()(const FitEvent& event) const { return call_(f_.get(), event); }
+  bool operator()(const FitEvent& event) const { return f_(event); }
 
  private:
-  std::shared_ptr<void> f_;
-  bool (*call_)(void*, const FitEvent&);
+  wengert::detail::Function<bool(const FitEvent&)> f_;
 };
 
 }  // namespace wengert::train

@@ -74,20 +74,9 @@ class AnyOptimizer {
 /// A named metric of a model, measured after every epoch: {"accuracy", [&](const Mlp& m) { return evaluate(m,
 /// nn::accuracy, test); }}.
 template <class Model>
-class Metric {
- public:
-  template <class F>
-  requires std::is_invocable_r_v<double, F&, const Model&> Metric(std::string name, F f)
-      : name(std::move(name)),
-        f_(std::make_shared<F>(std::move(f))),
-        call_([](void* f, const Model& model) -> double { return (*static_cast<F*>(f))(model); }) {}
-  double operator()(const Model& model) const { return call_(f_.get(), model); }
-
+struct Metric {
   std::string name;
-
- private:
-  std::shared_ptr<void> f_;
-  double (*call_)(void*, const Model&);
+  wengert::detail::Function<double(const Model&)> measure;
 };
 
 template <class Model>
@@ -181,7 +170,7 @@ History fit(Model& model, Loss&& loss, Batches&& batches, std::type_identity_t<F
     if (run.stopped()) break;
     std::vector<double> measured;
     no_grad off;
-    for (const Metric<Model>& m : options.validation) measured.push_back(m(model));
+    for (const Metric<Model>& m : options.validation) measured.push_back(m.measure(model));
     run.after_epoch(measured);
   }
   return run.finish();

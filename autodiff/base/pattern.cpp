@@ -1,5 +1,9 @@
 #include "wengert/autodiff/base/pattern.h"
 
+#include "wengert/autodiff/base/fail.h"
+
+#include <fmt/ranges.h>
+
 namespace wengert::detail {
 
 bool fits(std::string_view path, std::string_view pattern) {
@@ -15,6 +19,10 @@ bool fits(std::string_view path, std::string_view pattern) {
   }
   while (k < pattern.size() && pattern[k] == '*') ++k;
   return k == pattern.size();
+}
+
+void none_fits(std::string_view who, std::string_view pattern, const std::vector<std::string>& paths, Where where) {
+  fail<ValueError>(where, "{}: no parameter fits '{}'; there are {}", who, pattern, fmt::join(paths, ", "));
 }
 
 }  // namespace wengert::detail

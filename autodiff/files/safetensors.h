@@ -21,23 +21,23 @@ struct NamedTensor {
 
 using Metadata = std::map<std::string, std::string>;
 
-/// What a file holds, in the order of its header.
+/// The contents of a file, in the order of its header.
 struct TensorFile {
   std::vector<NamedTensor> tensors;
   Metadata metadata;
 
-  /// ValueError when there is no tensor of this name.
+  /// The tensor of this name; ValueError when there is none.
   WENGERT_API const Tensor& at(std::string_view name, Where = Where::current()) const;
 };
 
 /// Reads a whole file: F32, F64, I64 and BOOL tensors of up to eight axes.
-/// FileError when it cannot be read, is truncated or breaks the format in any way: no size, shape or offset is believed
-/// before it was checked against the length of the file, so a hostile file costs no more memory than its own size.
+/// FileError when the file cannot be read, is truncated or violates the format. Every size, shape and offset is checked
+/// against the length of the file first, so that a hostile file needs no more memory than its own size.
 WENGERT_API TensorFile load_tensors(const std::string& path, Where = Where::current());
 
-/// Writes a file that holds these tensors, or leaves what was there before: it is complete, and on the disk, before it
-/// takes the name. FileError when it cannot be written; ValueError for a name given twice, "__metadata__", text that is
-/// not UTF-8, or a tensor without a value.
+/// Writes these tensors to a file. The file is complete and on the disk before it replaces an older one of its name.
+/// FileError when it cannot be written; ValueError for a duplicate name, the name "__metadata__", text that is not
+/// UTF-8, or an undefined tensor.
 WENGERT_API void save_tensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                               const Metadata& metadata = {}, Where = Where::current());
 /// @}
@@ -45,7 +45,7 @@ WENGERT_API void save_tensors(const std::string& path, const std::vector<NamedTe
 namespace detail {
 
 WENGERT_API void save_model(const std::string& path, const std::vector<NamedTensor>&, const Metadata&, Where);
-/// The values for `model`, in its order. FileError unless names, shapes and dtypes are the same.
+/// The values for `model`, in its order. FileError unless the file has the same names, shapes and dtypes.
 WENGERT_API std::vector<Tensor> load_model(const std::string& path, const std::vector<NamedTensor>& model, Where);
 
 template <class M>
@@ -57,15 +57,14 @@ std::vector<NamedTensor> named_tensors(const M& model) {
 
 }  // namespace detail
 
-/// Writes all tensors of a model, trained or not, under their names ("hidden.weight"), with save_tensors().
+/// Writes all tensors of a model, trained or not, under their paths ("hidden.weight"), with save_tensors().
 template <class M>
 void save(const std::string& path, const M& model, const Metadata& metadata = {}, Where where = Where::current()) {
   detail::save_model(path, detail::named_tensors(model), metadata, where);
 }
 
-/// Fills a model of the same build from a file. FileError, and the model is as it was, unless the file has exactly the
-/// tensors of the model, with the same shapes and dtypes. Params and Buffers are changed in place; a plain Tensor
-/// becomes the one that was read.
+/// Fills a model from a file that has exactly the model's tensors, with the same shapes and dtypes; otherwise throws
+/// FileError and leaves the model unchanged. Params and Buffers are changed in place; a plain Tensor is replaced.
 template <class M>
 void load(const std::string& path, M& model, Where where = Where::current()) {
   const std::vector<Tensor> values = detail::load_model(path, detail::named_tensors(model), where);

@@ -8,29 +8,30 @@
 
 namespace wengert {
 
-/// @name State dictionaries: a model filled from a file that was not written by the same build of it
+/// @name State dictionaries: filling a model from a file whose names, or some of whose tensors, differ
 /// @{
 
 struct StateOptions {
-  /// Names in the file and what the model calls them, with at most one * that stands for anything:
-  /// {{"fc1.*", "hidden.*"}}. The first pattern that fits a name counts; a name that none fits stays. An empty second
-  /// half leaves the tensor out: {"*.num_batches_tracked", ""}.
+  /// Pairs of a name in the file and its name in the model, with at most one *, which matches any text:
+  /// {{"fc1.*", "hidden.*"}}. The first pattern that matches a name is used; other names are unchanged. An empty new
+  /// name skips the tensor: {"*.num_batches_tracked", ""}.
   std::vector<std::pair<std::string, std::string>> rename = {};
-  /// Throw unless every tensor of the model and of the file has found its other half.
+  /// Throw unless every tensor of the model is in the file, and every tensor of the file in the model.
   bool strict = true;
-  /// Round float64 to float32, or widen float32 to float64, where the model has the other.
+  /// Convert between float32 and float64 where the model and the file differ.
   bool convert = false;
 };
 
 /// What load_state() did.
 struct LoadReport {
-  std::vector<std::string> loaded;      ///< of the model, in its order
-  std::vector<std::string> missing;     ///< of the model, and not in the file
-  std::vector<std::string> unexpected;  ///< in the file, and not of the model
-  std::vector<std::string> misfits;     ///< of another shape or dtype: "hidden.bias: the model has ..., the file ..."
+  std::vector<std::string> loaded;      ///< tensors of the model, in its order
+  std::vector<std::string> missing;     ///< tensors of the model that are not in the file
+  std::vector<std::string> unexpected;  ///< tensors of the file that are not in the model
+  std::vector<std::string>
+      misfits;  ///< tensors of another shape or dtype: "hidden.bias: the model has ..., the file ..."
 
   bool complete() const { return missing.empty() && unexpected.empty() && misfits.empty(); }
-  /// A line that counts, then one for each tensor that did not fit.
+  /// A line with the counts, then one line for each tensor that did not match.
   WENGERT_API std::string text() const;
 };
 
@@ -40,11 +41,11 @@ namespace detail {
 
 struct StateMatch {
   LoadReport report;
-  std::vector<Tensor> values;  // for the model, in its order; undefined where there is none
+  std::vector<Tensor> values;  // for the model, in its order; undefined where the file has none
 };
 WENGERT_API StateMatch match_state(const TensorFile&, std::string path, const std::vector<NamedTensor>& model,
                                    const StateOptions&, Where);
-/// A safetensors or npz file, told apart by its first bytes.
+/// Reads a safetensors or npz file, which differ in their first bytes.
 WENGERT_API TensorFile read_state(const std::string& path, Where);
 
 template <class M>
@@ -61,14 +62,13 @@ LoadReport fill_state(StateMatch match, M& model, Where where) {
 
 }  // namespace detail
 
-/// Fills a model by name from tensors that may come from elsewhere, as an exported state_dict of PyTorch:
+/// Fills a model by name from tensors of another program, such as an exported state_dict of PyTorch:
 ///
 ///   load_state("mlp.safetensors", model, {.rename = {{"fc1.*", "hidden.*"}, {"fc2.*", "output.*"}}});
 ///
-/// Reads safetensors and npz. FileError with the report's text, and the model is as it was, unless everything fits;
-/// with
-/// {.strict = false} what fits is loaded and the report tells the rest. ValueError for a broken pattern, or when two
-/// tensors of the file are given one name.
+/// Reads safetensors and npz files. Unless everything matches, throws FileError with the report's text and leaves the
+/// model unchanged; {.strict = false} loads what matches and reports the rest. ValueError for an invalid pattern, or
+/// when two tensors of the file are renamed to the same name.
 template <class M>
 LoadReport load_state(const std::string& path, M& model, const StateOptions& options = {},
                       Where where = Where::current()) {

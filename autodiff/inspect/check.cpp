@@ -4,6 +4,7 @@
 #include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 
 #include <cxxabi.h>
 #include <fmt/ranges.h>

@@ -1,6 +1,6 @@
 #pragma once
 
-// The harness that every rule of the library passes, for your own operators too.
+// A derivative checker. Every rule of the library passes it, and your own operators can.
 
 #include "wengert/autodiff/tape/tensor.h"
 
@@ -14,24 +14,24 @@ struct CheckOptions {
   double step = 1e-6;
   /// |difference - derivative| <= absolute + relative |difference|.
   double absolute = 1e-5, relative = 1e-3;
-  /// Relative error allowed in <y_bar, J x_dot> = <J^T y_bar, x_dot>: rounding of float64.
+  /// Relative error allowed in <y_bar, J x_dot> = <J^T y_bar, x_dot>, which holds up to rounding in float64.
   double identity = 1e-12;
-  /// Derivatives of derivatives: against differences of the gradient, and for symmetry.
+  /// Check second derivatives: against differences of the gradient, and for symmetry.
   bool second_order = true;
-  /// And of those: against differences of the second.
+  /// Check third derivatives: against differences of the second. Needs second_order.
   bool third_order = true;
-  /// The same in float32, to this relative accuracy; 0: not.
+  /// Relative error allowed between derivatives in float32 and in float64; 0 skips float32.
   double float32 = 1e-4;
   std::uint64_t seed = 1;
 };
 
 struct CheckReport {
-  /// One sentence for each disagreement, with numbers.
+  /// One sentence for each disagreement, with both values.
   std::vector<std::string> problems;
-  /// Types of the rules on the tape of f.
+  /// Names of the rules that f put on the tape.
   std::vector<std::string> rules;
   bool passed() const { return problems.empty(); }
-  /// All problems, a line each.
+  /// All problems, one line each.
   WENGERT_API std::string text() const;
 };
 
@@ -45,12 +45,16 @@ WENGERT_API CheckReport check(CheckFunction, const std::vector<Tensor>& x, const
 }  // namespace detail
 
 /// Checks all derivatives of f at x, where f maps a std::vector<Tensor> to a Tensor or a std::vector of them. The
-/// float64 tensors of x are variables, others are data (indices, masks). Compared are: jvp with central differences
-/// along random directions; vjp with jvp through <y_bar, J x_dot> = <J^T y_bar, x_dot>, to rounding; second order with
-/// differences of the gradient, and its symmetry; third order with differences of the second; every subset of
-/// variables, in both modes; operands, cotangents and tangents that are strided, permuted or repeated views; different
-/// numbers of threads (equal bits); float32. x must stay a step away from kinks.  TypeError when no tensor of x is
-/// float64.
+/// float64 tensors of x are variables; all others are data, such as indices and masks. x must be further than one step
+/// from any kink of f. TypeError when no tensor of x is float64. The checks are:
+/// - jvp against central differences along random directions;
+/// - vjp against jvp: <y_bar, J x_dot> = <J^T y_bar, x_dot>, up to rounding;
+/// - second derivatives against differences of the gradient, and their symmetry;
+/// - third derivatives against differences of the second;
+/// - every subset of the variables, in both modes;
+/// - operands, cotangents and tangents that are strided, permuted or repeated views;
+/// - different numbers of threads, which must give equal bits;
+/// - float32 against float64.
 template <class F>
 CheckReport check(const F& f, const std::vector<Tensor>& x, const CheckOptions& options = {},
                   Where where = Where::current()) {

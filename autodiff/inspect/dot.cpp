@@ -60,52 +60,52 @@ std::string quoted(std::string_view text) {
   return s + '"';
 }
 
-// The colours of operators by time or bytes, from white to red. The root of the share, so that differences among the
+// The colors of operators by time or bytes, from white to red. The root of the share, so that differences among the
 // small show.
 struct Heat {
-  ColourBy by;
+  ColorBy by;
   double most = 0, all = 0;
 
-  explicit Heat(const Picture& p) : by(p.colour_by) {
+  explicit Heat(const Picture& p) : by(p.color_by) {
     for (const Box& b : p.boxes)
       if (is_shown(b)) most = std::max(most, amount(b)), all += amount(b);
   }
-  bool on() const { return by != ColourBy::kind; }
-  bool is_shown(const Box& b) const { return on() && is_operator(b) && (by == ColourBy::bytes || b.forward_ns >= 0); }
+  bool on() const { return by != ColorBy::kind; }
+  bool is_shown(const Box& b) const { return on() && is_operator(b) && (by == ColorBy::bytes || b.forward_ns >= 0); }
   double amount(const Box& b) const {
-    return by == ColourBy::bytes ? static_cast<double>(b.bytes()) : b.forward_ns + b.backward_ns;
+    return by == ColorBy::bytes ? static_cast<double>(b.bytes()) : b.forward_ns + b.backward_ns;
   }
-  static std::string colour(double share) {
-    struct Colour {
+  static std::string color(double share) {
+    struct Color {
       double r, g, b;
     };
-    constexpr std::array<Colour, 3> scale{{{255, 255, 255}, {253, 208, 120}, {232, 96, 72}}};
+    constexpr std::array<Color, 3> scale{{{255, 255, 255}, {253, 208, 120}, {232, 96, 72}}};
     const double t = 2 * std::sqrt(std::clamp(share, 0.0, 1.0));
-    const Colour &low = scale[t < 1 ? 0 : 1], &high = scale[t < 1 ? 1 : 2];
+    const Color &low = scale[t < 1 ? 0 : 1], &high = scale[t < 1 ? 1 : 2];
     auto mixed = [f = t < 1 ? t : t - 1](double x, double y) { return static_cast<int>(std::lround(x + f * (y - x))); };
     return fmt::format("#{:02x}{:02x}{:02x}", mixed(low.r, high.r), mixed(low.g, high.g), mixed(low.b, high.b));
   }
-  std::string fill(const Box& b) const { return is_shown(b) ? colour(most > 0 ? amount(b) / most : 0) : "#ffffff"; }
+  std::string fill(const Box& b) const { return is_shown(b) ? color(most > 0 ? amount(b) / most : 0) : "#ffffff"; }
   std::string_view line(const Box& b) const { return is_shown(b) ? "#a4572f" : "#9a9a9a"; }
 
   std::string in_units(double x) const {
-    return by == ColourBy::bytes ? readable_bytes(static_cast<std::int64_t>(x)) : readable_time(x);
+    return by == ColorBy::bytes ? readable_bytes(static_cast<std::int64_t>(x)) : readable_time(x);
   }
   // A line of its own in the label.
   std::string words(const Box& b) const {
     if (!is_shown(b)) return "";
     const std::string percent = fmt::format("<B>{:.1f} %</B>", all > 0 ? 100 * amount(b) / all : 0);
-    if (by == ColourBy::bytes) return "<BR/>" + percent + " of all results";
+    if (by == ColorBy::bytes) return "<BR/>" + percent + " of all results";
     std::string s = "<BR/>" + readable_time(b.forward_ns);
     if (b.backward_ns > 0) s += " + " + readable_time(b.backward_ns) + " back";
     return s + "  ·  " + percent;
   }
   std::string legend() const {
-    std::string cells = fmt::format("<TD>{}</TD>", by == ColourBy::bytes ? "bytes of results:" : "time:");
+    std::string cells = fmt::format("<TD>{}</TD>", by == ColorBy::bytes ? "bytes of results:" : "time:");
     for (const double share : {0.0, 0.0625, 0.25, 0.5625, 1.0})
       cells += fmt::format(
           "<TD STYLE=\"rounded\" BORDER=\"1\" BGCOLOR=\"{}\" COLOR=\"#a4572f\" CELLPADDING=\"4\" WIDTH=\"74\">{}</TD>",
-          colour(share), in_units(share * most));
+          color(share), in_units(share * most));
     return cells;
   }
 };
@@ -153,7 +153,7 @@ void write_boxes(std::string& to, const Picture& p, const Heat& heat) {
   }
 }
 
-// One row of colours, and what the graph amounts to.
+// One row of colors, and what the graph amounts to.
 std::string legend_of(const Picture& p, const Heat& heat) {
   std::array<std::int64_t, looks.size()> count{};
   std::int64_t parameters = 0, bytes = 0;
@@ -173,7 +173,7 @@ std::string legend_of(const Picture& p, const Heat& heat) {
   if (count[2]) sum += fmt::format("  ·  {}, {}", counted(count[2], "parameter"), counted(parameters, "number"));
   if (std::any_of(p.arrows.begin(), p.arrows.end(), [](const Arrow& a) { return !a.differentiable; }))
     sum += "  ·  dashed: no derivative";
-  if (heat.by == ColourBy::time) sum += "  ·  " + heat.in_units(heat.all) + " in all";
+  if (heat.by == ColorBy::time) sum += "  ·  " + heat.in_units(heat.all) + " in all";
   auto row = [](const std::string& of) {
     if (of.empty()) return of;
     return fmt::format("<TR><TD><TABLE BORDER=\"0\" CELLSPACING=\"6\"><TR>{}</TR></TABLE></TD></TR>", of);

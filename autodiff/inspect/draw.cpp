@@ -6,6 +6,7 @@
 #include "wengert/autodiff/inspect/picture.h"
 #include "wengert/autodiff/inspect/recorder.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 
 #include <algorithm>
 #include <map>
@@ -129,7 +130,7 @@ void assign_layers(Picture& p) {
 
 Picture picture_of(const Tensor& y, const Names& names, const DrawOptions& options, const detail::Sweep& sweep) {
   Picture p;
-  p.colour_by = options.colour_by;
+  p.color_by = options.color_by;
   std::unordered_map<const Node*, int> box_of_node;
   std::unordered_map<const void*, int> box_of_value;
   auto add = [&](Box b) {
@@ -182,10 +183,10 @@ void check_nodes(const detail::Sweep& sweep, std::string_view who, const DrawOpt
 std::string dot_text(const Tensor& y, const std::vector<Member>& members, const DrawOptions& options,
                      std::string_view who, Where where) {
   check_drawable(y, who, where);
-  if (options.colour_by == ColourBy::time && !options.profile)
+  if (options.color_by == ColorBy::time && !options.profile)
     fail<ValueError>(where,
-                     "{}: to colour by time, a Profile must have watched while the graph was recorded; pass it: "
-                     "{{.colour_by = ColourBy::time, .profile = &profile}}",
+                     "{}: to color by time, a Profile must have watched while the graph was recorded; pass it: "
+                     "{{.color_by = ColorBy::time, .profile = &profile}}",
                      who);
   const detail::Sweep sweep({&y, 1});
   check_nodes(sweep, who, options, where);

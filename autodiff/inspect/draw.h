@@ -1,6 +1,6 @@
 #pragma once
 
-// Pictures of the graph behind a tensor, drawn by Graphviz: write_dot(loss, "graph.dot", model).
+// Drawings of the graph that computed a tensor, by Graphviz: write_dot(loss, "graph.dot", model).
 
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/tape/tensor.h"
@@ -19,33 +19,33 @@ struct Named {
 
 class Profile;
 
-/// What the colours of operators tell: their kind; their time in a profile, forwards and backwards; or the bytes of
-/// their results (a view counts in full).
-enum class ColourBy { kind, time, bytes };
+/// What the color of an operator shows: its kind; its time in a profile, forward and backward; or the bytes of its
+/// results (a view counts in full).
+enum class ColorBy { kind, time, bytes };
 
 struct DrawOptions {
-  /// Names for what is in no model: {{"x", x}, {"labels", y}}. Results on the way may be named too.
+  /// Names of tensors outside the model: {{"x", x}, {"labels", y}}. Intermediate results may be named too.
   std::vector<Named> names = {};
-  /// Larger graphs are refused: nobody can read them, and dot needs minutes.
+  /// Larger graphs are refused (GraphError): they are unreadable, and dot takes minutes to lay them out.
   std::size_t max_nodes = 2000;
-  /// By time it needs the profile that watched while the graph was recorded; ValueError without. For times of the
-  /// backward too, keep the graph there ({.keep_graph = true}) and draw afterwards. What it did not see stays white.
-  ColourBy colour_by = ColourBy::kind;
+  /// ColorBy::time needs the profile that observed the graph being recorded; ValueError without one. To see times of
+  /// the backward pass too, run it with {.keep_graph = true} before drawing. Operators that were not observed are white.
+  ColorBy color_by = ColorBy::kind;
   const Profile* profile = nullptr;
 };
 
-/// Writes what made y in the language of Graphviz: operators with the shape, dtype and bytes of their results and the
-/// line that called them; parameters, inputs and constants in other shapes and colours; a legend. The file is written
-/// whole or not at all. GraphError when y is not on the tape, was released by backward(), or when there are more than
-/// max_nodes; FileError.
+/// Writes the graph of y in the DOT language: operators with the shape, dtype and bytes of their results and the line
+/// that called them; parameters, inputs and constants in other shapes and colors; a legend. The file is written whole
+/// or not at all. GraphError when y is not on the tape, was released by backward(), or has more than max_nodes nodes;
+/// FileError when the file cannot be written.
 WENGERT_API void write_dot(const Tensor& y, const std::string& path, const DrawOptions& = {}, Where = Where::current());
-/// The same as a picture, by the program `dot` (Debian: graphviz), which is looked for on PATH. FileError when it is
-/// not there or fails.
+/// The same as an SVG image, made by the program `dot` (Debian: graphviz) on PATH. FileError when dot is missing or
+/// fails.
 WENGERT_API void write_svg(const Tensor& y, const std::string& path, const DrawOptions& = {}, Where = Where::current());
 
 namespace detail {
 
-/// What a model calls a tensor.
+/// A tensor of a model, and its path.
 struct Member {
   std::string path;
   Tensor tensor;
@@ -66,8 +66,8 @@ std::vector<Member> members_by_path(const Model& model) {
 
 }  // namespace detail
 
-/// The same with the names that the tensors have in a model ("hidden.weight"). Each layer ("hidden") is a frame around
-/// its parameters and the operators that take them.
+/// The same, with the names of the model's tensors ("hidden.weight"). Each layer ("hidden") is a frame around its
+/// parameters and the operators that use them.
 template <class Model>
 void write_dot(const Tensor& y, const std::string& path, const Model& model, const DrawOptions& options = {},
                Where where = Where::current()) {

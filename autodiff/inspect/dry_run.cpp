@@ -3,7 +3,9 @@
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/base/text.h"
+#include "wengert/autodiff/inspect/frames.h"
 #include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/sweep.h"
 #include "wengert/autodiff/tape/tape.h"
 
 #include <algorithm>
@@ -18,23 +20,13 @@ using detail::Frame;
 using detail::Kind;
 using detail::Node;
 
-namespace {
-
-const void* holder_of(const Tensor& t) { return &Access::body(t)->holder(); }
-
-bool is_sweep(const Frame& f) { return f.act == Act::backward || f.act == Act::tangents; }
-
-}  // namespace
-
 struct detail::DryRunner::Look final : detail::Observer {
-  // What runs; sweeps are no operators.
-  struct Open {
-    const Frame* frame;
+  struct Costs {
     std::int64_t peak;
-    double flops;
+    double flops = Frame::unknown;
   };
   DryRun run;
-  std::vector<Open> open;
+  detail::FrameStack<Costs> open;
   std::set<const Node*> leaves;
   std::unordered_map<const Node*, std::size_t> row_of;
   std::size_t last = 0;  // the row of the operator that has just run; its node is born next
@@ -52,27 +44,23 @@ struct detail::DryRunner::Look final : detail::Observer {
   void note_peak() {
     const std::int64_t most = exchange_peak(0);
     peak = std::max(peak, most);
-    for (Open& o : open) o.peak = std::max(o.peak, most);
+    for (auto& o : open) o.entry.peak = std::max(o.entry.peak, most);
   }
 
   void enter(const Frame& f) override {
     note_peak();
-    open.push_back({&f, memory_stats().in_use, Frame::unknown});
+    open.enter(f, {memory_stats().in_use});
   }
-  void abandon(const Frame& f) noexcept override {
-    if (!open.empty() && open.back().frame == &f) open.pop_back();
-  }
+  void abandon(const Frame& f) noexcept override { open.leave(f); }
   void leave(const Frame& f) override {
-    if (open.empty() || open.back().frame != &f) return;
     note_peak();
-    const Open o = open.back();
-    open.pop_back();
-    const double flops = f.flops >= 0 ? f.flops : o.flops;
-    const bool outermost = open.empty() || is_sweep(*open.back().frame);
-    if (!open.empty() && flops >= 0) open.back().flops = std::max(0.0, open.back().flops) + flops;
-    if (!outermost) return;
-    if (f.act == Act::forward) add(f, flops, o.peak - before);
-    if (f.act == Act::vjp) add_backward(f, flops, o.peak - before);
+    const auto costs = open.leave(f);
+    if (!costs) return;
+    const double flops = f.flops >= 0 ? f.flops : costs->flops;
+    if (!open.empty() && flops >= 0) open.innermost().flops = std::max(0.0, open.innermost().flops) + flops;
+    if (!open.outermost()) return;
+    if (f.act == Act::forward) add(f, flops, costs->peak - before);
+    if (f.act == Act::vjp) add_backward(f, flops, costs->peak - before);
   }
 
   void add(const Frame& f, double flops, std::int64_t most) {
@@ -85,8 +73,9 @@ struct detail::DryRunner::Look final : detail::Observer {
     }
     for (const Tensor& y : f.y) {
       row.results.push_back(y.shape());
-      const bool view = std::any_of(f.x.begin(), f.x.end(),
-                                    [&](const Tensor* x) { return x->defined() && holder_of(*x) == holder_of(y); });
+      const bool view = std::any_of(f.x.begin(), f.x.end(), [&](const Tensor* x) {
+        return x->defined() && detail::storage_of(*x) == detail::storage_of(y);
+      });
       if (!view) row.bytes += y.numel() * static_cast<std::int64_t>(size_of(y.dtype()));
     }
     if (!f.y.empty()) row.dtype = f.y[0].dtype();

@@ -1,13 +1,13 @@
 #pragma once
 
-// What a model costs before it is trained: shapes, parameters, FLOPs and memory of each operator.
+// The cost of a model before it is trained: shapes, parameters, FLOPs and memory of each operator.
 //
 //   std::cout << to_string(dry_run(model, x));
 //   const DryRun run = dry_run([&](const Tensor& x) { return nn::cross_entropy(model(x), labels); }, x);
 //
-// It runs the function once, on the numbers given, and its derivative, and looks on. Shapes could be found without
-// numbers only if each operator said a second time what it makes of them, and where indices, masks or loops choose the
-// shapes there would still be no answer. So use it with a batch that fits; afterwards multiply.
+// A dry run executes the function and its derivative once on the given tensors, and observes them. Shapes are not
+// inferred: every operator would have to state its shapes a second time, and data-dependent shapes would stay unknown.
+// Use a batch that fits in memory, and scale the result.
 
 #include "wengert/autodiff/base/hidden.h"
 #include "wengert/autodiff/tape/tensor.h"
@@ -19,27 +19,28 @@
 
 namespace wengert {
 
-/// One operator that ran, with all that ran inside it. What a checkpoint computes once more has a row of its own, and
-/// counts as backward.
+/// One call of an operator, with everything that ran inside it. Operators that a checkpoint recomputes have rows of
+/// their own and count as backward.
 struct DryRunRow {
   std::string name;
-  Where where{};  ///< the user's call
+  Where where{};  ///< where the user called it
   std::vector<Shape> operands{}, results{};
-  DType dtype = float32;                   ///< of the first result
-  std::int64_t parameters = 0;             ///< numbers of the leaves among its operands, where they are used first
-  double flops = -1, backward_flops = -1;  ///< negative: not known (see profile.h for what is)
-  std::int64_t bytes = 0;                  ///< of results; a view counts as none
-  std::int64_t peak_bytes = 0, backward_peak_bytes = 0;  ///< most in use while it ran, above what was at the beginning
+  DType dtype = float32;        ///< of the first result
+  std::int64_t parameters = 0;  ///< elements of the leaves among its operands; each leaf counts where it is used first
+  double flops = -1, backward_flops = -1;  ///< negative: unknown (profile.h lists what is known)
+  std::int64_t bytes = 0;                  ///< of results; a view counts as 0
+  std::int64_t peak_bytes = 0,
+               backward_peak_bytes = 0;  ///< peak memory while it ran, above that at the start of the dry run
 };
 
 struct DryRun {
   std::vector<DryRunRow> rows{};
   std::int64_t parameters = 0;
-  double flops = 0, backward_flops = 0;  ///< sums of what is known
-  std::int64_t peak_bytes = 0;           ///< most in use during the whole run; blocks of the pool are a little larger
+  double flops = 0, backward_flops = 0;  ///< sums over the rows that are known
+  std::int64_t peak_bytes = 0;           ///< peak memory of the whole run, in blocks of the pool
 };
 
-/// A table of the rows; the last line sums up.
+/// A table of the rows; the last line is the total.
 WENGERT_API std::string to_string(const DryRun&);
 
 namespace detail {
@@ -49,7 +50,7 @@ class WENGERT_API DryRunner {
   DryRunner();
   ~DryRunner();
   DryRunner(const DryRunner&) = delete;
-  /// The derivative of y by all leaves, if there is one; gradients in the leaves stay as they are.
+  /// Computes the derivative of y with respect to all leaves, if there is one. grad() of the leaves is unchanged.
   void differentiate(const Tensor& y);
   DryRun result() const;
 
@@ -60,10 +61,9 @@ class WENGERT_API DryRunner {
 
 }  // namespace detail
 
-/// Runs f(x...), and where it returns a Tensor that is on the tape, its derivative with ones for cotangents. What f
-/// changes, such as running statistics or the state of a generator, it changes as always; gradients stay as they are.
-/// Memory is that of the pool, on all threads; what an operator takes for less than its own time may be missed below
-/// 64 KiB.
+/// Runs f(x...) and, if it returns a Tensor on the tape, its derivative with a cotangent of ones. f has its usual side
+/// effects, such as on running statistics or generators; gradients of leaves are unchanged. Memory is that of the pool
+/// on all threads; temporary blocks of less than 64 KiB may be missed.
 template <class F, class... X>
 DryRun dry_run(F&& f, X&&... x) {
   detail::DryRunner runner;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: the program `dot`.
+// Internal: runs the program `dot`.
 
 #include "wengert/autodiff/base/error.h"
 
@@ -9,8 +9,7 @@
 
 namespace wengert {
 
-/// The picture, as SVG, of a text in the language of Graphviz. FileError when dot is missing, fails, or was left out of
-/// the build.
+/// The SVG image of a text in the DOT language. FileError when dot is missing, fails, or was disabled in the build.
 std::string svg_of(std::string_view dot, Where);
 
 }  // namespace wengert

@@ -29,16 +29,15 @@ bool counts(const Node& n) { return n.kind == detail::Kind::operation && !n.is_r
 }  // namespace
 
 struct GrowthWatch::Watch final : detail::Observer {
-  std::shared_ptr<void> f;
-  Warn warn;
+  detail::Function<void(const GrowthReport&)> warn;
   GrowthOptions options;
   std::int64_t bytes_before = memory_stats().in_use, step = 0, born_ever = 0;
   std::int64_t look_again_at = 0;  // so many nodes, of all kinds, are worth counting exactly
   mutable std::mutex mutex;        // a node may die on another thread
   std::unordered_map<Node*, Birth> alive;
 
-  Watch(std::shared_ptr<void> g, Warn w, GrowthOptions o)
-      : Observer(Threads::mine), f(std::move(g)), warn(w), options(o), look_again_at(o.max_nodes) {
+  Watch(detail::Function<void(const GrowthReport&)> w, GrowthOptions o)
+      : Observer(Threads::mine), warn(std::move(w)), options(o), look_again_at(o.max_nodes) {
     begin();
   }
   ~Watch() override { end(); }
@@ -78,7 +77,7 @@ struct GrowthWatch::Watch final : detail::Observer {
     GrowthReport r = report();
     r.reason = reason, r.bound = bound;
     bound *= 2;
-    warn(f.get(), r);
+    warn(r);
   }
 
   std::int64_t size() const {
@@ -112,8 +111,8 @@ struct GrowthWatch::Watch final : detail::Observer {
   }
 };
 
-GrowthWatch::GrowthWatch(std::shared_ptr<void> f, Warn warn, GrowthOptions options)
-    : watch_(new Watch(std::move(f), warn, options)) {}
+GrowthWatch::GrowthWatch(detail::Function<void(const GrowthReport&)> warn, GrowthOptions options)
+    : watch_(new Watch(std::move(warn), options)) {}
 GrowthWatch::~GrowthWatch() = default;
 void GrowthWatch::step() { watch_->end_step(); }
 GrowthReport GrowthWatch::report() const { return watch_->report(); }

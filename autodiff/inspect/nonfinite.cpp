@@ -1,6 +1,7 @@
 #include "wengert/autodiff/inspect/nonfinite.h"
 
 #include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/inspect/frames.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/tape.h"
 
@@ -76,14 +77,14 @@ std::string to_string(const Statistics& s) {
 namespace {
 
 std::string description(const NonFiniteFinding& f) {
-  const auto nans = f.made.numbers.nans, infinities = f.made.numbers.infinities;
+  const auto nans = f.made.statistics.nans, infinities = f.made.statistics.infinities;
   std::string text = fmt::format("{}: {} made ", f.name, name(f.pass));
   if (nans) text += fmt::format("{} NaN{}", nans, infinities ? " and " : "");
   if (infinities) text += fmt::format("{} Inf", infinities);
-  text += f.operand >= 0 ? fmt::format(" in the cotangent of operand {}, of finite numbers", f.operand)
-                         : std::string(" of finite numbers");
-  for (const auto& g : f.given) text += fmt::format("\n  {}: {}", g.what, to_string(g.numbers));
-  text += fmt::format("\n  {}: {}", f.made.what, to_string(f.made.numbers));
+  text += f.operand >= 0 ? fmt::format(" in the cotangent of operand {}, from finite values", f.operand)
+                         : std::string(" from finite values");
+  for (const auto& g : f.given) text += fmt::format("\n  {}: {}", g.what, to_string(g.statistics));
+  text += fmt::format("\n  {}: {}", f.made.what, to_string(f.made.statistics));
   if (!f.inside.empty()) text += "\n  inside it: " + f.inside;
   if (f.derivative.line()) text += "\n  differentiated at " + short_place(f.derivative);
   return text;
@@ -104,9 +105,8 @@ struct NonFinite::Finder final : detail::Observer {
     std::string what;
     Tensor value;
   };
-  // A rule that runs, with what it was given. The handles keep numbers as they were.
-  struct Open {
-    const Frame* frame;
+  // What a rule that runs was given. The handles keep the values as they were.
+  struct Values {
     std::vector<Given> given{};
     int operand = -1;  // whose cotangent is bad
     Tensor bad{};
@@ -115,40 +115,37 @@ struct NonFinite::Finder final : detail::Observer {
 
   NonFiniteOptions options;
   std::optional<NonFiniteFinding> found;
-  std::vector<Open> open;
+  detail::FrameStack<Values> open;  // without the sweeps
 
   explicit Finder(NonFiniteOptions o) : Observer(Threads::mine), options(o) { begin(); }
   ~Finder() override { end(); }
 
-  static bool is_sweep(const Frame& f) { return f.act == Act::backward || f.act == Act::tangents; }
   bool idle() const { return found && !options.throws; }
   bool good(const Tensor& t) const { return wengert::good(t, options.infinities); }
-  Open* of(const Frame& f) { return !open.empty() && open.back().frame == &f ? &open.back() : nullptr; }
 
   void enter(const Frame& f) override {
-    if (idle() || is_sweep(f)) return;
-    Open o{&f};
+    if (idle() || f.is_sweep()) return;
+    Values& v = open.enter(f);
     for (std::size_t i = 0; i < f.x.size(); ++i)
-      if (f.x[i]->defined()) o.given.push_back({what(f, i), f.x[i]->detach()});
-    open.push_back(std::move(o));
+      if (f.x[i]->defined()) v.given.push_back({what(f, i), f.x[i]->detach()});
   }
 
   static std::string what(const Frame& f, std::size_t i) {
     switch (f.act) {
       case Act::vjp: return f.x.size() == 1 ? "cotangent" : fmt::format("cotangent of result {}", i);
       case Act::jvp: return fmt::format("tangent of operand {}", i);
-      case Act::accumulate: return i ? "what is added" : "sum so far";
+      case Act::accumulate: return i ? "addend" : "sum so far";
       default: return fmt::format("operand {}", i);
     }
   }
 
   void sent(const Frame& f, int operand, const Tensor& x_bar) override {
-    Open* o = of(f);
+    Values* o = open.entry(f);
     if (o && !o->bad.defined() && !good(x_bar)) o->operand = operand, o->bad = x_bar.detach();
   }
 
   void read(const Frame& f, const Tensor& saved) override {
-    Open* o = of(f);
+    Values* o = open.entry(f);
     if (!o) return;
     const void* identity = Access::body(saved);
     for (const Given& g : o->given)
@@ -164,14 +161,12 @@ struct NonFinite::Finder final : detail::Observer {
     return "saved value";
   }
 
-  void abandon(const Frame& f) noexcept override {
-    if (of(f)) open.pop_back();
-  }
+  void abandon(const Frame& f) noexcept override { open.leave(f); }
 
   void leave(const Frame& f) override {
-    if (!of(f)) return;
-    Open o = std::move(open.back());
-    open.pop_back();
+    auto closed = open.leave(f);
+    if (!closed) return;
+    Values& o = *closed;
     std::string made = f.act == Act::vjp ? fmt::format("cotangent of operand {}", o.operand) : "";
     for (std::size_t k = 0; k < f.y.size() && !o.bad.defined(); ++k)
       if (!good(f.y[k])) {
@@ -182,9 +177,10 @@ struct NonFinite::Finder final : detail::Observer {
     if (!o.bad.defined() || !std::all_of(o.given.begin(), o.given.end(), [&](auto& g) { return good(g.value); }))
       return;
     // A sum is made while the vjp is open that sends to it, but is none of its doing.
-    const bool own = open.empty() || (f.act == Act::accumulate && open.size() == 1 && open[0].frame->act == Act::vjp);
+    const bool own =
+        open.empty() || (f.act == Act::accumulate && open.size() == 1 && open.begin()->frame->act == Act::vjp);
     if (own) return report(f, o, made);
-    if (open.front().inside.empty()) open.front().inside = inner(f);
+    if (auto& outermost = open.begin()->entry; outermost.inside.empty()) outermost.inside = inner(f);
   }
 
   static std::string inner(const Frame& f) {
@@ -194,8 +190,8 @@ struct NonFinite::Finder final : detail::Observer {
     return text;
   }
 
-  void report(const Frame& f, const Open& o, const std::string& made) {
-    NonFiniteFinding finding{std::string(f.name), pass_of(f), f.where};
+  void report(const Frame& f, const Values& o, const std::string& made) {
+    NonFiniteFinding finding{std::string(f.name), f.pass(), f.where};
     if (finding.pass != Pass::forward) finding.derivative = sweep_of(f);
     finding.operand = o.operand;
     for (const Given& g : o.given) finding.given.push_back({g.what, statistics(g.value)});
@@ -205,12 +201,9 @@ struct NonFinite::Finder final : detail::Observer {
     if (options.throws) throw NonFiniteError(std::move(finding));
   }
 
-  static Pass pass_of(const Frame& f) {
-    return f.act == Act::forward ? Pass::forward : f.act == Act::jvp ? Pass::tangents : Pass::backward;
-  }
   static Where sweep_of(const Frame& f) {
     const Frame* sweep = f.outer;
-    while (sweep && !is_sweep(*sweep)) sweep = sweep->outer;
+    while (sweep && !sweep->is_sweep()) sweep = sweep->outer;
     return sweep ? sweep->call : Where();
   }
 };

@@ -1,15 +1,14 @@
 #pragma once
 
-// Where the first NaN or infinity comes from:
+// Finds the operator that produces the first NaN or infinity:
 //
-//   const NonFinite finder;                      // as long as it lives, on this thread
-//   backward(nn::cross_entropy(model(x), y));    // NonFiniteError: "log: forward made 2 infinities of finite numbers
-//   ..."
+//   const NonFinite finder;                      // observes this thread for as long as it lives
+//   backward(nn::cross_entropy(model(x), y));    // NonFiniteError: "log: forward made 2 Inf from finite values ..."
 //
-// What is looked at is every operator, its derivatives backwards and forwards, and the sums of cotangents. One whose
-// operands (of a derivative: the cotangents and the saved values that it reads) are finite and whose result is not is
-// found. Numbers that were given as NaN or infinity, like the mask of an attention, are nobody's fault, nor is what is
-// made of them. Costs a pass over every result; results keep their bits.
+// Checked are all operators, their derivatives in both modes, and sums of cotangents. An operator is reported when its
+// operands are finite and its result is not; a derivative, when the cotangents (or tangents) and the saved values that
+// it reads are finite. Non-finite inputs, such as an attention mask of -inf, are not reported, and neither is what
+// follows from them. Each result is read once more; results have the same bits.
 
 #include "wengert/autodiff/base/error.h"
 #include "wengert/autodiff/base/hidden.h"
@@ -24,13 +23,13 @@ namespace wengert {
 
 class Tensor;
 
-/// What the numbers of a tensor are like. Smallest, largest and mean are those of the finite ones; 0 without any.
+/// A summary of the elements of a tensor. min, max and mean are of the finite elements, and 0 when there are none.
 struct Statistics {
   Shape shape;
   DType dtype = float32;
   double min = 0, max = 0, mean = 0;
   std::int64_t nans = 0, infinities = 0;
-  std::vector<std::int64_t> first{};  ///< indices of the first number that is not finite
+  std::vector<std::int64_t> first{};  ///< index of the first non-finite element
   bool finite() const { return nans + infinities == 0; }
 };
 WENGERT_API Statistics statistics(const Tensor&);
@@ -40,21 +39,21 @@ WENGERT_API std::string to_string(const Statistics&);
 struct NonFiniteFinding {
   struct Value {
     std::string what;  ///< "operand 0", "result", "cotangent of operand 1"
-    Statistics numbers;
+    Statistics statistics;
   };
-  std::string name;  ///< of the operator
+  std::string name;  ///< of the rule
   Pass pass = Pass::forward;
-  Where where{};               ///< the user's call of the operator
-  Where derivative{};          ///< the call of backward(), grad() or a transform, unless the pass is forward
-  int operand = -1;            ///< backward: the operand whose cotangent it is
-  std::vector<Value> given{};  ///< operands; cotangents and saved values; tangents: all are finite
-  Value made{};
-  std::string inside{};  ///< the operator within it that did it, if there is one: "div (at solve.cpp:31)"
+  Where where{};               ///< where the user called the operator
+  Where derivative{};          ///< where backward(), grad() or a transform was called, unless the pass is forward
+  int operand = -1;            ///< in the backward pass, the operand whose cotangent is non-finite
+  std::vector<Value> given{};  ///< operands; or cotangents and saved values; or tangents. All are finite
+  Value made{};                ///< the non-finite result
+  std::string inside{};        ///< the operator inside the rule that produced it, if any: "div (at solve.cpp:31)"
 };
-/// Some lines of text: what was made of what, and where.
+/// A few lines: the result, what it was computed from, and where.
 WENGERT_API std::string to_string(const NonFiniteFinding&);
 
-/// The finding as an exception. A backward that ends with it has left gradients in some of the leaves.
+/// The finding as an exception. When backward() throws it, some leaves have received their gradients already.
 class WENGERT_API NonFiniteError : public Error {
  public:
   explicit NonFiniteError(NonFiniteFinding);
@@ -62,11 +61,12 @@ class WENGERT_API NonFiniteError : public Error {
 };
 
 struct NonFiniteOptions {
-  bool throws = true;      ///< false: the first finding is kept, and the program goes on
-  bool infinities = true;  ///< false: NaN only, where infinities are meant
+  bool throws = true;      ///< false: only keep the first finding, for found()
+  bool infinities = true;  ///< false: report NaN only, for programs that use infinities
 };
 
-/// Looks for the first operator on this thread that makes NaN or infinity of finite numbers, for as long as it lives.
+/// Observes this thread for as long as it lives, and finds the first operator that makes a NaN or an infinity from
+/// finite values.
 class [[nodiscard]] WENGERT_API NonFinite {
  public:
   explicit NonFinite(NonFiniteOptions = {});

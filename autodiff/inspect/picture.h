@@ -1,6 +1,6 @@
 #pragma once
 
-// Internal: a graph as it is drawn, between the tape and the language of Graphviz.
+// Internal: a drawing as data, between the tape and the DOT language.
 
 #include "wengert/autodiff/inspect/draw.h"
 
@@ -20,12 +20,12 @@ struct Value {
 
 struct Box {
   Role role = Role::operation;
-  std::string title;          // of an operator its rule's name, else the name it was given
-  std::string name;           // the name that a result on the way was given
-  std::string layer;          // "" outside of all
-  std::vector<Value> values;  // none where only an identity is known
+  std::string title;          // the rule's name for an operator, else the name of the tensor
+  std::string name;           // of an intermediate result, if it has one
+  std::string layer;          // path of the layer; empty outside all layers
+  std::vector<Value> values;  // empty where only the tensor's identity is known
   Where where{};
-  double forward_ns = -1, backward_ns = 0;  // of an operator that a profile saw; not negative then
+  double forward_ns = -1, backward_ns = 0;  // negative: not observed by a profile
 
   std::int64_t bytes() const {
     std::int64_t n = 0;
@@ -43,13 +43,13 @@ struct Arrow {
 struct Picture {
   std::vector<Box> boxes;
   std::vector<Arrow> arrows;  // sorted by `to`
-  ColourBy colour_by = ColourBy::kind;
+  ColorBy color_by = ColorBy::kind;
 };
 
 inline bool is_operator(const Box& b) { return b.role == Role::operation || b.role == Role::result; }
 inline bool in_model(Role r) { return r == Role::parameter || r == Role::buffer; }
 
-/// The picture in the language of Graphviz.
+/// The picture in the DOT language.
 std::string dot_text(const Picture&);
 
 }  // namespace wengert::picture

@@ -6,17 +6,6 @@
 #include <algorithm>
 
 namespace wengert::detail {
-namespace {
-
-const void* holder_of(const Tensor& t) { return &Access::body(t)->holder(); }
-
-Pass pass_of(const Frame& f, const auto& open) {
-  if (f.act == Act::vjp || f.act == Act::accumulate || f.act == Act::backward) return Pass::backward;
-  if (f.act == Act::jvp || f.act == Act::tangents) return Pass::tangents;
-  return open.empty() ? Pass::forward : open.back().pass;
-}
-
-}  // namespace
 
 Recorder::Recorder(ProfileOptions options) : Observer(Threads::all), options_(options) { begin(); }
 
@@ -38,20 +27,15 @@ void Recorder::enter(const Frame& f) {
   const Nanoseconds entered = now();
   const std::lock_guard lock(mutex_);
   Thread& t = thread();
-  Open o{&f, pass_of(f, t.open), entered, 0, 0, 0, Frame::unknown, Frame::unknown, {}};
+  Costs& c = t.open.enter(f, {.entered = entered});
   for (const Tensor* x : f.x)
-    if (x->defined()) o.holders.push_back(holder_of(*x));
-  t.open.push_back(std::move(o));
-  t.open.back().begin = now();
+    if (x->defined()) c.operands.push_back(storage_of(*x));
+  c.begin = now();
 }
 
 void Recorder::sent(const Frame& f, int, const Tensor& x_bar) {
   const std::lock_guard lock(mutex_);
-  Thread& t = thread();
-  if (t.open.empty() || t.open.back().frame != &f) return;
-  Open& o = t.open.back();
-  const bool fresh = std::find(o.holders.begin(), o.holders.end(), holder_of(x_bar)) == o.holders.end();
-  if (fresh) o.bytes += x_bar.numel() * static_cast<std::int64_t>(size_of(x_bar.dtype()));
+  if (Costs* c = thread().open.entry(f)) c->add_result(x_bar);
 }
 
 void Recorder::leave(const Frame& f) { close(f, false); }
@@ -61,34 +45,37 @@ void Recorder::close(const Frame& f, bool failed) {
   const Nanoseconds end = now();
   const std::lock_guard lock(mutex_);
   Thread& t = thread();
-  if (t.open.empty() || t.open.back().frame != &f) return;
-  Open o = std::move(t.open.back());
-  t.open.pop_back();
+  std::optional<Costs> c = t.open.leave(f);
+  if (!c) return;
   for (const Tensor& y : f.y)
-    if (y.defined() && std::find(o.holders.begin(), o.holders.end(), holder_of(y)) == o.holders.end())
-      o.bytes += y.numel() * static_cast<std::int64_t>(size_of(y.dtype()));
-  o.flops = f.flops >= 0 ? f.flops : o.flops_inside;
-  add(o, end, t);
-  if (f.act == Act::forward) t.last_forward = end - o.begin;
+    if (y.defined()) c->add_result(y);
+  c->flops = f.flops >= 0 ? f.flops : c->flops_inside;
+  add(f, *c, end, t);
+  if (f.act == Act::forward) t.last_forward = end - c->begin;
   if (f.act == Act::vjp)
-    if (const auto at = costs_.find(f.node); at != costs_.end()) at->second.backward_ns += double(end - o.begin);
+    if (const auto at = costs_.find(f.node); at != costs_.end()) at->second.backward_ns += double(end - c->begin);
   if (events_.size() < options_.max_events)
-    events_.push_back({kept(f.name), f.act, o.pass, failed, t.number, static_cast<int>(t.open.size()), f.where, o.begin,
-                       end, o.bytes, memory_stats().in_use, o.flops});
+    events_.push_back({kept(f.name), f.act, f.pass(), failed, t.number, static_cast<int>(t.open.size()), f.where,
+                       c->begin, end, c->bytes, memory_stats().in_use, c->flops});
   else ++left_out_;
   if (t.open.empty()) return;
-  Open& outer = t.open.back();
-  if (o.flops >= 0) outer.flops_inside = std::max(0.0, outer.flops_inside) + o.flops;
-  outer.inside += now() - o.entered;
+  Costs& outer = t.open.innermost();
+  if (c->flops >= 0) outer.flops_inside = std::max(0.0, outer.flops_inside) + c->flops;
+  outer.inside += now() - c->entered;
 }
 
-void Recorder::add(const Open& o, Nanoseconds end, const Thread& t) {
-  const Frame& f = *o.frame;
-  ProfileRow& row = rows_[Key(kept(f.name), o.pass, f.where.file_name(), f.where.line())];
-  row.name = f.name, row.pass = o.pass, row.where = f.where;
+void Recorder::Costs::add_result(const Tensor& y) {
+  const bool view = std::find(operands.begin(), operands.end(), storage_of(y)) != operands.end();
+  if (!view) bytes += y.numel() * static_cast<std::int64_t>(size_of(y.dtype()));
+}
+
+void Recorder::add(const Frame& f, const Costs& o, Nanoseconds end, const Thread& t) {
+  const Pass pass = f.pass();
+  ProfileRow& row = rows_[Key(kept(f.name), pass, f.where.file_name(), f.where.line())];
+  row.name = f.name, row.pass = pass, row.where = f.where;
   ++row.calls;
   const bool again = std::any_of(t.open.begin(), t.open.end(),
-                                 [&](const Open& p) { return p.frame->name == f.name && p.pass == o.pass; });
+                                 [&](const auto& p) { return p.frame->name == f.name && p.frame->pass() == pass; });
   if (!again) row.total_ns += double(end - o.begin);
   row.own_ns += double(std::max<Nanoseconds>(0, end - o.begin - o.inside));
   row.bytes += o.bytes;

@@ -1,9 +1,9 @@
 #pragma once
 
-// Internal: what a Profile writes down.
+// Internal: the observer behind Profile.
 
+#include "wengert/autodiff/inspect/frames.h"
 #include "wengert/autodiff/inspect/profile.h"
-#include "wengert/autodiff/tape/observer.h"
 
 #include <chrono>
 #include <map>
@@ -15,7 +15,7 @@
 
 namespace wengert::detail {
 
-/// Of one node on the tape, as a drawing shows it.
+/// The times of one node on the tape, for drawings.
 struct NodeCost {
   double forward_ns = 0, backward_ns = 0;
 };
@@ -54,26 +54,27 @@ class Recorder final : public Observer {
   const NodeCost* cost(const Node*) const;
 
  private:
-  // What runs.
-  struct Open {
-    const Frame* frame;
-    Pass pass;
-    Nanoseconds entered, begin, inside;  // inside: what others took
-    std::int64_t bytes;
-    double flops, flops_inside;
-    std::vector<const void*> holders;  // of the operands' numbers
+  // Of an activity that runs.
+  struct Costs {
+    Nanoseconds entered = 0, begin = 0;
+    Nanoseconds inside = 0;  // time of the activities inside it
+    std::int64_t bytes = 0;
+    double flops = Frame::unknown, flops_inside = Frame::unknown;
+    std::vector<const void*> operands{};  // their storages
+
+    void add_result(const Tensor&);  // a view of an operand takes no memory
   };
   struct Thread {
     int number;
-    std::vector<Open> open{};
-    Nanoseconds last_forward = 0;  // of the operator that has just run, until its node is born
+    FrameStack<Costs> open{};
+    Nanoseconds last_forward = 0;  // of the operator that ran last, until its node is born
   };
   using Key = std::tuple<std::string_view, Pass, std::string_view, std::uint32_t>;
 
   Nanoseconds now() const;
   Thread& thread();
   void close(const Frame&, bool failed);
-  void add(const Open&, Nanoseconds end, const Thread&);
+  void add(const Frame&, const Costs&, Nanoseconds end, const Thread&);
   std::string_view kept(std::string_view name);
 
   const ProfileOptions options_;
@@ -91,7 +92,7 @@ class Recorder final : public Observer {
 
 namespace wengert {
 
-/// Null when it was not seen, or is gone.
+/// Null if the node was not observed, or does not exist any more.
 const detail::NodeCost* cost_of(const Profile&, const detail::Node*);
 
 }  // namespace wengert

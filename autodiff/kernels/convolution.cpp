@@ -6,6 +6,7 @@
 #include "wengert/autodiff/kernels/direct.h"
 #include "wengert/autodiff/kernels/im2col.h"
 #include "wengert/autodiff/kernels/onednn.h"
+#include "wengert/autodiff/kernels/typed.h"
 #include "wengert/autodiff/kernels/winograd.h"
 
 #include <algorithm>
@@ -16,16 +17,6 @@ namespace {
 // Registers are filled by the channels of the result, so there have to be some; and where the image is a matrix
 // already, a product reads it faster.
 bool is_direct(const Windows& g, std::int64_t channels) { return channels >= 8 && !is_pointwise(g); }
-
-template <class F>
-void with_type(DType d, F&& f) {
-  if (d == float32) f(float());
-  else f(double());
-}
-template <class T>
-const T* in_as(const void* p) {
-  return static_cast<const T*>(p);
-}
 
 // oneDNN has Winograd's filtering for AVX-512.
 bool filters_itself(DType d, const Convolution& g) {

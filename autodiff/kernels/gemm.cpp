@@ -2,8 +2,8 @@
 
 #include "wengert/autodiff/base/cut.h"
 #include "wengert/autodiff/base/parallel.h"
-#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/kernels/gemm_tiles.h"
+#include "wengert/autodiff/kernels/scratch.h"
 #include "wengert/autodiff/kernels/transpose.h"
 
 #include <algorithm>
@@ -25,26 +25,6 @@ namespace {
 constexpr std::int64_t k_step = 384;  // rows of B at a time: a sliver of them stays in the first or second cache
 constexpr std::int64_t worth_a_thread = 1 << 19;  // multiplications, some 4 us; a parallel region costs 1.4 us
 constexpr std::int64_t worth_copying = 1 << 15;   // numbers copied, the same for a copy
-
-// Scratch memory; small ones live on the stack.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(std::int64_t n) {
-    if (n > small) bytes_ = static_cast<std::size_t>(n) * sizeof(T), data_ = static_cast<T*>(detail::allocate(bytes_));
-  }
-  ~Buffer() {
-    if (bytes_) detail::deallocate(data_, bytes_);
-  }
-  Buffer(const Buffer&) = delete;
-  T* get() { return data_; }
-
- private:
-  static constexpr std::int64_t small = 8192 / sizeof(T);
-  alignas(64) T here_[small];
-  T* data_ = here_;
-  std::size_t bytes_ = 0;
-};
 
 // ---------------------------------------------------------------- copies into the order that tiles read
 
@@ -136,7 +116,8 @@ class ByTiles {
 
   void run() {
     const std::int64_t depth = steps.size(0);
-    Buffer<T> memory_a(copies_a ? depth * g.m : 0), memory_b(copies_b ? depth * parts(g.n, t.lanes) * t.lanes : 0);
+    SmallScratch<T> memory_a(copies_a ? depth * g.m : 0),
+        memory_b(copies_b ? depth * parts(g.n, t.lanes) * t.lanes : 0);
     near_a = memory_a.get(), near_b = memory_b.get();
     const bool small = g.m * g.n * depth <= 2 * worth_a_thread;
     const Cut down(g.m, small ? g.m : (g.m > 512 ? 16 : 8) * t.rows);

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/kernels/gemm.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/typed.h"
 #include "wengert/autodiff/kernels/window_loops.h"
 
 #include <cstring>
@@ -171,16 +172,6 @@ std::int64_t slices_of(std::int64_t items, std::int64_t channels) {
 template <class T>
 void fill(T* y, std::int64_t n, const T* bias, std::int64_t channel) {
   std::fill_n(y, n, bias ? bias[channel] : T(0));
-}
-
-template <class F>
-void with_type(DType d, F&& f) {
-  if (d == float32) f(float());
-  else f(double());
-}
-template <class T>
-const T* in_as(const void* p) {
-  return static_cast<const T*>(p);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "wengert/autodiff/base/cut.h"
 #include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/typed.h"
 
 #include <algorithm>
 #include <limits>
@@ -73,8 +74,7 @@ void normalize_vjp(DType dtype, const Groups& g, const void* x, const void* gain
       }
     }
   };
-  if (dtype == float32) add_up(float());
-  else add_up(double());
+  with_type(dtype, add_up);
 }
 
 }  // namespace wengert::kernels

@@ -4,6 +4,7 @@
 #include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/kernels/ask.h"
 #include "wengert/autodiff/kernels/scratch.h"
+#include "wengert/autodiff/kernels/typed.h"
 #include "wengert/autodiff/kernels/window_loops.h"
 
 #include <limits>
@@ -153,12 +154,6 @@ void scatter(const Windows& g, std::int64_t planes, const void* index, const T* 
         if (at[i] >= 0) x[p * in + at[i]] += y[p * out + i];
     }
   });
-}
-
-template <class F>
-void with_type(DType d, F&& f) {
-  if (d == float32) f(float());
-  else f(double());
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ void walk(const Walked& w, F&& step) {
 }
 
 template <class F>
-void with_type(DType dtype, F&& f) {
+void with_number_type(DType dtype, F&& f) {
   if (dtype == float32) f(float());
   else if (dtype == float64) f(double());
   else f(std::int64_t());
@@ -47,7 +47,7 @@ void with_type(DType dtype, F&& f) {
 }  // namespace
 
 void running_sum(DType dtype, Walked w, const void* x, void* y) {
-  with_type(dtype, [&]<class T>(T) {
+  with_number_type(dtype, [&]<class T>(T) {
     walk<Carried<T>>(w, [=](Carried<T>& sum, std::int64_t at, bool first) {
       const T value = static_cast<const T*>(x)[at];
       sum = first ? value : sum + value;
@@ -57,7 +57,7 @@ void running_sum(DType dtype, Walked w, const void* x, void* y) {
 }
 
 void running_product(DType dtype, Walked w, const void* x, void* y) {
-  with_type(dtype, [&]<class T>(T) {
+  with_number_type(dtype, [&]<class T>(T) {
     walk<Carried<T>>(w, [=](Carried<T>& product, std::int64_t at, bool first) {
       const T value = static_cast<const T*>(x)[at];
       product = first ? value : product * value;
@@ -67,7 +67,7 @@ void running_product(DType dtype, Walked w, const void* x, void* y) {
 }
 
 void recurrence(DType dtype, Walked w, const void* a, const void* b, void* y) {
-  with_type(dtype, [&]<class T>(T) {
+  with_number_type(dtype, [&]<class T>(T) {
     walk<Carried<T>>(w, [=](Carried<T>& s, std::int64_t at, bool first) {
       const T add = static_cast<const T*>(b)[at];
       s = first ? add : static_cast<const T*>(a)[at] * s + add;
@@ -80,7 +80,7 @@ void running_logsumexp(DType dtype, Walked w, const void* x, void* y) {
   struct Sum {
     double largest, rest;  // log of the sum: largest + log(rest)
   };
-  with_type(dtype, [&]<class T>(T) {
+  with_number_type(dtype, [&]<class T>(T) {
     walk<Sum>(w, [=](Sum& s, std::int64_t at, bool first) {
       const double value = static_cast<double>(static_cast<const T*>(x)[at]);
       if (first) s = {value, 1};
@@ -92,7 +92,7 @@ void running_logsumexp(DType dtype, Walked w, const void* x, void* y) {
 }
 
 void running_extreme(DType dtype, Walked w, bool largest, const void* x, std::int64_t* index) {
-  with_type(dtype, [&]<class T>(T) {
+  with_number_type(dtype, [&]<class T>(T) {
     struct Best {
       T value;
       std::int64_t row;

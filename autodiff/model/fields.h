@@ -1,7 +1,7 @@
 #pragma once
 
-// The members of a plain struct: how many, what they are called, references to them. Works on aggregates; every other
-// type names its members itself (model.h).
+// Compile-time reflection of plain structs: the number, names and references of an aggregate's members. Other types list
+// their members themselves (model.h).
 
 #include <array>
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace wengert::detail {
 
 inline constexpr int max_fields = 36;
 
-/// Stands for any member while an initialiser of T is tried out. Never runs; it has a body because Clang wants one.
+/// Converts to any type, so that initializers of T can be tried at compile time. Never runs; Clang requires the body.
 struct Anything {
   template <class U>
   operator U() const noexcept {
@@ -23,7 +23,7 @@ struct Anything {
 };
 template <std::size_t>
 using AnythingAt = Anything;
-/// Stands for any base class of T.
+/// Converts to any base class of T.
 template <class T>
 struct AnyBase {
   template <class U>
@@ -35,7 +35,8 @@ consteval bool takes(std::index_sequence<I...>) {
   return requires { T{AnythingAt<I>()...}; };
 }
 
-/// Members of an aggregate: the longest initialiser that it takes. -1 when it takes none of at most max_fields.
+/// The number of members of an aggregate: the length of the longest initializer that it accepts. -1 when it accepts none
+/// of at most max_fields elements.
 template <class T, int n = 0, bool found = false>
 consteval int count_fields() {
   if constexpr (n > max_fields + 1) return -1;
@@ -44,8 +45,8 @@ consteval int count_fields() {
   else return count_fields<T, n + 1, false>();
 }
 
-/// An array member `T x[3]` takes three initialisers without braces of its own, so that counting goes astray: it is one
-/// when {a, b} in its place leaves fewer members to initialise than there are.
+/// An array member `T x[3]` takes three initializers, which makes the count of members wrong. Such a member is detected by
+/// an initializer {a, b} at its place, after which fewer members than counted remain.
 template <class T, std::size_t... Before, std::size_t... After>
 consteval bool takes_pair(std::index_sequence<Before...>, std::index_sequence<After...>) {
   return requires { T{AnythingAt<Before>()..., {Anything(), Anything()}, AnythingAt<After>()...}; };
@@ -72,7 +73,8 @@ constexpr std::tuple<T&...> references(T&... x) {
   return {x...};
 }
 
-/// References to the n members of an aggregate.
+/// References to the n members of an aggregate, one line for each n, until structured bindings can introduce a pack
+/// (P1061, C++26).
 template <int n, class T>
 constexpr auto members_of([[maybe_unused]] T& m) {
   if constexpr (n == 0) {
@@ -193,7 +195,7 @@ constexpr auto members_of([[maybe_unused]] T& m) {
   }
 }
 
-/// A place for members to have addresses in; no T is ever made.
+/// Storage that gives the members of T constant addresses. No T is constructed.
 template <class T>
 union Example {
   char none;
@@ -204,8 +206,8 @@ union Example {
 template <class T>
 inline constinit Example<T> example{};
 
-/// The compiler spells the pointer `(& example<Mlp>.Example<Mlp>::value.Mlp::hidden)` (GCC) or `&example.value.hidden`
-/// (Clang): the name is the last word.
+/// The name of the member that a pointer refers to. The compiler prints the pointer as
+/// `(& example<Mlp>.Example<Mlp>::value.Mlp::hidden)` (GCC) or `&example.value.hidden` (Clang), with the name last.
 template <auto pointer>
 consteval std::string_view last_word() {
   constexpr auto part_of_a_name = [](char c) {
@@ -224,7 +226,7 @@ consteval std::string_view last_word() {
 template <class T, int n>
 inline constexpr auto example_members = members_of<n>(example<T>.value);
 
-/// Names of the n members of an aggregate.
+/// The names of the n members of an aggregate.
 template <class T, int n>
 consteval std::array<std::string_view, n> names_of() {
   return []<std::size_t... I>(std::index_sequence<I...>) {

@@ -383,9 +383,9 @@ std::vector<std::pair<std::string, Tensor>> named_parameters(const M& model) {
   return all;
 }
 
-/// Trained numbers: the elements of all Params that are not frozen.
+/// The number of trained elements: those of all Params that are not frozen.
 template <class M>
-std::int64_t count(const M& model) {
+std::int64_t num_parameters(const M& model) {
   std::int64_t n = 0;
   for_each_trained(model, [&](const Tensor& w) { n += w.numel(); });
   return n;

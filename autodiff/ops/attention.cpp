@@ -111,9 +111,9 @@ bool plain(const Three& x, const Tensor& y_bar) {
 struct Attend {
   static constexpr std::string_view name = "attend";
   bool causal = false;
-  Constant mask;
+  SavedConstant mask;
   Saved q, k, v;
-  Constant weights;
+  SavedConstant weights;
   void describe(detail::Attributes& a) const { a.add("causal", causal), a.add("mask", mask); }
 
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value) {
@@ -132,7 +132,7 @@ struct Attend {
     if (!plain(x, y_bar)) return by_operators(x, mask, causal, y_bar);
     Three x_bar;
     for (int i = 0; i < 3; ++i)
-      if (wants.wants(i)) x_bar[std::size_t(i)] = empty(x[std::size_t(i)].shape(), y_bar.dtype());
+      if (wants(i)) x_bar[std::size_t(i)] = empty(x[std::size_t(i)].shape(), y_bar.dtype());
     run_back({in_rows(q), in_rows(k), in_rows(v)}, weights, in_rows(y_bar), x_bar);
     return x_bar;
   }
@@ -146,9 +146,9 @@ struct SelfAttend {
   static constexpr std::string_view name = "self_attend";
   std::int64_t heads = 1;
   bool causal = false;
-  Constant mask;
+  SavedConstant mask;
   Saved projected;
-  Constant weights;
+  SavedConstant weights;
   void describe(detail::Attributes& a) const {
     a.add("heads", double(heads)), a.add("causal", causal), a.add("mask", mask);
   }

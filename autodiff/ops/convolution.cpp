@@ -72,15 +72,15 @@ struct Conv {
     return y;
   }
   double flops(const auto&...) const { return g.flops(); }
-  std::array<Tensor, 3> vjp_together(const Tensor& y_bar, Wants to) const {
+  std::optional<std::array<Tensor, 3>> vjp(const Tensor& y_bar, Wants to) const {
     const Tensor &x0 = x, &w0 = w;
-    if (!to.wants(0) || !to.wants(1) || y_bar.tracked() || x0.tracked() || w0.tracked()) return {};
-    if (!kernels::gains_together(y_bar.dtype(), g)) return {};
+    if (!to(0) || !to(1) || y_bar.tracked() || x0.tracked() || w0.tracked()) return std::nullopt;
+    if (!kernels::gains_together(y_bar.dtype(), g)) return std::nullopt;
     Tensor x_bar = empty(g.x_shape(), y_bar.dtype()), w_bar = empty(g.w_shape(), y_bar.dtype());
     const Tensor a = in_order(x0), b = in_order(w0), c = in_order(y_bar);
     kernels::conv_grads(c.dtype(), g, numbers(a), numbers(b), numbers(c), Access::body(x_bar)->data(),
                         Access::body(w_bar)->data());
-    return {x_bar, w_bar, to.wants(2) ? bias_bar(y_bar) : Tensor()};
+    return std::array{x_bar, w_bar, to(2) ? bias_bar(y_bar) : Tensor()};
   }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return input_grad_of(g, y_bar, w); }
   Tensor vjp(arg<1>, const Tensor& y_bar) const { return weight_grad_of(g, x, y_bar); }

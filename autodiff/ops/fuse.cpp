@@ -134,14 +134,14 @@ bool any_tracked(std::span<const Saved> kept, std::span<const Tensor> more) {
 void pull_by_operators(const FusedRun& r, std::span<const Saved> kept, std::span<const Tensor> g, Wants w,
                        std::span<Tensor> x_bar, bool create_graph) {
   std::vector<Tensor> x;
-  for (std::size_t i = 0; i < kept.size(); ++i) x.push_back(w.wants(int(i)) ? kept[i].get().track() : kept[i].get());
+  for (std::size_t i = 0; i < kept.size(); ++i) x.push_back(w(int(i)) ? kept[i].get().track() : kept[i].get());
   std::vector<const Tensor*> by;
   for (std::size_t i = 0; i < x.size(); ++i)
-    if (w.wants(int(i))) by.push_back(&x[i]);
+    if (w(int(i))) by.push_back(&x[i]);
   std::vector<Tensor> bars(by.size());
-  pull_back(replay(r, x), g, by, bars, {.create_graph = create_graph}, w.node().where);
+  pull_back(replay(r, x), g, by, bars, {.create_graph = create_graph}, thread_state().context.rule->node->where);
   for (std::size_t i = 0, k = 0; i < x.size(); ++i)
-    if (w.wants(int(i))) x_bar[i] = std::move(bars[k++]);
+    if (w(int(i))) x_bar[i] = std::move(bars[k++]);
 }
 
 void push_by_operators(const FusedRun& r, std::span<const Saved> kept, std::span<const Tensor> x_dot,
@@ -188,7 +188,7 @@ void fused_vjp(const FusedRun& r, std::span<const Saved> kept, std::span<const T
   for (const Tensor& g : y_bar) in[count++] = &g;
   for (const Saved& k : kept) in[count++] = &k.get();
   char wanted[max_fused];
-  for (std::size_t i = 0; i < x_bar.size(); ++i) wanted[i] = w.wants(int(i));
+  for (std::size_t i = 0; i < x_bar.size(); ++i) wanted[i] = w(int(i));
   run(r.code.pull[is_double(y_bar[0])], call, r.shape, {in, count}, x_bar, wanted);
   if (call.nonfinite) return pull_by_operators(r, kept, y_bar, w, x_bar, false);
   for (std::size_t i = 0; i < x_bar.size(); ++i)

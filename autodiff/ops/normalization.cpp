@@ -60,7 +60,7 @@ struct Standardize {
   Shape axes;
   double eps = 0;
   Saved x, y;
-  Constant scale;
+  SavedConstant scale;
   void describe(detail::Attributes& a) const { a.add("axes", axes), a.add("eps", eps); }
 
   Tensor inverse_spread(const Tensor& deviation) const {
@@ -117,7 +117,7 @@ struct Norm {
   Shape axes;
   double eps = 0;
   Saved x, weight;
-  Constant mean, scale;
+  SavedConstant mean, scale;
   void describe(detail::Attributes& a) const { a.add("axes", axes), a.add("eps", eps); }
 
   kernels::Groups groups(const Shape& s) const { return groups_of(over, s, axes.rank()); }
@@ -155,17 +155,17 @@ struct Norm {
     const Tensor& a = x;
     std::array<Tensor, 3> bar;
     if (a.tracked() || y_bar.tracked() || (weight.kept() && weight->tracked())) {
-      if (w.wants(0)) bar[0] = standardized().pull_from(a, scaled(y_bar));
-      if (w.wants(1)) bar[1] = gathered(y_bar * standard(a));
-      if (w.wants(2)) bar[2] = gathered(y_bar);
+      if (w(0)) bar[0] = standardized().pull_from(a, scaled(y_bar));
+      if (w(1)) bar[1] = gathered(y_bar * standard(a));
+      if (w(2)) bar[2] = gathered(y_bar);
       return bar;
     }
     const kernels::Groups all = groups(a.shape());
     const Shape vector =
         over == Over::channels ? Shape{all.groups} : Shape(std::span(a.shape()).last(std::size_t(axes.rank())));
-    if (w.wants(0)) bar[0] = empty(a.shape(), a.dtype());
+    if (w(0)) bar[0] = empty(a.shape(), a.dtype());
     for (int i : {1, 2})
-      if (w.wants(i)) bar[std::size_t(i)] = a.numel() ? empty(vector, a.dtype()) : zeros(vector, a.dtype());
+      if (w(i)) bar[std::size_t(i)] = a.numel() ? empty(vector, a.dtype()) : zeros(vector, a.dtype());
     const Tensor p = in_order(a), q = weight.kept() ? in_order(weight) : Tensor(), g = in_order(y_bar);
     if (a.numel())
       kernels::normalize_vjp(a.dtype(), all, numbers(p), numbers(q), numbers(mean.get()), numbers(scale.get()),

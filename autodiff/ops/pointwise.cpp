@@ -106,11 +106,10 @@ void take_value(const Tensor& spare, const Tensor& y) noexcept {
   if (Access::body(spare) == Access::body(y)) const_cast<Tensor&>(spare) = Tensor();
 }
 
-std::array<Tensor, 2> pull_both(const LoopTable& table, const void* op, const Tensor& y_bar, const Tensor& x0,
-                                const Tensor& x1, Wants w) {
+std::optional<std::array<Tensor, 2>> pull_both(const LoopTable& table, const void* op, const Tensor& y_bar,
+                                               const Tensor& x0, const Tensor& x1, Wants w) {
   const Shape& shape = y_bar.shape();
-  if (!w.wants(0) || !w.wants(1)) return {};
-  if (y_bar.tracked() || x0.tracked() || x1.tracked()) return {};
+  if (!w(0) || !w(1) || y_bar.tracked() || x0.tracked() || x1.tracked()) return std::nullopt;
   const DType dtype = y_bar.dtype();
   std::array<Tensor, 2> x_bar = {empty(shape, dtype), can_be_reused(y_bar, shape, dtype) ? y_bar : empty(shape, dtype)};
   const Both both{{table.pull[0][dtype == float64], table.pull[1][dtype == float64]}, op, size_of(dtype)};

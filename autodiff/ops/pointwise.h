@@ -119,10 +119,10 @@ const LoopTable& loops_of() {
 /// the caller does not need any more: its memory holds the result if no other handle refers to it.
 Tensor run_loop(kernels::Loop, const void* op, const Shape& shape, std::initializer_list<const Tensor*> in,
                 const Tensor* spare = nullptr);
-/// The cotangents of two operands in one pass over large tensors, which are read from memory once; undefined tensors
+/// The cotangents of two operands in one pass over large tensors, which are read from memory once; nullopt
 /// where that is not possible. The second uses the memory of y_bar if no other handle refers to it.
-std::array<Tensor, 2> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
-                                const Tensor& x1, Wants);
+std::optional<std::array<Tensor, 2>> pull_both(const LoopTable&, const void* op, const Tensor& y_bar, const Tensor& x0,
+                                               const Tensor& x1, Wants);
 kernels::Loop rarer_value_of(const LoopTable&, DType, std::string_view op, Where);
 /// The loop for this dtype. TypeError when there is none.
 inline kernels::Loop value_of(const LoopTable& table, DType dtype, std::string_view op, Where where) {
@@ -219,10 +219,10 @@ struct Pointwise2 {
     if (!(g.shape() == shape)) return sum_to(g, shape);
     return g;
   }
-  std::array<Tensor, 2> vjp_together(const Tensor& y_bar, Wants w) const
+  std::optional<std::array<Tensor, 2>> vjp(const Tensor& y_bar, Wants w) const
       requires(!SlopeOf<Op, 2, 0>::constant && !SlopeOf<Op, 2, 1>::constant && !keeps_result) {
     if (y_bar.numel() <= kernels::grain_elements) [[likely]]
-      return {};
+      return std::nullopt;
     return pull_both(loops_of<Op>(), &op, y_bar, x0, x1, w);
   }
   template <int I>

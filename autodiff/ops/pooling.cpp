@@ -59,7 +59,7 @@ Tensor scatter_of(const Pooling&, const Tensor& index, const Tensor& y);
 struct PoolGather {
   static constexpr std::string_view name = "pool_gather";
   Pooling g;
-  Constant index;
+  SavedConstant index;
   Tensor forward(const Tensor& x) { return gathered(g, index, x); }
   Tensor vjp(arg<0>, const Tensor& y_bar) const { return scatter_of(g, index, y_bar); }
   Tensor jvp(arg<0>, const Tensor& x_dot) const { return gather_of(g, index, x_dot); }
@@ -68,7 +68,7 @@ struct PoolGather {
 struct PoolScatter {
   static constexpr std::string_view name = "pool_scatter";
   Pooling g;
-  Constant index;
+  SavedConstant index;
   Tensor forward(const Tensor& y) { return scattered(g, index, y); }
   Tensor vjp(arg<0>, const Tensor& x_bar) const { return gather_of(g, index, x_bar); }
   Tensor jvp(arg<0>, const Tensor& y_dot) const { return scatter_of(g, index, y_dot); }
@@ -96,7 +96,7 @@ struct MaxPool {
   static constexpr std::string_view name = "max_pool";
   Pooling g;
   bool adaptive = false, keep_index = false;
-  Constant index;
+  SavedConstant index;
   void describe(detail::Attributes& a) const { detail::describe(g, g.spatial, a), a.add("adaptive", adaptive); }
   Tensor forward(const Tensor& x) {
     Tensor y = empty(g.with_axes(x.shape(), g.out), x.dtype());

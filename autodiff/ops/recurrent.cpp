@@ -76,7 +76,7 @@ struct RecurrentRule {
   RecurrentOptions options;
   std::array<Saved, operand_count> operand = {};
   Saved output;
-  Constant gates, kept, cells, states;
+  SavedConstant gates, kept, cells, states;
   void describe(detail::Attributes& a) const {
     a.add("reverse", options.reverse), a.add("relu", cell == Cell::relu), a.add("lengths", options.lengths);
   }
@@ -155,7 +155,7 @@ struct RecurrentRule {
   }
 
  private:
-  static Where place() { return detail::thread_state().unpacking->where; }
+  static Where place() { return detail::thread_state().context.rule->node->where; }
   Operands operands() const {
     Operands a;
     for (std::size_t i = 0; i < operand_count; ++i)
@@ -171,12 +171,12 @@ struct RecurrentRule {
     std::array<Tensor, operand_count> found;
     std::size_t count = 0;
     for (std::size_t i = 0; i < operand_count; ++i)
-      if (wants.wants(int(i))) z[i] = variable(a[i]), from[count++] = &z[i];
+      if (wants(int(i))) z[i] = variable(a[i]), from[count++] = &z[i];
     const States<cell> y = by_steps<cell>(z, options);
     detail::pull_back(y, y_bar, {from.data(), count}, {found.data(), count}, {.create_graph = true}, place());
     count = 0;
     for (std::size_t i = 0; i < operand_count; ++i)
-      if (wants.wants(int(i))) x_bar[i] = found[count++];
+      if (wants(int(i))) x_bar[i] = found[count++];
     return x_bar;
   }
 
@@ -198,13 +198,13 @@ struct RecurrentRule {
     const std::int64_t rows = r.steps * r.n, wide = shape[2];
     const Tensor flat = reshape(input_bar, {rows, wide}), flat_product = reshape(product_bar, {rows, wide});
     std::array<Tensor, operand_count> x_bar;
-    if (wants.wants(0)) x_bar[0] = matmul(input_bar, w);
-    if (wants.wants(1)) x_bar[1] = h_bar;
-    if (wants.wants(2)) x_bar[2] = c_bar;
-    if (wants.wants(3)) x_bar[3] = matmul(transpose(flat), reshape(x, {rows, x.shape()[2]}));
-    if (wants.wants(4)) x_bar[4] = weight_bar(flat_product, h0, r.n);
-    if (wants.wants(5)) x_bar[5] = sum(flat, {0});
-    if (wants.wants(6)) x_bar[6] = cell != Cell::gru && x_bar[5].defined() ? x_bar[5] : sum(flat_product, {0});
+    if (wants(0)) x_bar[0] = matmul(input_bar, w);
+    if (wants(1)) x_bar[1] = h_bar;
+    if (wants(2)) x_bar[2] = c_bar;
+    if (wants(3)) x_bar[3] = matmul(transpose(flat), reshape(x, {rows, x.shape()[2]}));
+    if (wants(4)) x_bar[4] = weight_bar(flat_product, h0, r.n);
+    if (wants(5)) x_bar[5] = sum(flat, {0});
+    if (wants(6)) x_bar[6] = cell != Cell::gru && x_bar[5].defined() ? x_bar[5] : sum(flat_product, {0});
     return x_bar;
   }
   // The cotangent of U: those of the products with the states before them.

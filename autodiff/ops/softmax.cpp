@@ -163,7 +163,7 @@ Tensor logsumexp(Operand x, const Reduce& over) {
 struct CrossEntropy {
   static constexpr std::string_view name = "cross_entropy";
   Saved x, labels;
-  Constant shift, log_sum;
+  SavedConstant shift, log_sum;
 
   template <class T>
   static double total(const Tensor& a, const Tensor& label, const Tensor& shift, const Tensor& log_sum) {

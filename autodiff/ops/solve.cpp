@@ -59,7 +59,7 @@ struct Solve {
   }
   std::array<Tensor, 2> vjp(const Tensor& x_bar, Wants w) const {
     const Tensor b_bar = solve(transpose(a), x_bar);
-    return {w.wants(0) ? -matmul(b_bar, transpose(x)) : Tensor(), b_bar};
+    return {w(0) ? -matmul(b_bar, transpose(x)) : Tensor(), b_bar};
   }
   Tensor jvp(arg<0>, const Tensor& a_dot) const { return -solve(a, matmul(a_dot, x)); }
   Tensor jvp(arg<1>, const Tensor& b_dot) const { return solve(a, b_dot); }
@@ -92,7 +92,7 @@ struct SolveTriangular {
   Tensor half(const Tensor& m) const { return upper ? triu(m, unit) : tril(m, -int(unit)); }
   std::array<Tensor, 2> vjp(const Tensor& x_bar, Wants w) const {
     const Tensor b_bar = solve_triangular(transpose(a), x_bar, {.upper = !upper, .unit = unit});
-    return {w.wants(0) ? -half(matmul(b_bar, transpose(x))) : Tensor(), b_bar};
+    return {w(0) ? -half(matmul(b_bar, transpose(x))) : Tensor(), b_bar};
   }
   Tensor jvp(arg<0>, const Tensor& a_dot) const {
     return -solve_triangular(a, matmul(half(a_dot), x), {.upper = upper, .unit = unit});

@@ -132,7 +132,7 @@ struct GradientHook {
 ///                     .vjp = [](const Tensor& y_bar, const Tensor& x) { return y_bar * 3.0 * x * x; }};
 ///   Tensor y = cube(x);
 ///
-/// forward(x...) gives a Tensor or a std::array of them; it is not recorded, and may compute with plain numbers.
+/// forward(x...) gives a Tensor or a std::array of them; it is not recorded, and may compute outside the tape.
 /// vjp gives the cotangent of x from that of y: a Tensor, or for n operands a std::array<Tensor, n> of which any may be
 /// undefined (zero). It takes (y_bar), (y_bar, x...) or (y_bar, y, x...), and what it does not take is not kept.
 /// jvp gives the tangent of y in the same way: (x_dot), (x_dot, x...) or (x_dot, y, x...), where x_dot is a
@@ -171,14 +171,14 @@ struct custom {
   }
 };
 
-/// x, with a word in what flows back through it: f receives the whole cotangent of what on_gradient returns, before it
+/// x, with a hook on its gradient: f receives the whole cotangent of what on_gradient returns, before it
 /// goes on to x.
 ///
 ///   h = on_gradient(h, [&](const Tensor& h_bar) { norms.push_back(norm(h_bar).item()); });
 ///   h = on_gradient(h, [](const Tensor& h_bar) { return clamp(h_bar, -1, 1); });
 ///
 /// An f that returns a Tensor replaces the cotangent (undefined: zero), and is differentiated through under
-/// create_graph; one that returns nothing looks on. Cotangents of higher derivatives pass through f as well, tangents
+/// create_graph; one that returns nothing only observes. Cotangents of higher derivatives pass through f as well, tangents
 /// do not. GraphError, with the place of this call, when another shape or dtype comes back.
 template <class F>
 Tensor on_gradient(Operand x, F f) {

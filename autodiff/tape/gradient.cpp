@@ -1,167 +1,26 @@
 #include "wengert/autodiff/tape/gradient.h"
 
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/tape/returned.h"
-#include "wengert/autodiff/tape/rows.h"
+#include "wengert/autodiff/tape/cotangent.h"
 #include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/tape/sweep.h"
 
 #include <algorithm>
-#include <atomic>
 #include <ranges>
 
 namespace wengert {
 namespace detail {
 namespace {
 
-std::atomic<std::uint64_t> last_sweep{0};
-// The oldest sweep under way on this thread: scratch that carries its number or a later one is in use.
-thread_local std::uint64_t oldest_active = 0;
-
-void clear_cotangents(Node& n) {
-  if (n.result_count == 1) [[likely]] {
-    if (n.first.cotangent.defined()) n.first.cotangent = Tensor();
-    return;
-  }
-  for (std::uint32_t k = 0; k < n.result_count; ++k) n.result(k).cotangent = Tensor();
-}
-
 void drop_edges(Node& n) {
   for (Edge& e : n.operands())
     if (Node* to = std::exchange(e.node, nullptr); to && to->drop()) destroy(to);
 }
 
-// Rules may differentiate by themselves, so recording is on while they run, whoever called. Without create_graph
-// nothing comes of it: what they are given is off the tape.
-struct Recording {
-  bool before = std::exchange(thread_state().recording, true);
-  ~Recording() { thread_state().recording = before; }
-};
-
-}  // namespace
-
-// Scratch of an outer sweep, set aside while an inner one uses the node.
-struct Sweep::Stashed {
-  Node* node;
-  bool needed, variable;
-  std::uint32_t pending;
-  std::uint64_t sweep;
-  std::vector<Tensor> cotangents;
-};
-
-void Sweep::meet(Node* n, Node*& open) {
-  __builtin_prefetch(reinterpret_cast<const char*>(n) + sizeof(Node));  // its edges
-  if (n->sweep == id_) return;
-  if (outer_ && n->sweep >= outer_) [[unlikely]] {
-    Stashed s{n, n->needed, n->variable, n->pending, n->sweep, {}};
-    for (std::uint32_t k = 0; k < n->result_count; ++k) s.cotangents.push_back(std::move(n->result(k).cotangent));
-    stash_.push_back(std::move(s));
-  }
-  n->sweep = id_, n->pending = 0, n->needed = n->variable = false;
-  released_ |= n->is_released();
-  clear_cotangents(*n);
-  n->next = open;
-  open = n;
-}
-
-void Sweep::append(Node* n) {
-  if (count_ == room_) [[unlikely]] {
-    const std::size_t room = room_ ? 2 * room_ : 128;
-    auto** more = static_cast<Node**>(allocate(room * sizeof(Node*)));
-    std::copy_n(nodes_, count_, more);
-    if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
-    nodes_ = more, room_ = room;
-  }
-  n->retain();
-  nodes_[count_++] = n;
-}
-
-Sweep::Sweep() : id_(++last_sweep), outer_(oldest_active) {
-  if (!outer_) oldest_active = id_;
-}
-
-// Two passes, no recursion, no sort: first every node learns how many operands of reachable nodes it is; then a node
-// follows in the list once all those have been listed. The list is an array: whoever walks along it can have several
-// nodes loaded at a time.
-Sweep::Sweep(std::span<const Tensor> roots) : Sweep() {
-  Node* open = nullptr;
-  for (const Tensor& r : roots)
-    if (Node* n = Access::node(r)) meet(n, open);
-  while (Node* n = open) {
-    open = n->next;
-    for (const Edge& e : n->operands())
-      if (e.node) meet(e.node, open), ++e.node->pending;
-  }
-  Node* ready = nullptr;
-  constexpr auto listed = ~std::uint32_t{0};
-  auto make_ready = [&](Node* n) {
-    n->pending = listed;
-    n->next = ready;
-    ready = n;
-  };
-  for (const Tensor& r : roots)
-    if (Node* n = Access::node(r); n && n->pending == 0) make_ready(n);
-  while (Node* n = ready) {
-    ready = n->next;
-    for (const Edge& e : n->operands())
-      if (e.node && --e.node->pending == 0) make_ready(e.node);
-    append(n);
-  }
-}
-
-Sweep::~Sweep() {
-  for (Node* n : nodes())
-    if (n->drop()) destroy(n);
-  if (nodes_) deallocate(nodes_, room_ * sizeof(Node*));
-  for (Stashed& s : stash_) {
-    s.node->needed = s.needed, s.node->variable = s.variable, s.node->pending = s.pending, s.node->sweep = s.sweep;
-    for (std::uint32_t k = 0; k < s.node->result_count; ++k) s.node->result(k).cotangent = std::move(s.cotangents[k]);
-  }
-  if (oldest_active == id_) oldest_active = 0;
-}
-
-void Sweep::spread_need() {
-  for (std::size_t i = count_; i-- > gone_;) {
-    Node* n = nodes_[i];
-    for (const Edge& e : n->operands()) n->needed = n->needed || e.needed();
-  }
-}
-
-// Nodes and values were last seen when they were made, and there are many: what will be read soon is asked for.
-void Sweep::drop_newest() {
-  Node* n = nodes_[gone_++];
-  if (n->drop()) destroy(n);
-  if (gone_ + 2 < count_) {
-    const auto* soon = reinterpret_cast<const char*>(nodes_[gone_ + 2]);
-    for (int line = 0; line < 5; ++line) __builtin_prefetch(soon + 64 * line);
-    const auto* value = static_cast<const char*>(nodes_[gone_ + 1]->first.value);
-    for (int line = 0; line < 4; ++line) __builtin_prefetch(value + 64 * line);
-  }
-}
-
-namespace {
-
-void add_to(Tensor& into, const Tensor& more, bool create_graph) {
-  if (!create_graph && Access::body(into)->overwritable() && more.is_contiguous() && into.dtype() == more.dtype())
-    add_in_place(into, more);
-  else into = add(into, more);
-}
-
-// The same with observers.
-[[gnu::cold, gnu::noinline]] void add_watched(Tensor& into, const Tensor& more, bool create_graph) {
-  const Tensor* x[] = {&into, &more};
-  Frame frame(Act::accumulate, "accumulate", Where(), x);
-  add_to(into, more, create_graph);
-  frame.done({&into, 1}, static_cast<double>(into.numel()));
-}
-struct ReadsTold {
-  bool before = std::exchange(thread_state().reads_told, true);
-  ~ReadsTold() { thread_state().reads_told = before; }
-};
-[[gnu::cold, gnu::noinline]] void pull_watched(Node& n, Pullback& to) {
+[[gnu::cold, gnu::noinline]] void pull_watched(Node& n, CotangentSink& to) {
   std::vector<const Tensor*> y_bar;
   for (std::uint32_t k = 0; k < n.result_count; ++k) y_bar.push_back(&n.result(k).cotangent);
   Frame frame(Act::vjp, n.name(), n.where, y_bar, &n);
-  const ReadsTold reads;
   n.pull(to);
   frame.done();
 }
@@ -169,39 +28,11 @@ struct ReadsTold {
   std::vector<const Tensor*> x;
   for (const Tensor& t : x_dot) x.push_back(&t);
   Frame frame(Act::jvp, n.name(), n.where, x, &n);
-  const ReadsTold reads;
   n.push(x_dot, y_dot);
   frame.done(y_dot);
 }
 
-}  // namespace
-
-void accumulate(Tensor& into, Tensor&& more, bool create_graph) {
-  if (!into.defined()) return void(into = std::move(more));
-  if (rows_of(into) && !rows_of(more)) std::swap(into, more);  // rows are added to what has all of them
-  if (watched()) [[unlikely]]
-    add_watched(into, more, create_graph);
-  else add_to(into, more, create_graph);
-}
-
-void Pullback::send(int operand, Tensor x_bar) const {
-  if (!x_bar.defined()) return;  // zero
-  const Edge& e = node_.edges[operand];
-  check_returned(node_, operand, x_bar);
-  if (watched()) [[unlikely]]
-    tell_sent(operand, x_bar);
-  accumulate(e.node->result(e.output).cotangent, std::move(x_bar), create_graph_);
-}
-
-Tensor* Pullback::held(int operand) const {
-  const Edge& e = node_.edges[operand];
-  Tensor& sum = e.node->result(e.output).cotangent;
-  return !create_graph_ && sum.defined() && Access::body(sum)->overwritable() && !watched() ? &sum : nullptr;
-}
-
-namespace {
-
-void check_cotangent(const Tensor& y, const Tensor& y_bar, Where where) {
+void check_y_bar(const Tensor& y, const Tensor& y_bar, Where where) {
   if (!(y.shape() == y_bar.shape()) || y.dtype() != y_bar.dtype())
     fail<ShapeError>(where, "backward: the cotangent must be {} {} like y, got {} {}", y.dtype(), y.shape(),
                      y_bar.dtype(), y_bar.shape());
@@ -228,7 +59,7 @@ void check_not_released(const Node& n, Where where) {
 
 // A node may be released only where its rule would have to run again.
 void check_reachable(const Sweep& sweep, Where where) {
-  if (!sweep.met_released()) return;
+  if (!sweep.visited_released()) return;
   for (const Node* n : sweep.nodes()) check_not_released(*n, where);
 }
 
@@ -249,12 +80,16 @@ bool has_cotangent(Node& n) {
   return false;
 }
 
+// Rules may call grad() themselves, so recording is on while they run, whatever the caller's setting. Without
+// create_graph nothing comes of it: what they are given is off the tape.
+//
 // Newest to oldest; `arrived` sees each node when its cotangents are complete and before its rule runs.
 template <class Arrived>
 void run(Sweep& sweep, bool create_graph, std::optional<bool> keep_graph, Where where, Arrived&& arrived) {
   const bool keep = keep_graph.value_or(create_graph);
-  Recording recording;
-  Unpacking unpacking(create_graph);
+  const ContextScope scope;
+  thread_state().context.recording = true;
+  RunningRule rule(create_graph);
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::backward, "backward", where, std::span<const Tensor* const>());
@@ -266,18 +101,19 @@ void run(Sweep& sweep, bool create_graph, std::optional<bool> keep_graph, Where 
       continue;
     }
     bool wanted = false;
-    for (const Edge& e : n->operands()) wanted = wanted || e.needed();
+    for (const Edge& e : n->operands()) wanted = wanted || e.needed;
     if (wanted && has_cotangent(*n)) {
       if (n->emptied) [[unlikely]]
         n->slot->replay->refill(*n);
-      Pullback to(*n, create_graph);
-      unpacking.begin(*n);
-      if (watched()) [[unlikely]]
+      CotangentSink to(*n, create_graph);
+      const bool observed = watched();
+      rule.begin(*n, observed);
+      if (observed) [[unlikely]]
         pull_watched(*n, to);
       else n->pull(to);
-      unpacking.end();
+      rule.end();
     }
-    clear_cotangents(*n);
+    n->clear_cotangents();
     if (n->slot && keep) [[unlikely]]
       n->slot->replay->drop_saved(*n);
     if (keep || !wanted) continue;  // what leads to no variable belongs to somebody else
@@ -293,21 +129,21 @@ void run(Sweep& sweep, bool create_graph, std::optional<bool> keep_graph, Where 
 
 }  // namespace
 
-bool creates_graph() { return thread_state().transforms > 0 && recording(); }
+bool creates_graph() { return thread_state().context.transforms > 0 && recording(); }
 
 bool pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs,
                std::span<Tensor> x_bars, BackwardOptions options, Where where) {
   for (std::size_t k = 0; k < y_bars.size(); ++k)
-    if (y_bars[k].defined()) check_cotangent(ys[k], y_bars[k], where);
+    if (y_bars[k].defined()) check_y_bar(ys[k], y_bars[k], where);
   for (const Tensor& y : ys)
     if (y_bars.empty() && !y.tracked()) (void)seed_of(y, where);
   const bool create_graph = options.create_graph.value_or(creates_graph());
   ++thread_state().sweeps;
-  Sweep sweep(ys);
+  Sweep sweep(ys, where, Sweep::Busy::leave_out_leaves);
   check_reachable(sweep, where);
   bool reached = false;
   for (const Tensor* x : xs)
-    if (Node* n = Access::node(*x); n && sweep.met(*n)) reached = n->needed = n->variable = true;
+    if (Node* n = Access::node(*x); n && sweep.need(*n)) reached = n->variable = true;
   sweep.spread_need();
   seed(ys, y_bars, create_graph, where);
   run(sweep, create_graph, options.keep_graph, where, [&](Node& n) {
@@ -351,14 +187,13 @@ void backward(const Tensor& y, const Tensor& y_bar, BackwardOptions options, Whe
         "neither Param nor track()ed?");
   if (root->kind == Kind::leaf)
     fail<GraphError>(where, "backward: this tensor is a leaf of the tape; there is nothing to differentiate");
-  if (thread_state().replay)
+  if (thread_state().context.replay)
     fail<GraphError>(where,
                      "backward: called inside checkpoint(), whose f runs once more later and would add the gradients "
                      "again; take grad() or vjp() there, which change nothing");
-  check_cotangent(y, y_bar, where);
-  Sweep sweep({&y, 1});
+  check_y_bar(y, y_bar, where);
+  Sweep sweep({&y, 1}, where);
   check_reachable(sweep, where);
-  for (Node* n : sweep.nodes()) n->needed = true;
   const bool create_graph = options.create_graph.value_or(creates_graph());
   seed({&y, 1}, {&y_bar, 1}, create_graph, where);
   run(sweep, create_graph, options.keep_graph, where, [&](Node& n) {
@@ -398,15 +233,16 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   check_on_tape("jvp", ys, where);
   const bool create_graph = wanted.value_or(creates_graph());
   ++thread_state().sweeps;
-  Sweep sweep(ys);
-  for (std::size_t i = 0; i < xs.size(); ++i)
-    if (Node* n = Access::node(xs[i]); n && sweep.met(*n)) n->needed = true;
+  Sweep sweep(ys, where, Sweep::Busy::leave_out_leaves);
+  for (const Tensor& x : xs)
+    if (Node* n = Access::node(x)) sweep.need(*n);
   sweep.spread_need();
-  Recording recording;
+  const ContextScope scope;
+  thread_state().context.recording = true;
   std::optional<Frame> frame;
   if (watched()) [[unlikely]]
     frame.emplace(Act::tangents, "jvp", where, std::span<const Tensor* const>());
-  Unpacking unpacking(create_graph);
+  RunningRule rule(create_graph);
   // The slots that hold cotangents in reverse mode hold tangents here.
   std::vector<Tensor> x_dot, y_dot;
   for (Node* n : sweep.nodes() | std::views::reverse) {
@@ -417,7 +253,7 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     bool reached = false;
     x_dot.clear();
     for (const Edge& e : n->operands()) {
-      x_dot.push_back(e.needed() ? e.node->result(e.output).cotangent : Tensor());
+      x_dot.push_back(e.needed ? e.node->result(e.output).cotangent : Tensor());
       reached = reached || x_dot.back().defined();
     }
     if (!reached) continue;
@@ -425,17 +261,18 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     y_dot.assign(n->result_count, Tensor());
     if (n->emptied) [[unlikely]]
       n->slot->replay->refill(*n);
-    unpacking.begin(*n);
-    if (watched()) [[unlikely]]
+    const bool observed = watched();
+    rule.begin(*n, observed);
+    if (observed) [[unlikely]]
       push_watched(*n, x_dot, y_dot);
     else n->push(x_dot, y_dot);
-    unpacking.end();
+    rule.end();
     if (n->slot) [[unlikely]]
       n->slot->replay->drop_saved(*n);
     for (std::uint32_t k = 0; k < n->result_count; ++k) {
       Tensor& slot = n->result(k).cotangent;
       if (!y_dot[k].defined()) continue;
-      check_returned(*n, k, y_dot[k]);
+      check_tangent(*n, k, y_dot[k]);
       slot = slot.defined() ? add(slot, y_dot[k]) : std::move(y_dot[k]);
     }
   }
@@ -445,7 +282,7 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
     Tensor t = n ? n->result(Access::output(y)).cotangent : Tensor();
     result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
   }
-  for (Node* n : sweep.nodes()) clear_cotangents(*n);
+  for (Node* n : sweep.nodes()) n->clear_cotangents();
   if (frame) frame->done();
   return result;
 }

@@ -8,6 +8,13 @@
 
 namespace wengert {
 
+// Threads. A graph is differentiated by one thread at a time: a derivative owns the nodes and leaves that it passes
+// through until it is done. A derivative on another thread that needs one of them meanwhile throws a GraphError that
+// names the node, and has changed nothing; leaves that it does not differentiate by are no obstacle. Graphs without a
+// common node, on any number of threads, do not disturb each other. value_and_grad and the other transforms
+// (transforms.h) differentiate by leaves of their own, so that threads may share a model; a pullback that vjp returned is
+// called by one thread at a time, or throws as well.
+
 struct BackwardOptions {
   /// Record the derivative itself, so that it can be differentiated again. Left out: on inside the f of a transform
   /// (transforms.h) while recording is on, off elsewhere.
@@ -48,37 +55,6 @@ WENGERT_API bool creates_graph();
 /// grad() without a vector: writes the cotangents of `count` leaves or results to x_bars. Does any y depend on any x?
 WENGERT_API bool pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars,
                            std::span<const Tensor* const> xs, std::span<Tensor> x_bars, BackwardOptions, Where);
-
-/// Every node that `roots` reach, in an order in which each comes after all that use it. Holds the nodes while it
-/// lives. Sweeps nest: a rule may start one of its own.
-class WENGERT_API Sweep {
- public:
-  explicit Sweep(std::span<const Tensor> roots);
-  ~Sweep();
-  Sweep(const Sweep&) = delete;
-
-  /// Newest first.
-  std::span<Node* const> nodes() const { return {nodes_ + gone_, count_ - gone_}; }
-  bool met(const Node& n) const { return n.sweep == id_; }
-  /// Was any of them released by a backward()?
-  bool met_released() const { return released_; }
-  /// Leaves only nodes that lead to a node marked needed.
-  void spread_need();
-  /// Lets go of the newest, and starts to load those that follow.
-  void drop_newest();
-
- private:
-  struct Stashed;
-  Sweep();
-  void meet(Node*, Node*& open);
-  void append(Node*);
-
-  Node** nodes_ = nullptr;
-  std::size_t count_ = 0, room_ = 0, gone_ = 0;
-  std::uint64_t id_ = 0, outer_ = 0;
-  bool released_ = false;
-  std::vector<Stashed> stash_;
-};
 
 }  // namespace detail
 }  // namespace wengert

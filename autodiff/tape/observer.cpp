@@ -1,7 +1,6 @@
 #include "wengert/autodiff/tape/observer.h"
 
 #include "wengert/autodiff/base/fail.h"
-#include "wengert/autodiff/tape/pass.h"
 #include "wengert/autodiff/tape/tape.h"
 
 #include <algorithm>
@@ -146,6 +145,15 @@ void Frame::done(std::span<const Tensor> results, double count) {
   mine().innermost = outer;
   y = results, flops = count;
   tell([&](Observer& o) { o.leave(*this); });
+}
+
+Pass Frame::pass() const {
+  switch (act) {
+    case Act::forward: return outer ? outer->pass() : Pass::forward;
+    case Act::jvp:
+    case Act::tangents: return Pass::tangents;
+    default: return Pass::backward;
+  }
 }
 
 const Frame* innermost_frame() { return mine().innermost; }

@@ -1,9 +1,10 @@
 #pragma once
 
-// How others learn what runs: operators, their derivatives, whole sweeps. Profiles, the finder of non-finite numbers,
-// growth warnings and dry runs are observers. While there is none, an operator pays for one test of a counter, and a
-// node for another.
+// Notification of what runs: operators, their derivatives, whole sweeps. Profiles, the search for non-finite values,
+// growth warnings and dry runs are observers. While there is none, an operator costs one test of a counter, and a node
+// another.
 
+#include "wengert/autodiff/tape/pass.h"
 #include "wengert/autodiff/tape/tensor.h"
 
 #include <string_view>
@@ -15,7 +16,7 @@ class Observer;
 /// What runs: a rule's forward, vjp or jvp; the sum of two cotangents; a sweep through a graph, back or forth.
 enum class Act : std::uint8_t { forward, vjp, jvp, accumulate, backward, tangents };
 
-/// What a rule tells of itself beside its operands, by name: describe(Attributes& a) const { a.add("axis", axis); }
+/// Attributes of a rule apart from its operands, by name: describe(Attributes& a) const { a.add("axis", axis); }
 class WENGERT_API Attributes {
  public:
   void add(std::string_view name, double value);
@@ -37,16 +38,21 @@ class WENGERT_API Attributes {
   std::vector<Attribute> all_;
 };
 
-/// One of them, while somebody watches: lives on the stack of its thread until it has run. What runs inside it, as the
-/// operators in a vjp do, has it for `outer`.
+/// One such activity, created only while an observer is registered; lives on its thread's stack for as long as the
+/// activity runs. Activities inside it, such as the operators in a vjp, have it as `outer`.
 class WENGERT_API Frame {
  public:
   Frame(Act, std::string_view name, Where call, std::span<const Tensor* const> x, Node* = nullptr);
   ~Frame();
   Frame(const Frame&) = delete;
 
-  /// It ran, with these results (of a vjp they were told one by one). What an observer throws comes out here.
+  /// The activity ended, with these results (those of a vjp were sent one by one). Exceptions of observers leave here.
   void done(std::span<const Tensor> results = {}, double flops = unknown);
+
+  /// A backward() or a push forward as a whole, and not one operator or rule of it.
+  bool is_sweep() const { return act == Act::backward || act == Act::tangents; }
+  /// What it runs for. An operator that runs inside another frame runs for that frame.
+  Pass pass() const;
 
   static constexpr double unknown = -1;
 
@@ -61,7 +67,7 @@ class WENGERT_API Frame {
   std::span<const Tensor> y{};  // results, once it has run
   double flops = unknown;
 
-  /// The rule that runs forward tells of itself, while it lives.
+  /// Registers the rule, so that attributes() can call its describe().
   template <class Rule>
   void of(const Rule& rule) {
     if constexpr (requires(Attributes& a) { rule.describe(a); })
@@ -75,7 +81,7 @@ class WENGERT_API Frame {
   bool open_;
 };
 
-/// How many observers there are in the process.
+/// The number of observers in the process.
 WENGERT_API extern constinit std::atomic<int> observers;
 inline bool watched() { return observers.load(std::memory_order_relaxed) != 0; }
 

@@ -1,9 +1,9 @@
 #pragma once
 
-// Internal: gradients of tables. Of a table with a million rows a step looks up a few hundred, and its gradient is zero
-// but for those. Such a gradient is a tensor like any other, but holds only these rows, until someone asks for its
-// numbers: then all of them are made. Who knows of rows does not ask: sums of gradients, clipping, and optimizers that
-// leave a parameter alone where its gradient is zero.
+// Internal: row-sparse gradients. A step looks up a few hundred rows of a table with a million, and the gradient of all
+// others is zero. Such a gradient is a tensor like any other, but stores only the rows that are not zero, until its
+// elements are read: then it becomes dense. Code that works on rows keeps it sparse: sums of gradients, clipping, and
+// optimizers that leave a parameter unchanged where its gradient is zero.
 
 #include "wengert/autodiff/tape/tensor.h"
 
@@ -22,9 +22,9 @@ class Rows {
   std::span<const std::int64_t> index() const { return index_; }
   std::int64_t count() const { return static_cast<std::int64_t>(index_.size()); }
   std::int64_t row_size() const { return size_; }
-  /// The numbers of row index()[i].
+  /// The elements of row index()[i].
   const std::byte* row(std::int64_t i) const { return rows_[static_cast<std::size_t>(i)].numbers; }
-  /// All of them, copied.  [count, row_size]
+  /// A copy of all rows.  [count, row_size]
   Tensor values() const;
 
   /// Row index[i] of the array += row i of x, which is contiguous. Those that meet are added in their order.
@@ -35,7 +35,7 @@ class Rows {
  private:
   struct Row {
     const std::byte* numbers;
-    bool summed;  // nobody else's
+    bool summed;  // in memory that this object owns
   };
   template <class T>
   using List = std::vector<T, FromPool<T>>;
@@ -45,10 +45,10 @@ class Rows {
   std::int64_t size_;
   List<std::int64_t> index_, slots_;  // slots: a hash table of where in index_ a row is
   List<Row> rows_;
-  List<Tensor> kept_;  // what the rows lie in
+  List<Tensor> kept_;  // owns the memory of the rows
 };
 
-/// A value that has only rows. They stay when numbers are made of them: another thread may be reading them.
+/// A value that has only rows. They stay when it becomes dense: another thread may be reading them.
 struct RowsBody : Body {
   Rows rows;
   RowsBody(DType dtype, const Shape& shape) : Body(dtype, sizeof(RowsBody), shape), rows(shape.numel() / shape[0]) {
@@ -56,12 +56,12 @@ struct RowsBody : Body {
   }
 };
 
-/// What the tensor has instead of numbers; null if it has numbers.
+/// The rows of a row-sparse tensor; null if it is dense.
 Rows* rows_of(const Tensor&);
-/// Zeros, without numbers if `rows` are few enough among them.
+/// Zeros, row-sparse if `rows` of them are few enough.
 Tensor zeros_for_rows(const Shape&, DType, std::int64_t rows);
 
-/// sum[index[i], ..] += x[i, ..], for a sum that may be changed and an x in order.
+/// sum[index[i], ..] += x[i, ..], for a sum that may be changed and a contiguous x.
 void add_rows(Tensor& sum, std::span<const std::int64_t> index, const Tensor& x);
 /// into += more, of one shape and dtype, both contiguous.
 void add_in_place(Tensor& into, const Tensor& more);

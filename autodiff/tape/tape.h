@@ -1,5 +1,6 @@
 #pragma once
 
+#include "wengert/autodiff/tape/context.h"
 #include "wengert/autodiff/tape/observer.h"
 #include "wengert/autodiff/tape/tensor.h"
 
@@ -7,40 +8,11 @@
 
 namespace wengert {
 
-class Saved;
 struct Rng;
-
-/// Recording is on by default; where it is off, operators compute values only.
-WENGERT_API bool recording();
-
-/// While this object lives, this thread records nothing.
-class [[nodiscard]] WENGERT_API no_grad {
- public:
-  no_grad();
-  ~no_grad();
-  no_grad(const no_grad&) = delete;
-
- private:
-  bool before_;
-};
-
-/// While this object lives, operators called on this thread are filed under this place: a layer's operator() passes on
-/// the place of the user's call, so that an error names the user's line and not the layer's.
-class [[nodiscard]] WENGERT_API At {
- public:
-  explicit At(Where);
-  ~At();
-  At(const At&) = delete;
-
- private:
-  bool outermost_;
-};
 
 namespace detail {
 
-struct Node;
-
-/// A checkpoint, as the tape sees it: transforms/region.h implements it. The first three are called while its function
+/// A checkpoint, as the tape sees it: transforms/replay.h implements it. The first three are called while its function
 /// runs on this thread, the others for nodes that it recorded.
 struct Replay {
   /// A random number is about to be drawn. True while the function runs again: `rng` then is what it was at this draw.
@@ -63,21 +35,20 @@ struct Slot {
   Replay* replay;
 };
 
-/// What a new node is filed under.
+/// What a new node is attributed to: a source location, and the checkpoint that records it.
 struct Place {
   Where where;
   Replay* replay;
 };
 WENGERT_API Place place_of(Where call);
 
-/// One operand of a node: the node that made it, and which of its results it is.
+/// One operand of a node: the node that produced it, and which of its results it is.
 struct Edge {
   Node* node = nullptr;  // null: not differentiable
-  std::uint32_t output = 0;
-  std::uint32_t maker = 0;      // the node again, as an identity
-  const void* value = nullptr;  // the operand's body: an identity, never read through
-
-  bool needed() const;
+  std::uint16_t output = 0;
+  bool needed = false;          // scratch of a sweep: does this operand lead to a variable?
+  std::uint32_t producer = 0;   // the node again, as an identity
+  const void* value = nullptr;  // the operand's storage: an identity, never read through
 };
 
 enum class Kind : std::uint8_t { operation, leaf };
@@ -85,30 +56,34 @@ enum class Kind : std::uint8_t { operation, leaf };
 /// What the tape knows of one result of an operator.
 struct Result {
   Tensor cotangent;             // scratch: what has arrived so far
-  const void* value = nullptr;  // its body: an identity, never read through
+  const void* value = nullptr;  // its storage: an identity, never read through
   [[no_unique_address]] Shape shape;
   DType dtype = float32;
 
   void of(const Tensor& y) { value = Access::body(y), shape = y.shape(), dtype = y.dtype(); }
 };
 
-/// An operator that ran: its rule, and where its operands came from. Everything that a handle can
-/// reach is the tape. Results are numbered; nearly every node has one.
+/// An operator that ran: its rule, and where its operands came from. The tape is all that handles can reach. Results are
+/// numbered; nearly every node has one.
+///
+/// Thread safety: scratch belongs to the sweep whose number is in `sweep`, and to its thread. A node is built before
+/// another thread can reach it; afterwards only the sweep that owns it changes it.
 struct WENGERT_API Node : Counted {
   // What every pass of a sweep reads comes first: with the count and the first cotangent it is one line of the cache.
   std::uint16_t edge_count = 0;
   std::uint16_t result_count = 1;
   Kind kind = Kind::operation;
-  bool needed = false;        // scratch of a sweep: does it lead to a variable?
-  bool variable = false;      // scratch of a sweep: is a result of it one?
-  bool watched = false;       // an observer was told of it
-  std::uint32_t pending = 0;  // scratch of a sweep: cotangents still to come
-  std::uint64_t sweep = 0;    // which sweep the scratch belongs to
-  Node* next = nullptr;       // scratch of a sweep's beginning, or of destruction
+  bool needed = false;                  // scratch of a sweep: does it lead to a variable?
+  bool variable = false;                // scratch of a sweep: is a result of it one?
+  bool watched = false;                 // an observer was notified of it
+  std::uint32_t pending = 0;            // scratch of a sweep: cotangents still to come
+  std::atomic<std::uint64_t> sweep{0};  // the sweep that owns the scratch; 0: none
+  Node* next = nullptr;                 // scratch of a sweep's beginning, or of destruction
   Edge* edges = nullptr;
   Where released{};  // the backward() that dropped the saved values
   [[no_unique_address]] Result first;
   bool emptied = false;  // its checkpoint has to run again before its rule can
+  bool shared = false;   // an outer sweep of the same thread has set its scratch aside
   Where where;           // the user's call
   Slot* slot = nullptr;  // in the checkpoint that recorded it
 
@@ -126,7 +101,7 @@ struct WENGERT_API Node : Counted {
 
   virtual std::string_view name() const = 0;
   /// Sends the cotangents of the operands that are needed to `to`.
-  virtual void pull(class Pullback& to) = 0;
+  virtual void pull(class CotangentSink& to) = 0;
   /// Tangents of the results from those of the operands (undefined: zero).
   virtual void push(std::span<const Tensor> x_dot, std::span<Tensor> y_dot) = 0;
   /// Forgets the saved values; edges stay.
@@ -140,6 +115,13 @@ struct WENGERT_API Node : Counted {
 
   bool is_released() const { return released.line() != 0; }
   std::span<Edge> operands() { return {edges, edge_count}; }
+  void clear_cotangents() {
+    if (result_count == 1) [[likely]] {
+      if (first.cotangent.defined()) first.cotangent = Tensor();
+      return;
+    }
+    for (std::uint32_t k = 0; k < result_count; ++k) result(k).cotangent = Tensor();
+  }
 
  protected:
   ~Node() = default;  // destroyed by destroy(Node*) only
@@ -148,40 +130,6 @@ struct WENGERT_API Node : Counted {
   virtual Result* further() { return nullptr; }  // the results after the first
 };
 inline Node* Access::node(const Tensor& t) { return static_cast<Node*>(t.node_); }
-inline bool Edge::needed() const { return node && node->needed; }
-
-/// Receives the cotangents of one node's operands.
-class WENGERT_API Pullback {
- public:
-  Pullback(Node& node, bool create_graph) : node_(node), create_graph_(create_graph) {}
-  bool wants(int operand) const { return node_.edges[operand].needed(); }
-  void send(int operand, Tensor x_bar) const;
-  /// What has arrived for this operand so far, if more may be added to it in place: nobody else holds it and nobody
-  /// looks on. Null otherwise.
-  Tensor* held(int operand) const;
-  Node& node() const { return node_; }
-
- private:
-  Node& node_;
-  bool create_graph_;
-};
-
-/// What a thread knows beside its pools.
-struct ThreadState {
-  bool recording = true;
-  bool has_place = false;
-  int transforms = 0;         // whose f runs
-  Replay* replay = nullptr;   // the innermost checkpoint whose f runs
-  Where place{};              // of the outermost At
-  Node* unpacking = nullptr;  // the node whose rule runs now
-  bool reattach = false;      // its saved values are wanted with their graph
-  bool reads_told = false;    // observers hear of them
-  const Saved* reattached = nullptr;
-  Node* graveyard = nullptr;
-  bool burying = false;
-  std::uint64_t sweeps = 0;  // derivatives taken so far
-};
-WENGERT_API ThreadState& thread_state();
 
 /// What Replay::draw and Replay::written_before say; false outside of checkpoints.
 bool repeat_draw(Rng&);
@@ -197,15 +145,12 @@ bool is_copy_of(const Node& leaf, const Node& original);
 Tensor as_leaf(Tensor, Where);
 /// Of what made it; empty off the tape.
 Where place_of_leaf(const Tensor&);
-/// The gradient that backward() accumulates in a leaf. It starts afresh once an optimizer has used it.
+/// The gradient that backward() accumulates in a leaf. It starts at zero again once an optimizer has used it.
 WENGERT_API Tensor leaf_gradient(Node&);
 WENGERT_API bool leaf_has_fresh_gradient(Node&);
 WENGERT_API void mark_leaf_used(Node&);
 WENGERT_API void clear_leaf(Node&);
 void add_to_leaf(Node&, Tensor&& gradient, bool create_graph);
-
-/// into += more, in place when nobody else holds `into`.
-WENGERT_API void accumulate(Tensor& into, Tensor&& more, bool create_graph);
 
 }  // namespace detail
 }  // namespace wengert

@@ -61,18 +61,22 @@ struct Counted {
   bool unique() const { return refs.load(std::memory_order_acquire) == 1; }
 };
 
-/// What there is of a value: its numbers row-major, or strided, or only some rows (rows.h).
+/// How a value is stored: contiguous row-major, as a strided view, or as some rows only (rows.h).
 enum class Form : std::uint8_t { in_order, strided, rows };
 
-/// A value: what its axes mean and, in the same block of memory, its numbers. A view has no numbers of its own but an
-/// owner. The gradient of a large table has only the rows that are not zero, until someone asks for numbers.
+/// A value: its shape and dtype and, in the same block of memory, its elements. A view has no elements of its own, but
+/// holds the body that owns them. The gradient of a large table has only the rows that are not zero, until its elements
+/// are read.
+///
+/// Thread safety: elements and version change only through Tensor::write and assign, which are the caller's to order;
+/// everything else is constant after construction, apart from fill_in, which takes a lock.
 struct Body : Counted {
   DType dtype = float32;
   std::atomic<Form> form{Form::in_order};
   bool has_rows = false;      // it is a RowsBody
   std::uint32_t version = 0;  // of an owner: counts changes in place
   void* first = nullptr;      // element; null while there are only rows
-  Body* owner = nullptr;      // of a view; null for who owns its numbers
+  Body* owner = nullptr;      // a view's base; null if this body owns its elements
   std::size_t bytes = 0;      // of the whole block
   Where changed{};            // of an owner: where it was last changed in place
   Shape shape, strides;
@@ -82,7 +86,7 @@ struct Body : Counted {
   Body(DType d, std::size_t all, const Shape& sizes)
       : dtype(d), bytes(all), shape(sizes), strides(contiguous_strides(sizes)) {}
 
-  /// Has numbers of its own, in order, that nobody else holds: who has the only handle may write over them.
+  /// True if the elements are owned, contiguous and referenced once: the holder of the only handle may overwrite them.
   bool overwritable() const { return unique() && !owner && contiguous(); }
   bool is(Form f) const { return form.load(std::memory_order_acquire) == f; }
   bool contiguous() const { return !is(Form::strided); }
@@ -92,27 +96,26 @@ struct Body : Counted {
       fill_in(*this);
     return first;
   }
-  /// How often its numbers were changed in place.
+  /// How often its elements were changed in place.
   std::uint32_t changes() const { return is(Form::rows) ? 0 : (owner ? owner : this)->version; }
-  /// Who has the numbers.
+  /// The body that owns the elements: this one, or the base of a view.
   Body& holder() const {
     (void)data();
     return owner ? *owner : const_cast<Body&>(*this);
   }
 };
 
-/// Uninitialised numbers, row-major.
+/// Uninitialized elements, row-major.
 WENGERT_API Body* new_body(const Shape&, DType);
-/// The same of the shape and dtype of one that owns numbers in order.
+/// The same with the shape and dtype of a body that owns contiguous elements.
 Body* new_body_like(const Body&);
-/// Other axes on the numbers of `of`; offset in elements.
+/// A view of the elements of `of` with other axes; offset in elements.
 WENGERT_API Body* new_view(const Body& of, const Shape&, const Shape& strides, std::int64_t offset);
 WENGERT_API void destroy(Body*) noexcept;
 WENGERT_API void destroy(Node*) noexcept;
 WENGERT_API void destroy_node(Counted*) noexcept;
 
 struct Access;
-class Unpacking;
 
 /// What a handle is for. The handle of a Param stays one whatever is assigned to it: `trained` ones are leaves of the
 /// tape, `frozen` ones are not.
@@ -128,8 +131,8 @@ T* alone(T* p) {
 
 }  // namespace detail
 
-/// A handle on an immutable value: up to eight axes, a dtype, and numbers shared with every copy and view of it. A
-/// handle may also be on the tape: then it holds the graph that made it, for as long as the handle lives.
+/// A handle on an immutable value: up to eight axes, a dtype, and elements shared with every copy and view of it. A
+/// handle may also be on the tape: then it holds the graph that produced it, for as long as the handle lives.
 class WENGERT_API Tensor {
  public:
   Tensor() = default;
@@ -178,18 +181,18 @@ class WENGERT_API Tensor {
     const auto numbers = x.template read<T>(where);
     return {numbers.begin(), numbers.end()};
   }
-  /// The numbers in row-major order, without a copy. TypeError as above; ShapeError unless is_contiguous().
+  /// The elements in row-major order, without a copy. TypeError as above; ShapeError unless is_contiguous().
   template <Element T>
   std::span<const T> read(Where where = Where::current()) const {
     return {static_cast<const T*>(numbers(dtype_of<T>, where)), static_cast<std::size_t>(numel())};
   }
-  /// The door for changes in place: as read(), but counts a change, so that a derivative that needs the old numbers
-  /// fails instead of being wrong. Every handle and view of these numbers sees the change.
+  /// The door for changes in place: as read(), but counts a change, so that a derivative that needs the old values
+  /// fails instead of being wrong. Every handle and view of these elements sees the change.
   template <Element T>
   std::span<T> write(Where where = Where::current()) {
     return {static_cast<T*>(numbers_to_change(dtype_of<T>, where)), static_cast<std::size_t>(numel())};
   }
-  /// Copies the numbers of `from` into this tensor, through the same door. Equal shapes and dtypes are demanded.
+  /// Copies the elements of `from` into this tensor, through the same door. Equal shapes and dtypes are demanded.
   void assign(const Tensor& from, Where = Where::current());
 
   /// Is there a graph behind this handle?
@@ -245,16 +248,16 @@ class Operand {
   Operand() : Operand(detail::undefined, Where()) {}
   Operand(const Tensor& t, Where where = Where::current())
       : bits_(reinterpret_cast<std::uintptr_t>(&t)), where_(where) {}
-  /// A value that nobody names after the call: an elementwise operator that does not keep it may write its result over
-  /// the numbers, and then takes the handle's value away.
+  /// A temporary. An elementwise operator that does not save it may reuse its memory for the result, and then leaves the
+  /// handle undefined.
   Operand(Tensor&& t, Where where = Where::current())
       : bits_(reinterpret_cast<std::uintptr_t>(&t) | 1), where_(where) {}
-  /// What a rule keeps (Saved, Constant) is an operand like any other.
+  /// What a rule keeps (Saved, SavedConstant) is an operand like any other.
   template <class S>
   requires requires(const S& s) {
     { s.get() } -> std::same_as<const Tensor&>;
   } Operand(const S& s, Where where = Where::current()) : Operand(s.get(), where) {}
-  /// Who is handed a copy may not count on the value to die: the operand is used again.
+  /// A copied Operand never allows reuse: the original may still be read.
   Operand(const Operand& o) : bits_(o.bits_ & ~std::uintptr_t{1}), where_(o.where_) {}
   Operand(Operand&&) = default;
 
@@ -279,7 +282,7 @@ struct NumberOperand {
   NumberOperand(N n, Where w = Where::current()) : number(static_cast<double>(n)), where(w) {}
 };
 
-/// The library's own way into a handle.
+/// Access to the parts of a handle, for the library itself.
 struct Access {
   /// The new value of a handle after `h -= y`. That of a Param takes the elements in place, and GraphError is thrown
   /// when they are on the tape.
@@ -299,8 +302,9 @@ struct Access {
   static Role role(const Tensor& t) { return t.role_; }
   static Node* node(const Tensor& t);  // defined where Node is, in tape.h
   static std::uint32_t output(const Tensor& t) { return t.output_; }
-  /// Tells nodes apart, without a pointer; 0 for none. Blocks of the pool are 64 bytes apart.
-  static std::uint32_t maker(const Tensor& t) {
+  /// Tells producers apart, without a pointer; 0 for none. Blocks of the pool are 64 bytes apart, so two nodes have the
+  /// same number only if they are a multiple of 256 GiB apart.
+  static std::uint32_t producer(const Tensor& t) {
     return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(t.node_) / 64);
   }
   /// Takes over both references.
@@ -323,12 +327,12 @@ struct Access {
   }
 };
 
-/// Raw numbers, whatever the strides: for kernels.
+/// The first element, whatever the strides: for kernels.
 template <class T>
 const T* data(const Tensor& t) {
   return static_cast<const T*>(Access::body(t)->data());
 }
-/// Only for a result that nobody else has seen yet.
+/// Only for a result that no other handle shares yet.
 template <class T>
 T* fresh(Tensor& t) {
   return static_cast<T*>(Access::body(t)->data());
@@ -344,7 +348,7 @@ WENGERT_API Tensor copied(const void* values, std::size_t count, DType, const Sh
 
 }  // namespace detail
 
-/// Numbers, dtype and shape for people to read: "[[1, 2],\n [3, 4]]  float32 [2, 2]". Large tensors are shortened.
+/// Elements, dtype and shape as text: "[[1, 2],\n [3, 4]]  float32 [2, 2]". Large tensors are shortened.
 WENGERT_API std::string to_string(const Tensor&);
 /// The same to a stream; the program includes <iostream>.
 template <class Traits>
@@ -354,7 +358,7 @@ std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& o
 
 /// @name Making tensors
 /// @{
-WENGERT_API Tensor empty(const Shape&, DType = float32);  ///< uninitialised
+WENGERT_API Tensor empty(const Shape&, DType = float32);  ///< uninitialized
 WENGERT_API Tensor zeros(const Shape&, DType = float32);
 WENGERT_API Tensor ones(const Shape&, DType = float32);
 WENGERT_API Tensor full(const Shape&, double value, DType = float32);
@@ -368,6 +372,10 @@ inline Tensor scalar(double value, DType dtype = float32) { return full({}, valu
 template <Element T>
 Tensor from(std::span<const T> values, const Shape& shape, Where where = Where::current()) {
   return detail::copied(values.data(), values.size(), dtype_of<T>, shape, where);
+}
+template <Element T>
+Tensor from(std::initializer_list<T> values, const Shape& shape, Where where = Where::current()) {
+  return from(std::span<const T>(values), shape, where);
 }
 /// The same from a std::vector, std::array or another list of numbers. float, double, std::int64_t and bool keep their
 /// dtype; other integers become int64.

@@ -1,8 +1,8 @@
 // The mode that a rule lacks, from the one it has.
 
 #include "wengert/autodiff/base/fail.h"
+#include "wengert/autodiff/tape/cotangent.h"
 #include "wengert/autodiff/tape/gradient.h"
-#include "wengert/autodiff/tape/returned.h"
 #include "wengert/autodiff/tape/rule.h"
 
 #include <algorithm>
@@ -35,18 +35,17 @@ bool check_recorded(const Node& n, int operand, const Tensor& t, const char* wan
 
 }  // namespace
 
-void wrong_cotangent(const Node& n, int operand, const Tensor& x_bar) {
-  const Edge& e = n.edges[operand];
-  fail<GraphError>(n.where, "{}: its vjp returned {} {} for operand {}, which is {} {}", n.name(), x_bar.dtype(),
-                   x_bar.shape(), operand, e.node->result(e.output).dtype, e.node->result(e.output).shape);
-}
-void wrong_tangent(const Node& n, std::uint32_t result, const Tensor& y_dot) {
-  fail<GraphError>(n.where, "{}: its jvp returned {} {} for result {}, which is {} {}", n.name(), y_dot.dtype(),
-                   y_dot.shape(), result, n.result(result).dtype, n.result(result).shape);
+void no_rule(const Node& n, std::string_view mode, int operand) {
+  fail<GraphError>(n.where,
+                   "{}: has no {} for operand {}, and nothing to derive it from; give the rule a {}(arg<{}>, …), or "
+                   "detach() that operand",
+                   n.name(), mode, operand, mode, operand);
 }
 
+Tensor zeros_like_result(const Node& n, std::uint32_t k) { return zeros(n.result(k).shape, n.result(k).dtype); }
+
 void push_by_vjp(Node& n, int operand, const Tensor& x_dot, std::span<Tensor> y_dot, RuleVjp vjp) {
-  const bool create_graph = thread_state().reattach;
+  const bool create_graph = thread_state().context.rule->with_history;
   std::vector<Tensor> y_bar, transposed(n.result_count);
   std::vector<const Tensor*> variables;
   for (std::uint32_t k = 0; k < n.result_count; ++k)
@@ -55,21 +54,21 @@ void push_by_vjp(Node& n, int operand, const Tensor& x_dot, std::span<Tensor> y_
   for (const Tensor& t : y_bar) variables.push_back(&t);
   const Tensor x_bar = vjp(n, operand, y_bar);
   if (!check_recorded(n, operand, x_bar, "jvp", "vjp")) return;
-  check_returned(n, operand, x_bar);
+  check_cotangent(n, operand, x_bar);
   pull_back({&x_bar, 1}, {&x_dot, 1}, variables, transposed, {.create_graph = create_graph}, n.where);
   for (std::uint32_t k = 0; k < n.result_count; ++k)
     if (is_float(n.result(k).dtype)) y_dot[k] = y_dot[k].defined() ? add(y_dot[k], transposed[k]) : transposed[k];
 }
 
 Tensor pull_by_jvp(Node& n, int operand, std::span<const Tensor> y_bar, RuleJvp jvp) {
-  const bool create_graph = thread_state().reattach;
+  const bool create_graph = thread_state().context.rule->with_history;
   const Edge& e = n.edges[operand];
   const Tensor x_dot = probe(e.node->result(e.output).shape, e.node->result(e.output).dtype, n.where);
   std::vector<Tensor> y_dot(n.result_count), ys, y_bars;
   jvp(n, operand, x_dot, y_dot);
   for (std::uint32_t k = 0; k < n.result_count; ++k) {
     if (!is_float(n.result(k).dtype) || !check_recorded(n, operand, y_dot[k], "vjp", "jvp")) continue;
-    check_returned(n, k, y_dot[k]);
+    check_tangent(n, k, y_dot[k]);
     ys.push_back(y_dot[k]), y_bars.push_back(y_bar[k]);
   }
   if (ys.empty()) return {};

@@ -13,7 +13,7 @@ namespace wengert {
 
 namespace detail {
 
-class Region;
+class RecordedRun;
 
 /// f and its operands, to be run again.
 struct Recipe {
@@ -32,7 +32,8 @@ class WENGERT_API FirstRun {
   void finish(const std::vector<Tensor>& results);
 
  private:
-  Region* region_;
+  ContextScope scope_;
+  RecordedRun* run_;
 };
 
 /// A copy of an operand that stands at the same place of the tape.

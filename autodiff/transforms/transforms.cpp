@@ -2,7 +2,7 @@
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/tape/tape.h"
+#include "wengert/autodiff/tape/sweep.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,16 +10,12 @@
 namespace wengert::detail {
 namespace {
 
-struct Recording {
-  const bool before = std::exchange(thread_state().recording, true);
-  ~Recording() { thread_state().recording = before; }
-};
-
 bool records_derivative(TransformOptions options) { return options.create_graph.value_or(creates_graph()); }
 
 // All elements in one vector, recorded whatever the caller's setting.
 Tensor flat(std::span<const Tensor> xs, Where where) {
-  const Recording on;
+  const ContextScope scope;
+  thread_state().context.recording = true;
   std::vector<Tensor> all;
   for (const Tensor& x : xs) all.push_back(reshape(Operand(x, where), {x.numel()}));
   return cat(all, 0, where);
@@ -39,20 +35,16 @@ Run::Run(const char* transform, TransformOptions options, Where where)
       where_(where),
       create_graph_(records_derivative(options)),
       connect_leaves_(options.create_graph.value_or(false)),
-      recording_before_(std::exchange(thread_state().recording, true)),
       sweeps_before_(thread_state().sweeps) {
-  ++thread_state().transforms;
-}
-Run::~Run() {
-  if (running_) finish({});
+  Context& context = thread_state().context;
+  context.recording = true;
+  ++context.transforms;
 }
 
 void Run::finish(Tensor y) {
   y_ = std::move(y);
-  running_ = false;
   f_differentiates_ = thread_state().sweeps != sweeps_before_;
-  --thread_state().transforms;
-  thread_state().recording = recording_before_;
+  scope_.reset();
 }
 
 // In the ordinary case the variable is a leaf of its own, so that the leaves of a shared model stay untouched.
@@ -115,6 +107,14 @@ void Run::pull_loss(bool create_graph) {
   check_reached(pull({&y_, 1}, {}, {.create_graph = create_graph}));
 }
 
+PullbackCall::PullbackCall(Run& run, Where where) : run_(run) {
+  if (run.busy_.exchange(true, std::memory_order_acquire))
+    fail<GraphError>(where,
+                     "vjp: this pullback is being called already, on this thread or another; let the calls take turns, "
+                     "or call vjp once for each thread");
+}
+PullbackCall::~PullbackCall() { run_.busy_.store(false, std::memory_order_release); }
+
 void Run::pull_result(const Tensor& y_bar, TransformOptions options, Where where) {
   where_ = where;
   if (!(y_bar.shape() == y_.shape()) || y_bar.dtype() != y_.dtype())
@@ -133,7 +133,8 @@ Tensor Run::push(std::span<const Tensor> x_dot) {
   check_like_x("the tangent", x_dot);
   {
     const Sweep sweep({&y_, 1});
-    const bool reached = std::ranges::any_of(variables_, [&](const Tensor* x) { return sweep.met(*Access::node(*x)); });
+    const bool reached =
+        std::ranges::any_of(variables_, [&](const Tensor* x) { return sweep.visited(*Access::node(*x)); });
     check_reached(reached);
     if (!reached) return zeros(y_.shape(), y_.dtype());
   }

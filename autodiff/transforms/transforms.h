@@ -18,6 +18,7 @@
 #include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/tape/gradient.h"
 
+#include <atomic>
 #include <optional>
 #include <tuple>
 
@@ -62,7 +63,6 @@ class WENGERT_API Run {
  public:
   /// From here until finish(), and no longer than the object lives, operators are recorded.
   Run(const char* transform, TransformOptions, Where);
-  ~Run();
   Run(const Run&) = delete;
 
   /// Makes `to` a variable with the value of `from`.
@@ -101,17 +101,31 @@ class WENGERT_API Run {
   Tensor hessian(bool matrix);
 
  private:
+  friend class PullbackCall;
   void check_float(const Tensor&) const;
   void check_like_x(const char* what, std::span<const Tensor>) const;
 
   const char* transform_;
   Where where_;
-  bool create_graph_, connect_leaves_, recording_before_;
-  bool running_ = true, f_differentiates_ = false;
+  bool create_graph_, connect_leaves_, f_differentiates_ = false;
   std::uint64_t sweeps_before_;
+  std::atomic<bool> busy_{false};                     // see PullbackCall
+  std::optional<ContextScope> scope_{std::in_place};  // while f runs
   Tensor y_;
   std::vector<Tensor*, FromPool<Tensor*>> variables_;
   std::vector<Tensor, FromPool<Tensor>> cotangents_;
+};
+
+/// One call at a time of a pullback, which writes cotangents into its own variables. GraphError when another call, of
+/// this thread or another, is under way.
+class WENGERT_API PullbackCall {
+ public:
+  PullbackCall(Run&, Where);
+  ~PullbackCall();
+  PullbackCall(const PullbackCall&) = delete;
+
+ private:
+  Run& run_;
 };
 
 /// The run of f(x), with the copy of x that f receives.
@@ -187,8 +201,10 @@ class Pullback {
  public:
   explicit Pullback(std::unique_ptr<detail::Trace<X>> trace) : trace_(std::move(trace)) {}
 
-  /// ShapeError unless y_bar has the shape and dtype of y.
+  /// ShapeError unless y_bar has the shape and dtype of y; GraphError while another call of the same pullback is under
+  /// way.
   X operator()(const Tensor& y_bar, TransformOptions options = {}, Where where = Where::current()) const {
+    const detail::PullbackCall call(*trace_, where);
     trace_->pull_result(y_bar, options, where);
     return trace_->copy_of_gradients();
   }

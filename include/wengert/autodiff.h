@@ -22,5 +22,5 @@
 #include "wengert/autodiff/tape/random.h"
 #include "wengert/autodiff/tape/rule.h"
 #include "wengert/autodiff/transforms/checkpoint.h"
+#include "wengert/autodiff/transforms/map_rows.h"
 #include "wengert/autodiff/transforms/transforms.h"
-#include "wengert/autodiff/transforms/vmap.h"

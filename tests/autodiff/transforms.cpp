@@ -3,7 +3,7 @@
 #include "support.h"
 #include "wengert/autodiff/ops.h"
 #include "wengert/autodiff/tape/random.h"
-#include "wengert/autodiff/transforms/vmap.h"
+#include "wengert/autodiff/transforms/map_rows.h"
 
 #include <doctest/doctest.h>
 
@@ -307,7 +307,7 @@ TEST_CASE("value_and_grad: a shared part receives the cotangents of all its plac
   const Separate h = grad(f, apart);
   check_close(g.first->weight, h.first.weight + h.second.weight);
   CHECK(&*g.first == &*g.second);
-  CHECK(count(g) == 12);
+  CHECK(num_parameters(g) == 12);
 }
 
 TEST_CASE("transforms: errors name the one that was called") {

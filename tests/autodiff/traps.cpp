@@ -6,6 +6,7 @@
 #include "wengert/nn/layers.h"
 #include "wengert/nn/tools.h"
 #include "wengert/optim/adam.h"
+#include "wengert/optim/adamw.h"
 #include "wengert/optim/average.h"
 #include "wengert/optim/clip.h"
 #include "wengert/optim/lbfgs.h"
@@ -14,6 +15,8 @@
 #include "wengert/optim/sgd.h"
 
 #include <doctest/doctest.h>
+
+#include <cmath>
 
 using namespace wengert;
 using test::contains;
@@ -56,7 +59,7 @@ TEST_CASE("freeze: a parameter is off the tape until unfreeze, and so are its co
   CHECK(values(m.first) == Floats{1, 2});
   m.first = tensor({5, 6});
   CHECK(m.first.is_frozen());
-  CHECK(count(m) == 2);
+  CHECK(num_parameters(m) == 2);
   const auto* elements = m.first.read<float>().data();
   m.first.unfreeze();
   CHECK(m.first.is_trained());

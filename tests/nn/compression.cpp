@@ -104,7 +104,7 @@ TEST_CASE("low_rank: full rank is the layer itself, and a layer of rank two is f
   CHECK(two.first.weight.shape() == Shape{2, 6});
   CHECK(two.second.weight.shape() == Shape{5, 2});
   CHECK(difference(two(x), layer(x)) < 1e-4);
-  CHECK(count(two) == 2 * 6 + 5 * 2 + 5);
+  CHECK(num_parameters(two) == 2 * 6 + 5 * 2 + 5);
 }
 
 TEST_CASE("low_rank: what is cut off is the rest of the singular values") {

@@ -22,7 +22,7 @@ TEST_CASE("Conv1d, Conv2d, Conv3d: have torch's shapes, with a number for each a
         Shape{1, 4, 4, 5});
   const nn::Conv3d volume(2, 4, {1, 2, 3}, {.groups = 2, .bias = false});
   CHECK(volume.weight.shape() == Shape{4, 1, 1, 2, 3});
-  CHECK(count(volume) == 24);
+  CHECK(num_parameters(volume) == 24);
   CHECK(volume(ones({2, 5, 5, 5})).shape() == Shape{4, 5, 4, 3});  // without n
 }
 

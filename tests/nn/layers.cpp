@@ -33,7 +33,7 @@ TEST_CASE("Linear: is x W^T + b, with values on U(-1/sqrt(in), 1/sqrt(in))") {
 TEST_CASE("Linear: without bias has one parameter, in double all are double") {
   const nn::Linear layer(3, 2, {.bias = false, .dtype = float64});
   CHECK_FALSE(layer.bias.defined());
-  CHECK(count(layer) == 6);
+  CHECK(num_parameters(layer) == 6);
   CHECK(layer(ones({3}, float64)).dtype() == float64);
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("MaxPool2d and Flatten: shapes, and no parameters") {
     Tensor operator()(const Tensor& x) const { return out(flat(pool(relu(conv(x))))); }
   };
   const Net net;
-  CHECK(count(net) == 40 + 650);
+  CHECK(num_parameters(net) == 40 + 650);
   CHECK(net(ones({2, 1, 8, 8})).shape() == Shape{2, 10});
   const Net g = grad([](const Net& n) { return mean(square(n(ones({2, 1, 8, 8})))); }, net);
   CHECK(largest(g.conv.weight) > 0);

@@ -17,7 +17,7 @@ namespace {
 using V = std::vector<double>;
 V values(const Tensor& x) { return to(x.detach(), float64).to_vector<double>(); }
 double largest(const Tensor& x) { return amax(abs(x.detach())).item(); }
-Tensor column(std::initializer_list<double> x) { return reshape(tensor(x, float64), {-1, 1}); }
+Tensor column(std::initializer_list<double> x) { return reshape(from(x), {-1, 1}); }
 
 }  // namespace
 
@@ -42,7 +42,7 @@ TEST_CASE("BatchNorm: without momentum the running statistics are plain averages
 
 TEST_CASE("BatchNorm: untracked it uses the batch always; without affine it has no parameters") {
   const nn::BatchNorm2d norm(2, {.affine = false, .track_running_stats = false, .dtype = float64});
-  CHECK(count(norm) == 0);
+  CHECK(num_parameters(norm) == 0);
   std::size_t tensors = 0;
   for_each_tensor(norm, [&](const Tensor&) { ++tensors; });
   CHECK(tensors == 0);

@@ -11,7 +11,7 @@ namespace {
 
 using V = std::vector<double>;
 V values(const Tensor& x) { return to(x, float64).to_vector<double>(); }
-Tensor row(std::initializer_list<double> x) { return reshape(tensor(x, float64), {1, 1, -1}); }
+Tensor row(std::initializer_list<double> x) { return reshape(from(x), {1, 1, -1}); }
 
 }  // namespace
 
@@ -67,6 +67,6 @@ TEST_CASE("pooling layers: have nothing to train and stand in models") {
     nn::PixelShuffle shuffle;
     nn::Gelu gelu;
   };
-  CHECK(count(Net()) == 8);
+  CHECK(num_parameters(Net()) == 8);
   CHECK(contains(message<ShapeError>([] { nn::MaxPool2d{5}(ones({1, 1, 3, 3})); }), "tests/nn/pooling.cpp"));
 }

@@ -63,8 +63,8 @@ TEST_CASE("summary: a row for each layer with its shape, numbers and FLOPs, and 
   CHECK(std::any_of(s.rows.begin(), s.rows.end(), [](auto& r) { return r.layer == "relu"; }));
   std::int64_t parameters = 0;
   for (auto& r : s.rows) parameters += r.parameters;
-  CHECK(parameters == count(model));
-  CHECK(s.parameters == count(model));
+  CHECK(parameters == num_parameters(model));
+  CHECK(s.parameters == num_parameters(model));
   CHECK(s.frozen == 0);
   CHECK(s.flops > 0);
   CHECK(s.backward_flops > s.flops);

@@ -27,7 +27,7 @@ struct Deep {
   Buffer seen = zeros({1}, float64);
 };
 
-Deep ones_like(const Deep& model) { return optim::unflatten(ones({count(model)}, float64), model); }
+Deep ones_like(const Deep& model) { return optim::unflatten(ones({num_parameters(model)}, float64), model); }
 double first(const Tensor& t) { return t.to_vector<double>()[0]; }
 
 }  // namespace
@@ -89,7 +89,7 @@ TEST_CASE("averages: the exponential, the mean of all, and what is not trained")
   optim::Swa swa{model};
   double average = 1, total = 0;
   for (int t = 1; t <= 50; ++t) {
-    optim::fill(model, full({count(model)}, t, float64));
+    optim::fill(model, full({num_parameters(model)}, t, float64));
     model.seen.assign(full({1}, t, float64));
     ema.update(model), swa.update(model);
     average = 0.9 * average + 0.1 * t, total += t;
@@ -106,7 +106,7 @@ TEST_CASE("lookahead: every k steps the slow weights move, and the fast ones go 
   optim::Lookahead lookahead{model, {.every = 3, .alpha = 0.5}};
   double fast = 1, slow = 1;
   for (int t = 1; t <= 10; ++t) {
-    fast -= 0.3, optim::fill(model, full({count(model)}, first(model.gain) - 0.3, float64));
+    fast -= 0.3, optim::fill(model, full({num_parameters(model)}, first(model.gain) - 0.3, float64));
     lookahead.update(model);
     if (t % 3 == 0) slow += 0.5 * (fast - slow), fast = slow;
     CHECK(first(model.output.bias) == doctest::Approx(fast).epsilon(1e-13));

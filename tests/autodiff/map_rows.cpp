@@ -1,4 +1,4 @@
-#include "wengert/autodiff/transforms/vmap.h"
+#include "wengert/autodiff/transforms/map_rows.h"
 
 #include "derivatives.h"
 #include "wengert/autodiff/base/parallel.h"
@@ -20,37 +20,38 @@ auto loss = [](const Model& m, const Tensor& a, const Tensor& b) { return sum(sq
 
 }  // namespace
 
-TEST_CASE("vmap: f of each row, stacked") {
+TEST_CASE("map_rows: f of each row, stacked") {
   const Tensor a = random({4, 2, 3}), b = random({4, 3, 2}, -1, 1, 2);
-  check_close(vmap([](const Tensor& s, const Tensor& t) { return matmul(s, t); }, a, b), matmul(a, b), 1e-14);
-  check_close(vmap([](const Tensor& s) { return sum(s); }, a), sum(a, {1, 2}), 1e-14);
-  const auto [first, second] = vmap([](const Tensor& s) { return std::pair(s * 2.0, exp(s)); }, a);
+  check_close(map_rows([](const Tensor& s, const Tensor& t) { return matmul(s, t); }, a, b), matmul(a, b), 1e-14);
+  check_close(map_rows([](const Tensor& s) { return sum(s); }, a), sum(a, {1, 2}), 1e-14);
+  const auto [first, second] = map_rows([](const Tensor& s) { return std::pair(s * 2.0, exp(s)); }, a);
   check_close(first, 2.0 * a, 0);
   check_close(second, exp(a), 0);
 }
 
-TEST_CASE("vmap: derivatives go through, and it goes into itself") {
+TEST_CASE("map_rows: derivatives go through, and it goes into itself") {
   const Tensor a = random({4, 3});
-  auto f = [](const Tensor& t) { return vmap([](const Tensor& s) { return sum(exp(s)) * s; }, t); };
+  auto f = [](const Tensor& t) { return map_rows([](const Tensor& s) { return sum(exp(s)) * s; }, t); };
   test::check_rule([&](const auto& v) { return f(v[0]); }, {a});
-  const Tensor table = vmap([&](const Tensor& s) { return vmap([&](const Tensor& t) { return sum(s * t); }, a); }, a);
+  const Tensor table =
+      map_rows([&](const Tensor& s) { return map_rows([&](const Tensor& t) { return sum(s * t); }, a); }, a);
   check_close(table, matmul(a, transpose(a)), 1e-14);
   const Tensor slopes =
-      vmap([](const Tensor& s) { return grad([](const Tensor& t) { return sum(t * t * t); }, s); }, a);
+      map_rows([](const Tensor& s) { return grad([](const Tensor& t) { return sum(t * t * t); }, s); }, a);
   check_close(slopes, 3.0 * a * a, 1e-14);
 }
 
-TEST_CASE("vmap: mistakes are named, with the line of the call") {
+TEST_CASE("map_rows: mistakes are named, with the line of the call") {
   const Tensor a = random({4, 3});
-  const auto sizes = message<ShapeError>([&] { vmap([](const Tensor& s, const Tensor&) { return s; }, a, y); });
-  CHECK(contains(sizes, "vmap: axis 0 must be as long in all operands, got [4, 3] and [5, 2]"));
-  CHECK(contains(sizes, "vmap.cpp:" + std::to_string(__LINE__ - 2)));
+  const auto sizes = message<ShapeError>([&] { map_rows([](const Tensor& s, const Tensor&) { return s; }, a, y); });
+  CHECK(contains(sizes, "map_rows: axis 0 must have the same size in all operands, got [4, 3] and [5, 2]"));
+  CHECK(contains(sizes, "map_rows.cpp:" + std::to_string(__LINE__ - 2)));
   auto same = [](const Tensor& s) { return s; };
-  CHECK(contains(message<ShapeError>([&] { vmap(same, scalar(1)); }), "scalar"));
-  CHECK(contains(message<ValueError>([&] { vmap(same, zeros({0, 3})); }), "no entry"));
+  CHECK(contains(message<ShapeError>([&] { map_rows(same, scalar(1)); }), "scalar"));
+  CHECK(contains(message<ValueError>([&] { map_rows(same, zeros({0, 3})); }), "must not be empty"));
   int n = 0;
-  const auto shapes = message<ShapeError>([&] { vmap([&](const Tensor&) { return zeros({++n}); }, a); });
-  CHECK(contains(shapes, "vmap: f returned [2], and [1] the first time"));
+  const auto shapes = message<ShapeError>([&] { map_rows([&](const Tensor&) { return zeros({++n}); }, a); });
+  CHECK(contains(shapes, "map_rows: f returned [2], and [1] the first time"));
 }
 
 TEST_CASE("batched_jacobian: one pullback for each entry of a row; those of the rows by themselves") {
@@ -58,7 +59,7 @@ TEST_CASE("batched_jacobian: one pullback for each entry of a row; those of the 
   auto f = [&](const Tensor& t) { return sin(matmul(t, w)) * sum(t, {.axes = {-1}, .keep_dims = true}); };
   const Tensor j = batched_jacobian(f, x);
   CHECK(j.shape() == Shape{5, 2, 3});
-  const Tensor by_row = vmap(
+  const Tensor by_row = map_rows(
       [&](const Tensor& row) {
         return jacobian([&](const Tensor& t) { return reshape(f(reshape(t, {1, 3})), {2}); }, row);
       },
@@ -71,10 +72,10 @@ TEST_CASE("batched_jacobian: one pullback for each entry of a row; those of the 
 }
 
 TEST_CASE("batched_jacobian: rows that depend on each other are found") {
-  const auto what = message<ValueError>(
-      [] { batched_jacobian([](const Tensor& t) { return t - mean(t, {.axes = {0}, .keep_dims = true}); }, x); });
-  CHECK(contains(what, "rows of f(x) depend on other rows of x"));
-  CHECK(contains(what, "vmap.cpp"));
+  const auto what =
+      message<ValueError>([] { batched_jacobian([](const Tensor& t) { return t - mean(t, {.axes = {0}, .keep_dims = true}); }, x); });
+  CHECK(contains(what, "must not depend on other rows of x"));
+  CHECK(contains(what, "map_rows.cpp"));
   CHECK_THROWS_AS(batched_jacobian([](const Tensor& t) { return sum(t); }, x), ShapeError);
   CHECK_THROWS_AS(batched_jacobian([](const Tensor& t) { return to(t, int64); }, x), TypeError);
 }

@@ -1,4 +1,4 @@
-#include "wengert/autodiff/transforms/vmap.h"
+#include "wengert/autodiff/transforms/map_rows.h"
 
 #include "wengert/autodiff/base/fail.h"
 #include "wengert/autodiff/base/parallel.h"
@@ -11,17 +11,16 @@ namespace wengert::detail {
 std::int64_t examples_in(const char* transform, std::span<const Operand> x) {
   const Where where = x[0].where();
   for (const Operand& t : x) {
-    if (t->rank() == 0) fail<ShapeError>(where, "{}: needs an axis 0 to go along, got a scalar", transform);
+    if (t->rank() == 0) fail<ShapeError>(where, "{}: needs an axis 0, got a scalar", transform);
     if (t->shape()[0] != x[0]->shape()[0])
-      fail<ShapeError>(where, "{}: axis 0 must be as long in all operands, got {} and {}", transform, x[0]->shape(),
-                       t->shape());
+      fail<ShapeError>(where, "{}: axis 0 must have the same size in all operands, got {} and {}", transform,
+                       x[0]->shape(), t->shape());
   }
-  if (x[0]->shape()[0] == 0)
-    fail<ValueError>(where, "{}: {} has no entry along axis 0, so that f never runs", transform, x[0]->shape());
+  if (x[0]->shape()[0] == 0) fail<ValueError>(where, "{}: axis 0 must not be empty, got {}", transform, x[0]->shape());
   return x[0]->shape()[0];
 }
 
-Tensor entry_of(const Operand& x, std::int64_t i) { return select(x, 0, i); }
+Tensor row_of(const Operand& x, std::int64_t i) { return select(x, 0, i); }
 Tensor batch_of_one(const Operand& x, std::int64_t i) { return narrow(x, 0, i, 1); }
 
 void Stack::add(const std::vector<Tensor>& tensors) {
@@ -45,22 +44,22 @@ std::vector<Tensor> Stack::tensors() const {
 
 namespace {
 
-Shape row_of(const Shape& s) {
+Shape without_axis_0(const Shape& s) {
   Shape row = s;
   row.erase(0);
   return row;
 }
 
-// y_bar of one entry of every row, scaled by a factor for each row.
-Tensor entry(const Tensor& y, std::int64_t k, std::span<const double> scale) {
+// The cotangent that is scale[i] at element k of row i, and zero elsewhere.
+Tensor unit_cotangent(const Tensor& y, std::int64_t k, std::span<const double> scale) {
   const std::int64_t n = y.shape()[0], each = y.numel() / n;
   Tensor y_bar = zeros({n, each}, float64);
   for (std::int64_t i = 0; i < n; ++i) fresh<double>(y_bar)[i * each + k] = scale[static_cast<std::size_t>(i)];
   return reshape(to(y_bar, y.dtype()), y.shape());
 }
 
-// Factors of two go through sums and products without rounding, so that rows of a function of single rows come back
-// with exactly their factor; the tolerance is for numbers at the ends of the range.
+// Sums and products scale by powers of two without rounding, so that independent rows come back with exactly their
+// factor. The tolerance is for values that overflow or underflow.
 void check_rows(const Tensor& plain, const Tensor& scaled, std::span<const double> scale, Where where) {
   const auto a = to(plain.detach(), float64).to_vector<double>(), b = to(scaled.detach(), float64).to_vector<double>();
   const std::size_t each = a.size() / scale.size();
@@ -69,8 +68,8 @@ void check_rows(const Tensor& plain, const Tensor& scaled, std::span<const doubl
   for (std::size_t i = 0; i < a.size(); ++i)
     if (std::abs(a[i] * scale[i / each] - b[i]) > 1e-4 * largest)
       fail<ValueError>(where,
-                       "batched_jacobian: rows of f(x) depend on other rows of x (statistics of the batch?); take "
-                       "jacobian, or vmap of a function of one row");
+                       "batched_jacobian: rows of f(x) must not depend on other rows of x (batch statistics?); take "
+                       "jacobian, or map_rows of a function of one row");
 }
 
 }  // namespace
@@ -86,13 +85,13 @@ Tensor jacobian_of_rows(Run& run) {
   if (y.rank() + x.rank() - 1 > max_rank)
     fail<ShapeError>(where, "batched_jacobian: rows of {} by rows of {} have more than {} axes", y.shape(), x.shape(),
                      max_rank);
-  const Shape row = row_of(y.shape());
+  const Shape row = without_axis_0(y.shape());
   Shape shape = y.shape();
-  for (auto s : row_of(x.shape())) shape.push_back(s);
+  for (auto s : without_axis_0(x.shape())) shape.push_back(s);
   if (!y.numel()) return zeros(shape, x.dtype());
   const auto n = static_cast<std::size_t>(y.shape()[0]);
   auto pull = [&](std::int64_t k, std::span<const double> scale) {
-    const Tensor y_bar = entry(y, k, scale);
+    const Tensor y_bar = unit_cotangent(y, k, scale);
     run.check_reached(run.pull({&y, 1}, {&y_bar, 1}, {.create_graph = run.create_graph(), .keep_graph = true}));
     return run.cotangents()[0];
   };
@@ -107,8 +106,8 @@ Tensor jacobian_of_rows(Run& run) {
 }
 
 void for_examples(std::int64_t n, bool parallel, void (*f)(void*, std::int64_t), void* context) {
-  const ThreadState& s = thread_state();
-  if (!parallel || s.transforms || s.replay || !s.recording) {
+  const Context& c = thread_state().context;
+  if (!parallel || c.transforms || c.replay || !c.recording) {
     for (std::int64_t i = 0; i < n; ++i) f(context, i);
     return;
   }

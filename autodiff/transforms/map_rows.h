@@ -1,6 +1,6 @@
 #pragma once
 
-// Functions of one example, over the examples of a batch: values, Jacobians, gradients.
+// A function of one example, applied to every example of a batch: its values, Jacobians and gradients.
 
 #include "wengert/autodiff/transforms/checkpoint.h"
 #include "wengert/autodiff/transforms/transforms.h"
@@ -8,23 +8,23 @@
 namespace wengert {
 
 struct PerExampleOptions {
-  /// Examples on several threads (threads()). For an f that changes nothing it shares: no generator, no running
-  /// statistics. The gradients are the same bits. Without effect inside another transform.
+  /// Runs the examples on several threads (threads()). f must not change what the examples share, such as a generator
+  /// or running statistics. The gradients have the same bits. Ignored inside another transform.
   bool parallel = false;
 };
 
 namespace detail {
 
-/// The common size of axis 0. ShapeError when sizes differ or an operand has no axes; ValueError when it is 0.
+/// The common size of axis 0. ShapeError when sizes differ or an operand is a scalar; ValueError when the size is 0.
 WENGERT_API std::int64_t examples_in(const char* transform, std::span<const Operand> x);
-WENGERT_API Tensor entry_of(const Operand& x, std::int64_t i);      // without axis 0
-WENGERT_API Tensor batch_of_one(const Operand& x, std::int64_t i);  // with axis 0, of size one
+WENGERT_API Tensor row_of(const Operand& x, std::int64_t i);        // without axis 0
+WENGERT_API Tensor batch_of_one(const Operand& x, std::int64_t i);  // with axis 0 of size 1
 /// [n, shape of a row of y..., shape of a row of x...]
 WENGERT_API Tensor jacobian_of_rows(Run&);
-/// What comes out of f is the exception of the first example that threw.
+/// Calls f(context, i) for i in [0, n). Rethrows the exception of the first example that threw.
 WENGERT_API void for_examples(std::int64_t n, bool parallel, void (*f)(void*, std::int64_t), void* context);
 
-/// Tensors of one structure after the other, stacked along a new axis 0.
+/// Collects equal lists of tensors, one per row, and stacks them along a new axis 0.
 class WENGERT_API Stack {
  public:
   Stack(const char* transform, Where where) : transform_(transform), where_(where) {}
@@ -38,14 +38,14 @@ class WENGERT_API Stack {
 };
 
 template <class F, std::same_as<Operand>... X>
-auto vmap(F& f, const X&... x) {
+auto map_rows(F& f, const X&... x) {
   using Y = std::remove_cvref_t<std::invoke_result_t<F&, decltype(x.tensor())...>>;
   const Operand all[] = {x...};
-  const std::int64_t n = examples_in("vmap", all);
-  Stack stack("vmap", all[0].where());
+  const std::int64_t n = examples_in("map_rows", all);
+  Stack stack("map_rows", all[0].where());
   std::optional<Y> first;
   for (std::int64_t i = 0; i < n; ++i) {
-    Y y = f(entry_of(x, i)...);
+    Y y = f(row_of(x, i)...);
     stack.add(tensors_of(y));
     if (!first) first.emplace(std::move(y));
   }
@@ -78,29 +78,29 @@ M per_example_gradients(PerExampleOptions options, F& f, const M& model, const X
 
 }  // namespace detail
 
-/// f(x[i]) for every entry i of axis 0, stacked along a new axis 0: what a batch would give, for an f that was written
-/// for one example. f returns a Tensor, or a struct, tuple or vector of them; derivatives go through. With several
-/// operands, f(a[i], b[i]). Runs f once for each entry (operators are not batched), so an f that takes a whole batch is
-/// faster as it is. ShapeError when the sizes of axis 0 differ, or the shapes of results; ValueError when there is no
-/// entry.
+/// f(x[i]) for every row x[i] along axis 0, stacked along a new axis 0. With several operands, f(a[i], b[i]). f is
+/// written for one example, and returns a Tensor, or a struct, tuple or vector of them. The result is differentiable.
+/// f runs once per row; nothing is vectorized, so that a function of the whole batch is faster where there is one.
+/// ShapeError when the sizes of axis 0, or the shapes of the results, differ; ValueError when there are no rows.
 ///
-///   Tensor y = vmap([](const Tensor& a, const Tensor& b) { return matmul(a, b); }, as, bs);
+///   Tensor y = map_rows([](const Tensor& a, const Tensor& b) { return matmul(a, b); }, as, bs);
 template <class F>
-auto vmap(F&& f, Operand x) {
-  return detail::vmap(f, x);
+auto map_rows(F&& f, Operand x) {
+  return detail::map_rows(f, x);
 }
 template <class F>
-auto vmap(F&& f, Operand a, Operand b) {
-  return detail::vmap(f, a, b);
+auto map_rows(F&& f, Operand a, Operand b) {
+  return detail::map_rows(f, a, b);
 }
 template <class F>
-auto vmap(F&& f, Operand a, Operand b, Operand c) {
-  return detail::vmap(f, a, b, c);
+auto map_rows(F&& f, Operand a, Operand b, Operand c) {
+  return detail::map_rows(f, a, b, c);
 }
 
-/// Jacobians of the rows of a batch: f maps [n, ...] to [n, ...], row by row, and the result is [n, shape of a row of
-/// y..., shape of a row of x...]. One pullback for each entry of a row serves all n rows at once. ValueError when rows
-/// of f(x) turn out to depend on other rows of x, as with the statistics of a batch (one pullback more looks).
+/// The Jacobian of each row of a batch. f maps [n, ...] to [n, ...], each row by itself; the result is [n, shape of a
+/// row of y..., shape of a row of x...]. Each element of a row costs one pullback, which serves all n rows. One more
+/// pullback checks that rows are independent: ValueError when a row of f(x) depends on another row of x, as it does
+/// with batch statistics.
 template <class F>
 requires detail::FunctionOf<F, Tensor>
 Tensor batched_jacobian(F&& f, const Tensor& x, TransformOptions options = {}, Where where = Where::current()) {
@@ -108,17 +108,17 @@ Tensor batched_jacobian(F&& f, const Tensor& x, TransformOptions options = {}, W
   return detail::jacobian_of_rows(t);
 }
 
-/// The gradient of each example's loss: a model whose Params are [n, shape...]. f(model, x) receives batches of one:
-/// axis 0 of x is cut into n pieces that keep that axis; with several data tensors, f(model, x, y). For clipping per
-/// example (differential privacy), gradient noise, influence.
+/// The gradient of each example's loss: a model whose Params are [n, shape...]. f(model, x) receives batches of one
+/// example: rows of x that keep axis 0, with size 1. With several data tensors, f(model, x, y). Such gradients serve
+/// clipping per example (differential privacy), gradient noise and influence.
 ///
 ///   auto loss = [](const Mlp& m, const Tensor& x, const Tensor& y) { return nn::cross_entropy(m(x), y); };
-///   Mlp g = per_example_gradients(loss, model, x, y);   // g.hidden.weight is [n, 128, 784]; its mean the usual
-///   gradient
+///   Mlp g = per_example_gradients(loss, model, x, y);
+///   // g.hidden.weight is [n, 128, 784]; its mean over axis 0 is the gradient of the mean loss
 ///
-/// Runs f and its derivative once for each example, which is right for any f. It costs n small steps, mostly the fixed
-/// price of their operators; {.parallel = true} shares them among threads. Inside another transform the gradients are
-/// differentiable. Errors as vmap's and grad's.
+/// f and its derivative run once per example, which is right for any f and costs n small steps; {.parallel = true}
+/// shares them among threads. Inside another transform the gradients are differentiable. Throws what map_rows and grad
+/// throw.
 template <class F, class M>
 M per_example_gradients(F&& f, const M& model, Operand x, PerExampleOptions options = {}) {
   return detail::per_example_gradients(options, f, model, x);
