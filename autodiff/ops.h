@@ -17,6 +17,21 @@
 
 namespace wengert {
 
+namespace detail {
+// Axes without the name of the option. Lists between braces are taken as arrays, which options never are: GCC 12 would
+// otherwise match {.axes = ...} with every class that can be made of one shape.
+template <class N>
+concept Axis = std::is_integral_v<N> && !std::is_same_v<N, bool>;
+template <class A>
+concept Axes = Axis<A> || std::is_same_v<A, Shape>;
+template <Axes A> Shape axes_in(const A& axes) { return Shape(axes); }
+template <Axis N, std::size_t n> Shape axes_in(const N (&axes)[n]) {
+  Shape all;
+  for (N a : axes) all.push_back(static_cast<std::int64_t>(a));
+  return all;
+}
+}  // namespace detail
+
 /// @name Arithmetic. Broadcasting; float32, float64, and int64 except for / and pow.
 /// @{
 WENGERT_API Tensor add(Operand x, Operand y);
@@ -355,29 +370,59 @@ WENGERT_API Indexed topk(Operand x, std::int64_t k, const TopkOptions& = {});
 /// @name Reduction. Axes are given as sum(x, {0, 1}) or sum(x, {.axes = {0, 1}, .keep_dims = true}); none named means
 /// all. Summation order depends on the shape only (docs/numerics.md).
 /// @{
-/// The axes that a reduction goes over.
+/// The axes that a reduction goes over, and whether they stay. The axes alone need no name: sum(x, 0), sum(x, {0, 2}).
 struct Reduce {
   Shape axes = {};         ///< empty: all
   bool keep_dims = false;  ///< reduced axes stay, with size one
 };
 WENGERT_API Tensor sum(Operand x, const Reduce& = {});
-inline Tensor sum(Operand x, const Shape& axes) { return sum(std::move(x), Reduce{axes}); }
+template <detail::Axes A> Tensor sum(Operand x, const A& axes) {
+  return sum(std::move(x), Reduce{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor sum(Operand x, const N (&axes)[n]) {
+  return sum(std::move(x), Reduce{detail::axes_in(axes)});
+}
 WENGERT_API Tensor mean(Operand x, const Reduce& = {});
-inline Tensor mean(Operand x, const Shape& axes) { return mean(std::move(x), Reduce{axes}); }
+template <detail::Axes A> Tensor mean(Operand x, const A& axes) {
+  return mean(std::move(x), Reduce{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor mean(Operand x, const N (&axes)[n]) {
+  return mean(std::move(x), Reduce{detail::axes_in(axes)});
+}
 /// The sum that undoes broadcasting: x summed to `shape`. ShapeError unless `shape` broadcasts to that of x.
 WENGERT_API Tensor sum_to(Operand x, const Shape& shape);
 /// The largest entry; ties share the cotangent equally. ShapeError for no entries.
 WENGERT_API Tensor amax(Operand x, const Reduce& = {});
-inline Tensor amax(Operand x, const Shape& axes) { return amax(std::move(x), Reduce{axes}); }
+template <detail::Axes A> Tensor amax(Operand x, const A& axes) {
+  return amax(std::move(x), Reduce{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor amax(Operand x, const N (&axes)[n]) {
+  return amax(std::move(x), Reduce{detail::axes_in(axes)});
+}
 /// The smallest entry; ties share the cotangent equally. ShapeError for no entries.
 WENGERT_API Tensor amin(Operand x, const Reduce& = {});
-inline Tensor amin(Operand x, const Shape& axes) { return amin(std::move(x), Reduce{axes}); }
+template <detail::Axes A> Tensor amin(Operand x, const A& axes) {
+  return amin(std::move(x), Reduce{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor amin(Operand x, const N (&axes)[n]) {
+  return amin(std::move(x), Reduce{detail::axes_in(axes)});
+}
 /// The product. Its derivative does not divide, so zeros are exact.
 WENGERT_API Tensor prod(Operand x, const Reduce& = {});
-inline Tensor prod(Operand x, const Shape& axes) { return prod(std::move(x), Reduce{axes}); }
+template <detail::Axes A> Tensor prod(Operand x, const A& axes) {
+  return prod(std::move(x), Reduce{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor prod(Operand x, const N (&axes)[n]) {
+  return prod(std::move(x), Reduce{detail::axes_in(axes)});
+}
 /// log(sum(exp(x))), with the largest entry subtracted first.
 WENGERT_API Tensor logsumexp(Operand x, const Reduce& = {});
-inline Tensor logsumexp(Operand x, const Shape& axes) { return logsumexp(std::move(x), Reduce{axes}); }
+template <detail::Axes A> Tensor logsumexp(Operand x, const A& axes) {
+  return logsumexp(std::move(x), Reduce{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor logsumexp(Operand x, const N (&axes)[n]) {
+  return logsumexp(std::move(x), Reduce{detail::axes_in(axes)});
+}
 
 struct VarOptions {
   Shape axes = {};         ///< empty: all
@@ -386,10 +431,20 @@ struct VarOptions {
 };
 /// sum((x - mean)^2) / (n - correction), in two passes. NaN when n <= correction.
 WENGERT_API Tensor var(Operand x, const VarOptions& = {});
-inline Tensor var(Operand x, const Shape& axes) { return var(std::move(x), VarOptions{axes}); }
+template <detail::Axes A> Tensor var(Operand x, const A& axes) {
+  return var(std::move(x), VarOptions{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor var(Operand x, const N (&axes)[n]) {
+  return var(std::move(x), VarOptions{detail::axes_in(axes)});
+}
 /// The standard deviation sqrt(var); slope 0 where it is 0.
 WENGERT_API Tensor stddev(Operand x, const VarOptions& = {});
-inline Tensor stddev(Operand x, const Shape& axes) { return stddev(std::move(x), VarOptions{axes}); }
+template <detail::Axes A> Tensor stddev(Operand x, const A& axes) {
+  return stddev(std::move(x), VarOptions{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor stddev(Operand x, const N (&axes)[n]) {
+  return stddev(std::move(x), VarOptions{detail::axes_in(axes)});
+}
 
 struct NormOptions {
   Shape axes = {};         ///< empty: all
@@ -399,7 +454,12 @@ struct NormOptions {
 /// (sum |x|^p)^(1/p). Slope 0 where the norm is 0, and for p < 1 where an entry is; for p = inf and -inf ties share the
 /// cotangent.
 WENGERT_API Tensor norm(Operand x, const NormOptions& = {});
-inline Tensor norm(Operand x, const Shape& axes) { return norm(std::move(x), NormOptions{axes}); }
+template <detail::Axes A> Tensor norm(Operand x, const A& axes) {
+  return norm(std::move(x), NormOptions{detail::axes_in(axes)});
+}
+template <detail::Axis N, std::size_t n> Tensor norm(Operand x, const N (&axes)[n]) {
+  return norm(std::move(x), NormOptions{detail::axes_in(axes)});
+}
 
 /// The one axis that a reduction goes over.
 struct ReduceAxis {
@@ -408,16 +468,24 @@ struct ReduceAxis {
 };
 /// Index of the largest entry along an axis, the first of equal ones. int64.
 WENGERT_API Tensor argmax(Operand x, const ReduceAxis& = {});
-inline Tensor argmax(Operand x, int axis) { return argmax(std::move(x), ReduceAxis{axis}); }
+template <detail::Axis N> Tensor argmax(Operand x, N axis) {
+  return argmax(std::move(x), ReduceAxis{static_cast<int>(axis)});
+}
 /// Index of the smallest entry along an axis, the first of equal ones. int64.
 WENGERT_API Tensor argmin(Operand x, const ReduceAxis& = {});
-inline Tensor argmin(Operand x, int axis) { return argmin(std::move(x), ReduceAxis{axis}); }
+template <detail::Axis N> Tensor argmin(Operand x, N axis) {
+  return argmin(std::move(x), ReduceAxis{static_cast<int>(axis)});
+}
 /// The largest entry along an axis and its index: the first of equal ones, which receives the whole cotangent.
 WENGERT_API Indexed max_with_index(Operand x, const ReduceAxis& = {});
-inline Indexed max_with_index(Operand x, int axis) { return max_with_index(std::move(x), ReduceAxis{axis}); }
+template <detail::Axis N> Indexed max_with_index(Operand x, N axis) {
+  return max_with_index(std::move(x), ReduceAxis{static_cast<int>(axis)});
+}
 /// The smallest entry along an axis and its index: the first of equal ones, which receives the whole cotangent.
 WENGERT_API Indexed min_with_index(Operand x, const ReduceAxis& = {});
-inline Indexed min_with_index(Operand x, int axis) { return min_with_index(std::move(x), ReduceAxis{axis}); }
+template <detail::Axis N> Indexed min_with_index(Operand x, N axis) {
+  return min_with_index(std::move(x), ReduceAxis{static_cast<int>(axis)});
+}
 /// @}
 
 /// @name Running reductions along an axis

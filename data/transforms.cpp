@@ -17,8 +17,8 @@ Normalize::Normalize(const Tensor& x, const Shape& axes, Where where) {
   if (x.numel() == 0) fail<ShapeError>(where, "normalize: there is nothing to average in {}", x.shape());
   const no_grad values;
   const Operand numbers(x, where);
-  mean = wengert::mean(numbers, axes, true);
-  const Tensor spread = stddev(numbers, axes, 0, true);
+  mean = wengert::mean(numbers, {.axes = axes, .keep_dims = true});
+  const Tensor spread = stddev(numbers, {.axes = axes, .correction = 0, .keep_dims = true});
   // Rounding of the mean gives constant values a small spread.
   const Tensor rounding = abs(mean) * (x.dtype() == float32 ? 1e-6 : 1e-14);
   std = wengert::where(spread > rounding, spread, ones(spread.shape(), spread.dtype()));
