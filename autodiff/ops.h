@@ -18,8 +18,8 @@
 namespace wengert {
 
 namespace detail {
-// Axes without the name of the option. Lists between braces are taken as arrays, which options never are: GCC 12 would
-// otherwise match {.axes = ...} with every class that can be made of one shape.
+// Axes without the name of the option. Two and more between braces are taken as an array, which options never are: GCC
+// would otherwise match {.axes = ...} with every class that can be made of one shape.
 template <class N>
 concept Axis = std::is_integral_v<N> && !std::is_same_v<N, bool>;
 template <class A>
@@ -30,6 +30,10 @@ template <Axis N, std::size_t n> Shape axes_in(const N (&axes)[n]) {
   for (N a : axes) all.push_back(static_cast<std::int64_t>(a));
   return all;
 }
+// Stands before options that are numbers, so that a list of axes is not taken for an axis and such a number.
+struct NamedOnly {
+  explicit constexpr NamedOnly() = default;
+};
 }  // namespace detail
 
 /// @name Arithmetic. Broadcasting; float32, float64, and int64 except for / and pow.
@@ -379,14 +383,14 @@ WENGERT_API Tensor sum(Operand x, const Reduce& = {});
 template <detail::Axes A> Tensor sum(Operand x, const A& axes) {
   return sum(std::move(x), Reduce{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor sum(Operand x, const N (&axes)[n]) {
+template <detail::Axis N, std::size_t n> requires(n > 1) Tensor sum(Operand x, const N (&axes)[n]) {
   return sum(std::move(x), Reduce{detail::axes_in(axes)});
 }
 WENGERT_API Tensor mean(Operand x, const Reduce& = {});
 template <detail::Axes A> Tensor mean(Operand x, const A& axes) {
   return mean(std::move(x), Reduce{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor mean(Operand x, const N (&axes)[n]) {
+template <detail::Axis N, std::size_t n> requires(n > 1) Tensor mean(Operand x, const N (&axes)[n]) {
   return mean(std::move(x), Reduce{detail::axes_in(axes)});
 }
 /// The sum that undoes broadcasting: x summed to `shape`. ShapeError unless `shape` broadcasts to that of x.
@@ -396,7 +400,7 @@ WENGERT_API Tensor amax(Operand x, const Reduce& = {});
 template <detail::Axes A> Tensor amax(Operand x, const A& axes) {
   return amax(std::move(x), Reduce{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor amax(Operand x, const N (&axes)[n]) {
+template <detail::Axis N, std::size_t n> requires(n > 1) Tensor amax(Operand x, const N (&axes)[n]) {
   return amax(std::move(x), Reduce{detail::axes_in(axes)});
 }
 /// The smallest entry; ties share the cotangent equally. ShapeError for no entries.
@@ -404,7 +408,7 @@ WENGERT_API Tensor amin(Operand x, const Reduce& = {});
 template <detail::Axes A> Tensor amin(Operand x, const A& axes) {
   return amin(std::move(x), Reduce{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor amin(Operand x, const N (&axes)[n]) {
+template <detail::Axis N, std::size_t n> requires(n > 1) Tensor amin(Operand x, const N (&axes)[n]) {
   return amin(std::move(x), Reduce{detail::axes_in(axes)});
 }
 /// The product. Its derivative does not divide, so zeros are exact.
@@ -412,7 +416,7 @@ WENGERT_API Tensor prod(Operand x, const Reduce& = {});
 template <detail::Axes A> Tensor prod(Operand x, const A& axes) {
   return prod(std::move(x), Reduce{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor prod(Operand x, const N (&axes)[n]) {
+template <detail::Axis N, std::size_t n> requires(n > 1) Tensor prod(Operand x, const N (&axes)[n]) {
   return prod(std::move(x), Reduce{detail::axes_in(axes)});
 }
 /// log(sum(exp(x))), with the largest entry subtracted first.
@@ -420,12 +424,13 @@ WENGERT_API Tensor logsumexp(Operand x, const Reduce& = {});
 template <detail::Axes A> Tensor logsumexp(Operand x, const A& axes) {
   return logsumexp(std::move(x), Reduce{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor logsumexp(Operand x, const N (&axes)[n]) {
+template <detail::Axis N, std::size_t n> requires(n > 1) Tensor logsumexp(Operand x, const N (&axes)[n]) {
   return logsumexp(std::move(x), Reduce{detail::axes_in(axes)});
 }
 
 struct VarOptions {
-  Shape axes = {};         ///< empty: all
+  Shape axes = {};  ///< empty: all
+  detail::NamedOnly by_name = detail::NamedOnly();
   double correction = 1;   ///< the divisor is n - correction
   bool keep_dims = false;  ///< reduced axes stay, with size one
 };
@@ -434,20 +439,15 @@ WENGERT_API Tensor var(Operand x, const VarOptions& = {});
 template <detail::Axes A> Tensor var(Operand x, const A& axes) {
   return var(std::move(x), VarOptions{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor var(Operand x, const N (&axes)[n]) {
-  return var(std::move(x), VarOptions{detail::axes_in(axes)});
-}
 /// The standard deviation sqrt(var); slope 0 where it is 0.
 WENGERT_API Tensor stddev(Operand x, const VarOptions& = {});
 template <detail::Axes A> Tensor stddev(Operand x, const A& axes) {
   return stddev(std::move(x), VarOptions{detail::axes_in(axes)});
 }
-template <detail::Axis N, std::size_t n> Tensor stddev(Operand x, const N (&axes)[n]) {
-  return stddev(std::move(x), VarOptions{detail::axes_in(axes)});
-}
 
 struct NormOptions {
-  Shape axes = {};         ///< empty: all
+  Shape axes = {};  ///< empty: all
+  detail::NamedOnly by_name = detail::NamedOnly();
   double p = 2;            ///< the order: 0 counts the entries that are not 0; inf (-inf) is the largest (smallest) |x|
   bool keep_dims = false;  ///< reduced axes stay, with size one
 };
@@ -455,9 +455,6 @@ struct NormOptions {
 /// cotangent.
 WENGERT_API Tensor norm(Operand x, const NormOptions& = {});
 template <detail::Axes A> Tensor norm(Operand x, const A& axes) {
-  return norm(std::move(x), NormOptions{detail::axes_in(axes)});
-}
-template <detail::Axis N, std::size_t n> Tensor norm(Operand x, const N (&axes)[n]) {
   return norm(std::move(x), NormOptions{detail::axes_in(axes)});
 }
 

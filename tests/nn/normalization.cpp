@@ -123,7 +123,7 @@ TEST_CASE("RmsNorm: divides by the root of the mean square, over one axis or sev
   const Tensor x = random({3, 4, 5});
   const Tensor y = nn::RmsNorm({4, 5}, {.eps = 0, .dtype = float64})(x);
   CHECK(largest(mean(square(y), {1, 2}) - 1) < 1e-12);
-  CHECK(count(nn::RmsNorm({4, 5})) == 20);
+  CHECK(num_parameters(nn::RmsNorm({4, 5})) == 20);
   const Tensor tiny = full({2}, 1e-10, float64);
   const double eps = std::numeric_limits<double>::epsilon();
   CHECK(values(nn::RmsNorm(2, {.dtype = float64})(tiny))[0] == doctest::Approx(1e-10 / std::sqrt(1e-20 + eps)));
