@@ -83,7 +83,8 @@ Attention MultiHeadAttention::operator()(Operand query, Operand key, Operand val
   Tensor all;
   if (itself) {
     all = linear(x, in_proj_weight, in_proj_bias);
-    if (!drops && !given.need_weights) return {finished(self_attend(all, heads, {.mask = mask, .causal = given.causal})), {}};
+    if (!drops && !given.need_weights)
+      return {finished(self_attend(all, heads, {.mask = mask, .causal = given.causal})), {}};
   }
   const auto projected = [&](int i, const Tensor& from, const Param& own) {
     if (itself) return cut(narrow(all, 2, i * size, size), heads);
@@ -93,7 +94,8 @@ Attention MultiHeadAttention::operator()(Operand query, Operand key, Operand val
   };
   const Tensor q = projected(0, x, q_proj_weight), k = projected(1, batched(key), k_proj_weight),
                v = projected(2, batched(value), v_proj_weight);
-  if (!drops && !given.need_weights) return {finished(joined(attend(q, k, v, {.mask = mask, .causal = given.causal}))), {}};
+  if (!drops && !given.need_weights)
+    return {finished(joined(attend(q, k, v, {.mask = mask, .causal = given.causal}))), {}};
   const Attention a = attention(q, k, v, {.mask = mask, .causal = given.causal});
   const Tensor y = drops ? matmul(dropout(a.weights, options.dropout, given.mode), v) : a.output;
   return {finished(joined(y)), given.need_weights ? mean(a.weights, {1}) : Tensor()};

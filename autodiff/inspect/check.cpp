@@ -118,10 +118,14 @@ class Checker {
     return o_.step * largest;
   }
   // Only results on the tape have derivatives.
+  // A result that depends on no variable becomes a leaf: its derivatives are zero.
   Tensors float_results(const Tensors& y, Tensors& y_bar) const {
     Tensors r;
     for (std::size_t k = 0; k < y.size(); ++k)
-      if (y_bar_[k].defined()) r.push_back(y[k]), y_bar.push_back(to(y_bar_[k], y[k].dtype()));
+      if (y_bar_[k].defined()) {
+        r.push_back(y[k].tracked() ? y[k] : y[k].track());
+        y_bar.push_back(to(y_bar_[k], y[k].dtype()));
+      }
     return r;
   }
   Tensors vjp(const Tensors& x, std::uint32_t which = ~0u) const {

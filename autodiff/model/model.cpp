@@ -31,10 +31,9 @@ std::size_t Path::enter(std::size_t index) {
 
 void models_differ(std::string_view path, Where where) {
   fail<ValueError>(where,
-                   "two models that are walked in step differ at '{}': in the length of a vector, or in what an "
-                   "optional or variant holds; "
-                   "was the model changed after its optimizer was made?",
-                   path);
+                   "two models that are walked in step differ{}: in the length of a vector, or in what an optional or "
+                   "variant holds; was the model changed after its optimizer was made?",
+                   path.empty() ? std::string() : fmt::format(" at '{}'", path));
 }
 
 void Table::add(std::string_view name, const Tensor& t, bool trained) {

@@ -167,6 +167,7 @@ class WENGERT_API Path {
   std::string long_;
 };
 
+/// The path may be unknown, and then it is empty.
 [[noreturn]] WENGERT_API void models_differ(std::string_view path, Where);
 
 /// Visits nothing.

@@ -131,6 +131,17 @@ void run(Sweep& sweep, bool create_graph, std::optional<bool> keep_graph, Where 
 
 bool creates_graph() { return thread_state().context.transforms > 0 && recording(); }
 
+namespace {
+
+// A derivative that depends on no variable, as that of 2 x, is put on the tape as a leaf where its graph is asked for:
+// it may be differentiated again, and that is zero. The transforms tell such a constant from a mistake by themselves.
+Tensor on_tape(Tensor derivative, bool create_graph) {
+  if (!create_graph || derivative.tracked() || thread_state().context.transforms > 0) return derivative;
+  return derivative.track();
+}
+
+}  // namespace
+
 bool pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::span<const Tensor* const> xs,
                std::span<Tensor> x_bars, BackwardOptions options, Where where) {
   for (std::size_t k = 0; k < y_bars.size(); ++k)
@@ -152,7 +163,7 @@ bool pull_back(std::span<const Tensor> ys, std::span<const Tensor> y_bars, std::
         if (Access::node(*xs[i]) == &n) x_bars[i] = n.result(Access::output(*xs[i])).cotangent;
   });
   for (std::size_t i = 0; i < xs.size(); ++i)
-    if (!x_bars[i].defined()) x_bars[i] = zeros(xs[i]->shape(), xs[i]->dtype());
+    x_bars[i] = on_tape(x_bars[i].defined() ? x_bars[i] : zeros(xs[i]->shape(), xs[i]->dtype()), create_graph);
   return reached;
 }
 
@@ -280,7 +291,7 @@ std::vector<Tensor> push_forward(std::span<const Tensor> ys, std::span<const Ten
   for (const Tensor& y : ys) {
     Node* n = Access::node(y);
     Tensor t = n ? n->result(Access::output(y)).cotangent : Tensor();
-    result.push_back(t.defined() ? t : zeros(y.shape(), y.dtype()));
+    result.push_back(on_tape(t.defined() ? t : zeros(y.shape(), y.dtype()), create_graph));
   }
   for (Node* n : sweep.nodes()) n->clear_cotangents();
   if (frame) frame->done();

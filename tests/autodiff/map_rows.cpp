@@ -72,8 +72,8 @@ TEST_CASE("batched_jacobian: one pullback for each entry of a row; those of the 
 }
 
 TEST_CASE("batched_jacobian: rows that depend on each other are found") {
-  const auto what =
-      message<ValueError>([] { batched_jacobian([](const Tensor& t) { return t - mean(t, {.axes = {0}, .keep_dims = true}); }, x); });
+  const auto what = message<ValueError>(
+      [] { batched_jacobian([](const Tensor& t) { return t - mean(t, {.axes = {0}, .keep_dims = true}); }, x); });
   CHECK(contains(what, "must not depend on other rows of x"));
   CHECK(contains(what, "map_rows.cpp"));
   CHECK_THROWS_AS(batched_jacobian([](const Tensor& t) { return sum(t); }, x), ShapeError);

@@ -68,5 +68,5 @@ TEST_CASE("indices outside of the axis are errors with the number") {
   CHECK(test::contains(test::message<TypeError>([&] { (void)gather(x, 1, x); }), "gather: the index must be int64"));
   CHECK(test::contains(test::message<ShapeError>([&] { (void)gather(x, 1, index({0}, {1})); }),
                        "must have the axes of [2, 3]"));
-  CHECK(test::contains(test::message<ValueError>([&] { (void)topk(x, 4); }), "topk: 4 entries of axis 1"));
+  CHECK(test::contains(test::message<ValueError>([&] { (void)topk(x, 4); }), "topk: k = 4 exceeds axis 1"));
 }

@@ -188,7 +188,9 @@ std::vector<std::string> run_operator(const Json& one, const Data& data, Call ca
     for (std::size_t k = 0; k < y.size(); ++k) {
       c.report.compare(fmt::format("value {}", k), y[k], find(data, outputs[k].at("tensor")));
       if (!outputs[k].value("diff", false)) continue;
-      c.y.push_back(y[k]), c.v.push_back(find(data, outputs[k].at("v"))), c.out.push_back(&outputs[k]);
+      // A result that depends on no operand, as the norm of order 0, has derivatives as well: they are zero.
+      c.y.push_back(y[k].tracked() ? y[k] : y[k].track()), c.v.push_back(find(data, outputs[k].at("v"))),
+          c.out.push_back(&outputs[k]);
     }
     if (!c.x.empty() && !c.y.empty()) check_derivatives(c);
   });

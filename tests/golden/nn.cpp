@@ -38,7 +38,8 @@ Tensor bilinear(const Args& a) {
 }
 
 Results attended(const Args& a) {
-  const Attention r = attention(a["query"], a["key"], a["value"], {.mask = a.maybe("attn_mask"), .causal = a.flag("is_causal")});
+  const Attention r =
+      attention(a["query"], a["key"], a["value"], {.mask = a.maybe("attn_mask"), .causal = a.flag("is_causal")});
   return {r.output, r.weights};
 }
 
@@ -70,7 +71,9 @@ void add_nn(Table& t) {
   ROW(bilinear, bilinear(a));
   ROW(normalize, normalize(a.input(), {.axis = a.integer("dim"), .p = a.number("p"), .eps = a.number("eps")}));
   ROW(cosine_similarity, cosine_similarity(a["x1"], a["x2"], a.integer("dim"), a.number("eps")));
-  ROW(pairwise_distance, pairwise_distance(a["x1"], a["x2"], {.p = a.number("p"), .eps = a.number("eps"), .keep_dims = a.flag("keepdim")}));
+  ROW(pairwise_distance,
+      pairwise_distance(a["x1"], a["x2"],
+                        {.p = a.number("p"), .eps = a.number("eps"), .keep_dims = a.flag("keepdim")}));
   ROW(glu, glu(a.input(), a.integer("dim")));
   ROW(prelu, prelu(a.input(), a["weight"]));
   ROW(pixel_shuffle, pixel_shuffle(a.input(), a.integer("upscale_factor")));

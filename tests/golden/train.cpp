@@ -194,7 +194,9 @@ const std::map<std::string, Function (*)(Words&)> function_rows{
     {"max_pool2d",
      [](Words& w) -> Function {
        const std::int64_t k = w.integer(1), s = w.integer_after("stride", 0), p = w.integer_after("padding", 0);
-       return [=](const Network&, const Tensor& x, nn::Mode) { return max_pool(x, {k, k}, {.stride = {s}, .padding = {p}}); };
+       return [=](const Network&, const Tensor& x, nn::Mode) {
+         return max_pool(x, {k, k}, {.stride = s ? Shape{s} : Shape{}, .padding = {p}});
+       };
      }},
     {"avg_pool2d",
      [](Words& w) -> Function {

@@ -109,7 +109,9 @@ TEST_CASE("normalisation layers: derivatives in input, weight and bias pass the 
 
 TEST_CASE("LayerNorm, GroupNorm, InstanceNorm2d: means 0 and variances 1 over what they normalise") {
   const Tensor x = random({2, 6, 4, 5});
-  const auto spread = [](const Tensor& y, const Shape& axes) { return largest(var(y, {.axes = axes, .correction = 0}) - 1); };
+  const auto spread = [](const Tensor& y, const Shape& axes) {
+    return largest(var(y, {.axes = axes, .correction = 0}) - 1);
+  };
   const Tensor l = nn::LayerNorm({4, 5}, {.eps = 0, .dtype = float64})(x);
   CHECK(largest(mean(l, {2, 3})) < 1e-12);
   CHECK(spread(l, {2, 3}) < 1e-12);

@@ -189,11 +189,24 @@ Tensors pairs(const Tensor& x, const Tensor& y) {
 }
 
 Tensors reductions(const Tensor& x) {
-  return {sum(x),        sum(x, {1}),       sum(x, {.axes = {0, 2}, .keep_dims = true}), mean(x, {-1}),
-          amax(x, {1}),  amin(x, {0, 2}),   var(x, {1}),          stddev(x, {.axes = {2}, .correction = 0, .keep_dims = true}),
-          prod(x, {1}),  logsumexp(x, {2}), norm(x, {.axes = {1}}),      norm(x, {.axes = {1}, .p = 1}),
-          softmax(x, 1), log_softmax(x, 0), cumsum(x, 1),         cumsum(x, 2, {.reverse = true}),
-          argmax(x, 1),  argmin(x, {.axis = 2, .keep_dims = true})};
+  return {sum(x),
+          sum(x, {1}),
+          sum(x, {.axes = {0, 2}, .keep_dims = true}),
+          mean(x, {-1}),
+          amax(x, {1}),
+          amin(x, {0, 2}),
+          var(x, {1}),
+          stddev(x, {.axes = {2}, .correction = 0, .keep_dims = true}),
+          prod(x, {1}),
+          logsumexp(x, {2}),
+          norm(x, {.axes = {1}}),
+          norm(x, {.axes = {1}, .p = 1}),
+          softmax(x, 1),
+          log_softmax(x, 0),
+          cumsum(x, 1),
+          cumsum(x, 2, {.reverse = true}),
+          argmax(x, 1),
+          argmin(x, {.axis = 2, .keep_dims = true})};
 }
 
 Tensors movements(const Tensor& x, const Tensor& i) {
