@@ -1,10 +1,10 @@
 // Elementwise functions, reductions, normalisations: alone, forwards and backwards.
 
-#include "bench/shapes.h"
-#include "bench/steps.h"
-#include "wengert/autodiff/fuse.h"
-#include "wengert/autodiff/gradient.h"
+#include "shapes.h"
+#include "steps.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/fuse.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/nn/losses.h"
 
 using namespace wengert;
@@ -56,7 +56,7 @@ std::vector<Elementwise> elementwise_list() {
       {"softmax", [](const Inputs& x) { return softmax(x[0], 1); }, rows},
       {"log_softmax", [](const Inputs& x) { return log_softmax(x[0], 1); }, rows},
       {"cross_entropy", [](const Inputs& x) { return nn::cross_entropy(x[0], zeros({x[0].size(0)}, int64)); }, rows},
-      {"max_pool2", [](const Inputs& x) { return max_pool2d(x[0], 2); }, images},
+      {"max_pool2", [](const Inputs& x) { return max_pool(x[0], {2, 2}); }, images},
       {"layer_norm", [](const Inputs& x) { return layer_norm(x[0], x[1], x[2]); }, with_gain(rows, 1)},
       {"batch_norm2d", [](const Inputs& x) { return batch_norm(x[0], x[1], x[2]); }, with_gain(images, 1)},
   };

@@ -1,13 +1,13 @@
 // Whole gradients of the four problems, float64, beside the function alone and the gradient by hand in loops over
 // doubles.
 
-#include "bench/primals.h"
-#include "bench/problems.h"
-#include "bench/steps.h"
-#include "wengert/autodiff/fuse.h"
-#include "wengert/autodiff/gradient.h"
+#include "primals.h"
+#include "problems.h"
+#include "steps.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/ops/fuse.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 using namespace wengert;
 

@@ -1,11 +1,11 @@
 // What one operator costs: recorded, differentiated, released; in short chains, in chains of a million, and as graphs
 // grow.
 
-#include "bench/shapes.h"
-#include "bench/steps.h"
-#include "wengert/autodiff/gradient.h"
+#include "shapes.h"
+#include "steps.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/pool.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 using namespace wengert;
 

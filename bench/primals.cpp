@@ -1,4 +1,4 @@
-#include "bench/primals.h"
+#include "primals.h"
 
 #include <algorithm>
 #include <array>

@@ -3,7 +3,7 @@
 // The four problems as a numerical programmer writes them: loops over doubles, no tensors. Compiled for the machine at
 // hand (-march=native), as such a programmer would.
 
-#include "bench/problems.h"
+#include "problems.h"
 
 namespace bench::primals {
 

@@ -4,14 +4,14 @@
 //   steps --case 'ew_*' --threads 2
 // A training step is forward + loss + backward + the optimizer's step on one fixed random batch.
 
-#include "bench/steps.h"
+#include "steps.h"
 
-#include "bench/shapes.h"
-#include "wengert/autodiff/gradient.h"
+#include "shapes.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/sequences.h"
+#include "wengert/autodiff/ops/sequences.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/nn/nn.h"
 #include "wengert/optim/optim.h"
 
@@ -39,8 +39,8 @@ struct LeNet {
   nn::Conv2d conv1{1, 32, kernel, {.padding = kernel / 2}}, conv2{32, 64, kernel, {.padding = kernel / 2}};
   nn::Linear hidden{64 * 7 * 7, 128}, output{128, 10};
   Tensor operator()(const Tensor& x) const {
-    Tensor h = max_pool2d(relu(conv1(x)), 2);
-    h = max_pool2d(relu(conv2(h)), 2);
+    Tensor h = max_pool(relu(conv1(x)), {2, 2});
+    h = max_pool(relu(conv2(h)), {2, 2});
     return output(relu(hidden(flatten(h, 1))));
   }
 };
@@ -85,7 +85,7 @@ struct Transformer {
   nn::Linear qkv{width, 3 * width}, project{width, width}, widen{width, 4 * width}, narrow{4 * width, width};
   Tensor mask = triu(full({length, length}, -1e9), 1);
 
-  Tensor attend(const Tensor& x) const { return project(self_attend(qkv(x), heads, mask)); }
+  Tensor attend(const Tensor& x) const { return project(self_attend(qkv(x), heads, {.mask = mask})); }
   Tensor operator()(const Tensor& x) const {
     const Tensor h = x + attend(layer_norm(x, gain1, bias1));
     return h + narrow(gelu(widen(layer_norm(h, gain2, bias2))));
@@ -156,7 +156,7 @@ void optimizer_case(const Options& o, const std::string& kind, std::int64_t n, i
 void convolution_case(const Options& o, const shapes::Convolution& c) {
   Inputs x{randn({c.batch, c.in, c.size, c.size}, rng), randn({c.out, c.in / c.groups, c.kernel, c.kernel}, rng),
            randn({c.out}, rng)};
-  auto y = [&] { return conv2d(x[0], x[1], x[2], {.padding = c.padding, .groups = c.groups}); };
+  auto y = [&] { return conv(x[0], x[1], x[2], {.padding = {c.padding}, .groups = c.groups}); };
   auto gflops = [](double work, const Stat& s) { return fmt::format("\"gflops\":{:.1f}", work / s.min_ns); };
   const Stat forward = measure(o, [&] { (void)y(); });
   emit(o, fmt::format("conv_{}_fwd", c.name), forward, gflops(c.flops(), forward));

@@ -2,9 +2,9 @@
 
 // The files of bench/steps: each gives its cases.
 
-#include "bench/harness.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/tensor.h"
+#include "harness.h"
+#include "wengert/autodiff/tape/random.h"
+#include "wengert/autodiff/tape/tensor.h"
 
 #include <vector>
 

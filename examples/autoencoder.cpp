@@ -58,14 +58,14 @@ int main(int argc, char** argv) {
   Vae model(pixels, mnist ? 400 : 128, numbers);
   const auto loss = [&](const Vae& m, const Tensor& x, const Tensor&) { return m.loss(x, noise); };
   const Tensor held_back = test.x;
-  const History history =
-      fit(model, loss, data::Loader(train, {.size = 64}),
-          {.epochs = epochs  ? epochs
-                     : mnist ? 15
-                             : 40,
-           .optimizer = optim::Adam(model, {.lr = mnist ? 1e-3 : 3e-3}),
-           .validation = {{"held back loss", [&](const Vae& m) { return m.loss(held_back, noise).item(); }}},
-           .callbacks = {ProgressBar(stdout)}});
+  const train::History history =
+      train::fit(model, loss, data::Loader(train, {.batch_size = 64, .shuffle = true}),
+                 {.epochs = epochs  ? epochs
+                            : mnist ? 15
+                                    : 40,
+                  .optimizer = optim::Adam(model, {.lr = mnist ? 1e-3 : 3e-3}),
+                  .validation = {{"held back loss", [&](const Vae& m) { return m.loss(held_back, noise).item(); }}},
+                  .callbacks = {train::ProgressBar(stdout)}});
 
   history.write_svg("autoencoder.svg");
 

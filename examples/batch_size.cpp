@@ -34,13 +34,15 @@ std::int64_t steps_to(double target, std::int64_t size, double rate, std::int64_
   Network model;
   Rng order{1};
   std::int64_t reached = 0;
-  const auto watch = [&](const FitEvent& e) {
+  const auto watch = [&](const train::FitEvent& e) {
     if (e.end || e.end_of_epoch || e.step % std::max<std::int64_t>(1, 64 / size) != 0) return false;
     at(e.step, model);
     if (held_out_loss(model) < target) reached = e.step;
     return reached > 0 || e.step >= most;
   };
-  fit(model, loss, [&] { return data::batches(images.train, {.size = size, .shuffle = order, .drop_last = true}); },
+  train::fit(
+      model, loss,
+      [&] { return data::batches(images.train, {.batch_size = size, .shuffle = order, .drop_last = true}); },
       {.epochs = most, .optimizer = optim::Sgd(model, {.lr = rate}), .callbacks = {watch}, .allow_nonfinite = true});
   return reached;
 }
@@ -49,7 +51,7 @@ std::int64_t steps_to(double target, std::int64_t size, double rate, std::int64_
 void add_noise(optim::NoiseScale& scale, const Network& model) {
   Rng order{3};
   std::vector<Network> parts;
-  for (auto [x, y] : data::batches(images.train, {.size = 8, .shuffle = order, .drop_last = true}))
+  for (auto [x, y] : data::batches(images.train, {.batch_size = 8, .shuffle = order, .drop_last = true}))
     parts.push_back(grad([x = x, y = y](const Network& m) { return loss(m(x), y); }, model));
   scale.add(parts, 8);
 }

@@ -45,7 +45,7 @@ Model train(const Points& points, const Points& held_out) {
   optim::EarlyStopping stopping{model, {.patience = 400}};
   Rng rng{2};
   for (int epoch = 0; epoch < 1000; ++epoch) {
-    for (auto [x, y] : data::batches({points.x, points.y}, {.size = 100, .shuffle = rng})) {
+    for (auto [x, y] : data::batches({points.x, points.y}, {.batch_size = 100, .shuffle = rng})) {
       auto f = [x = x, y = y](const Model& m) { return nn::binary_cross_entropy_with_logits(m(x), y); };
       auto [loss, grads] = value_and_grad(f, model);
       optim::clip_norm(grads, 1.0);

@@ -39,7 +39,7 @@ struct Cnn {
   nn::Linear output;
   Tensor operator()(const Tensor& x) const {
     const Tensor images = reshape(x, {x.size(0), 1, side, side});
-    return output(reshape(max_pool2d(relu(second(relu(first(images)))), 4), {x.size(0), -1}));
+    return output(reshape(max_pool(relu(second(relu(first(images)))), {4, 4}), {x.size(0), -1}));
   }
 };
 
@@ -47,7 +47,7 @@ template <class Model>
 double accuracy(const Model& model, const data::Dataset& test) {
   const no_grad off;
   nn::Confusion confusion(10);
-  for (auto [x, y] : data::batches(test, {.size = 256})) confusion.update(model(x), y);
+  for (auto [x, y] : data::batches(test, {.batch_size = 256})) confusion.update(model(x), y);
   return 100 * confusion.accuracy();
 }
 
@@ -55,7 +55,7 @@ double accuracy(const Model& model, const data::Dataset& test) {
 template <class Model, class After>
 void train(Model& model, const data::Dataset& set, int epochs, double lr, After&& after) {
   optim::Adam adam{model, {.lr = lr}};
-  data::Loader batches(set, {.size = 64, .seed = 1});
+  data::Loader batches(set, {.batch_size = 64, .shuffle = true, .seed = 1});
   const std::int64_t steps = epochs * batches.size();
   std::int64_t step = 0;
   while (batches.epoch() < epochs)
@@ -105,7 +105,7 @@ struct Report {
 
 template <class Model, class Thin>
 double removed(const Model& model, const Thin& thin) {
-  return 100 * (1 - static_cast<double>(count(thin)) / static_cast<double>(count(model)));
+  return 100 * (1 - static_cast<double>(num_parameters(thin)) / static_cast<double>(num_parameters(model)));
 }
 
 common::Panel prune(const Mlp& model, const data::Split& images, int again) {
@@ -115,7 +115,7 @@ common::Panel prune(const Mlp& model, const data::Split& images, int again) {
     nn::Pruning at_once(pruned);
     at_once.prune(pruned, share);
     const double before = accuracy(pruned, images.test);
-    const double part = 100 * static_cast<double>(at_once.pruned()) / static_cast<double>(count(model));
+    const double part = 100 * static_cast<double>(at_once.pruned()) / static_cast<double>(num_parameters(model));
     // Little by little, so that what stays can take over.
     pruned = model;
     nn::Pruning pruning(pruned);

@@ -35,8 +35,8 @@ struct Cnn {
 
   Tensor operator()(const Tensor& x) const {
     Tensor image = reshape(x, {-1, 1, side, side});
-    image = max_pool2d(relu(first(image)), 2);
-    image = max_pool2d(relu(second(image)), 2);
+    image = max_pool(relu(first(image)), {2, 2});
+    image = max_pool(relu(second(image)), {2, 2});
     return output(relu(hidden(flatten(image, 1))));
   }
 };
@@ -82,7 +82,7 @@ template <class Model>
 nn::Confusion evaluate(const Model& model, const data::Dataset& images) {
   no_grad off;
   nn::Confusion confusion(10);
-  for (auto [x, y] : data::batches(images, {.size = 256})) confusion.update(model(x), y);
+  for (auto [x, y] : data::batches(images, {.batch_size = 256})) confusion.update(model(x), y);
   return confusion;
 }
 
@@ -102,7 +102,7 @@ Record train(Model& model, const std::string& name, const Images& images, const 
   for (int epoch = 1; epoch <= options.epochs; ++epoch) {
     double sum = 0;
     std::int64_t seen = 0;
-    for (auto [x, y] : data::batches(images.train, {.size = options.batch, .shuffle = rng})) {
+    for (auto [x, y] : data::batches(images.train, {.batch_size = options.batch, .shuffle = rng})) {
       auto [loss, grads] = value_and_grad([x = x, y = y](const Model& m) { return nn::cross_entropy(m(x), y); }, model);
       adam.lr = lr * (1 + std::cos(M_PI * static_cast<double>(step++) / static_cast<double>(steps))) / 2;
       adam.step(model, grads);
@@ -136,7 +136,7 @@ class Folder {
 
 template <class Model>
 void draw(const Model& model, const Images& images, const std::string& path) {
-  const auto [x, y] = data::batches(images.test, {.size = 32})[0];
+  const auto [x, y] = data::batches(images.test, {.batch_size = 32})[0];
   try {
     write_svg(nn::cross_entropy(model(x), y), path, model, {.names = {{"images", x}, {"labels", y}}});
     fmt::print("  {} shows the graph of the loss\n", path);
@@ -166,7 +166,7 @@ void plot(std::vector<Record> records, const std::string& path) {
 
 template <class Model>
 Record run(Model model, const std::string& name, const Images& images, const Options& options, const Folder& out) {
-  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(count(model)));
+  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(num_parameters(model)));
   Record record = train(model, name, images, options);
   const auto confusion = evaluate(model, images.test);
   const double part = confusion.accuracy();

@@ -41,8 +41,8 @@ Points make_clouds() {
 Points read_cancer(const std::string& folder) {
   const Tensor all = data::read_csv(folder + "/breast_cancer.csv", {.header = true, .dtype = float64});
   const Tensor x = slice(all, 1, 0, 30), sides = 2.0 * select(all, 1, 30) - 1.0;
-  const Tensor centred = x - mean(x, {0}, true);
-  return {centred / sqrt(mean(square(centred), {0}, true)), sides};
+  const Tensor centred = x - mean(x, {.axes = {0}, .keep_dims = true});
+  return {centred / sqrt(mean(square(centred), {.axes = {0}, .keep_dims = true})), sides};
 }
 
 int main(int argc, char** argv) {
@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   };
   optim::Sgd descent{start, {.lr = 1}}, stochastic{start, {.lr = 0.1}};
   optim::Adam adam{start, {.lr = 0.02}};
-  optim::Lbfgs lbfgs{start, {.iterations = 1, .history = 10, .tolerance_grad = 0, .tolerance_change = 0}};
+  optim::Lbfgs lbfgs{start, {.max_iter = 1, .history_size = 10, .tolerance_grad = 0, .tolerance_change = 0}};
   optim::NewtonCg newton{start, {.forcing = 1e-3}};
   follow("gradient", by_batches(descent, n));
   follow("stochastic", by_batches(stochastic, 10));

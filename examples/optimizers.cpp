@@ -37,7 +37,7 @@ struct Race {
   }
   void finish(const std::string& name, const Network& model, std::vector<double> x, std::vector<double> y,
               double seconds) {
-    const double right = evaluate(model, nn::accuracy, data::batches(images.test, {.size = 500}));
+    const double right = train::evaluate(model, nn::accuracy, data::batches(images.test, {.batch_size = 500}));
     fmt::print("{:<16}{:>10.4f}{:>8.1f} %{:>10.2f}\n", name, y.back(), 100 * right, seconds);
     common::Panel& p = panels.back();
     p.curves.push_back(
@@ -51,8 +51,9 @@ struct Race {
     auto optimizer = make(model);
     Rng order{1};
     const std::int64_t size = whole ? images.train.size() : 32;
-    const History h = fit(model, loss, [&] { return data::batches(images.train, {.size = size, .shuffle = order}); },
-                          {.epochs = epochs, .optimizer = optimizer});
+    const train::History h =
+        train::fit(model, loss, [&] { return data::batches(images.train, {.batch_size = size, .shuffle = order}); },
+                   {.epochs = epochs, .optimizer = optimizer});
     finish(name, model, h["epoch"], h["loss"], h.last("seconds"));
   }
 
@@ -108,8 +109,8 @@ int main(int argc, char** argv) {
   race.panel("Whole batches");
   race.run("gradient", [](auto& m) { return optim::Sgd(m, {.lr = 0.5}); }, true);
   race.run("Rprop", [](auto& m) { return optim::Rprop(m, {.lr = 1e-3}); }, true);
-  race.run_on_function("Lbfgs", [](auto& m) { return optim::Lbfgs(m, {.iterations = 1, .history = 20}); });
-  race.run_on_function("NewtonCg", [](auto& m) { return optim::NewtonCg(m, {.cg_iterations = 10}); });
+  race.run_on_function("Lbfgs", [](auto& m) { return optim::Lbfgs(m, {.max_iter = 1, .history_size = 20}); });
+  race.run_on_function("NewtonCg", [](auto& m) { return optim::NewtonCg(m, {.max_cg_iter = 10}); });
 
   common::tell(common::plot("optimizers.svg", race.panels), "optimizers.svg", "the training loss");
 }

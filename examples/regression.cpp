@@ -38,7 +38,9 @@ int main(int argc, char** argv) {
   Rng rng{1};
   const data::Dataset train = make_data(300, rng), held_out = make_data(200, rng);
   const auto squares = [](const Tensor& y_hat, const Tensor& y) { return nn::mse(y_hat, y); };
-  const auto error = [&](const Network& m) { return evaluate(m, squares, data::batches(held_out, {.size = 200})); };
+  const auto error = [&](const Network& m) {
+    return train::evaluate(m, squares, data::batches(held_out, {.batch_size = 200}));
+  };
 
   common::Panel curves{.title = "Mean square error on held out points", .logarithmic = true};
   common::Panel picture{.title = "What was learned", .x_label = "x"};
@@ -55,17 +57,18 @@ int main(int argc, char** argv) {
     Rng order{2};
     Network model;
     auto optimizer = make_optimizer(model);
-    const History history = fit(model, squares, [&] { return data::batches(train, {.size = 20, .shuffle = order}); },
-                                {.epochs = epochs,
-                                 .optimizer = optimizer,
-                                 .validation = {{"held out loss", error}},
-                                 .callbacks = {ProgressBar(stdout)}});
+    const train::History history =
+        train::fit(model, squares, [&] { return data::batches(train, {.batch_size = 20, .shuffle = order}); },
+                   {.epochs = epochs,
+                    .optimizer = optimizer,
+                    .validation = {{"held out loss", error}},
+                    .callbacks = {train::ProgressBar(stdout)}});
     curves.curves.push_back({.name = name, .x = history["epoch"], .y = history["held out loss"], .colour = colour});
     picture.curves.push_back(curve(name, colour, grid, model(grid)));
     return history;
   };
   run("SGD", 0, [](Network& m) { return optim::Sgd(m, {.lr = 0.02, .momentum = 0.9}); });
-  const History history = run("Adam", 1, [](Network& m) { return optim::Adam(m, {.lr = 1e-2}); });
+  const train::History history = run("Adam", 1, [](Network& m) { return optim::Adam(m, {.lr = 1e-2}); });
 
   fmt::print("the noise alone makes 0.04\n");
   common::tell(common::plot("regression.svg", {curves, picture}), "regression.svg", "learning curves and fits");

@@ -176,20 +176,21 @@ struct CharTransformer {
 
 CharLstm make_lstm(const Options& o, std::int64_t size) {
   return {.embedding{size, o.hidden / 4 + 1},
-          .rnn{o.hidden / 4 + 1, o.hidden, {.layers = o.layers, .dropout = o.dropout}},
+          .rnn{o.hidden / 4 + 1, o.hidden, {.num_layers = o.layers, .dropout = o.dropout}},
           .output{o.hidden, size}};
 }
 CharTransformer make_transformer(const Options& o, std::int64_t size) {
-  return {
-      .embedding{size, o.hidden},
-      .positions{o.context, o.hidden},
-      .encoder{
-          o.layers,
-          o.hidden,
-          o.heads,
-          {.feedforward = 4 * o.hidden, .dropout = o.dropout, .activation = nn::Activation::gelu, .norm_first = true}},
-      .norm{o.hidden},
-      .output{o.hidden, size}};
+  return {.embedding{size, o.hidden},
+          .positions{o.context, o.hidden},
+          .encoder{o.layers,
+                   o.hidden,
+                   o.heads,
+                   {.dim_feedforward = 4 * o.hidden,
+                    .dropout = o.dropout,
+                    .activation = nn::Activation::gelu,
+                    .norm_first = true}},
+          .norm{o.hidden},
+          .output{o.hidden, size}};
 }
 
 Tensor loss_of(const auto& model, const Streams::Window& w, Memory& memory, nn::Mode mode) {
@@ -284,7 +285,7 @@ Record train(auto& model, const std::string& name, const Text& text, const Optio
 
 template <class Model>
 Record run(Model model, const std::string& name, const Text& text, const Options& o) {
-  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(count(model)));
+  fmt::print("\n{}, {} parameters\n\n", name, common::grouped(num_parameters(model)));
   Record record = train(model, name, text, o);
   const double loss = evaluate(model, text, o, std::int64_t(1) << 40);
   fmt::print("  {:.4f} nats for each character of the text held back\n\n{}\n\n", loss, write(model, text, o));

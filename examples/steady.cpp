@@ -8,6 +8,7 @@
 #include <wengert/wengert.h>
 
 using namespace wengert;
+namespace schedule = optim::schedule;
 
 constexpr double lambda = 0.05;
 
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
              "MSD", "theory", "ER", "theory");
   int colour = 0;
   for (const double lr : {0.04, 0.01, 0.0025}) {
-    const Course c = follow(ridge, optim::Constant{lr}, steps, runs);
+    const Course c = follow(ridge, schedule::Constant{lr}, steps, runs);
     const optim::SteadyState theory = optim::steady_state(ridge.hessian, ridge.noise, lr);
     fmt::print("  {:<14}{:12.3e}{:12.3e}{:12.3e}{:12.3e}\n", lr, c.last_msd, theory.msd, c.last_risk,
                theory.excess_risk);

@@ -90,14 +90,14 @@ int main() {
     a.run("Rprop", optim::Rprop(start, {.lr = fast / 5}));
     optim::NewtonCg newton{start};
     a.follow("NewtonCg", [&](Point& p) { newton.step(p, a); });
-    optim::Lbfgs lbfgs{start, {.iterations = 1, .history = 10}};
+    optim::Lbfgs lbfgs{start, {.max_iter = 1, .history_size = 10}};
     a.follow("Lbfgs", [&](Point& p) { lbfgs.step(p, a); });
     maps.push_back(a.map);
 
     Walk b(s, s.name);
     b.run("Adagrad", optim::Adagrad(start, {.lr = 4 * fast}));
     b.run("FullAdagrad", optim::FullAdagrad(start, {.lr = 4 * fast}));
-    b.run("RmsProp", optim::RmsProp(start, {.lr = fast / 2, .decay = 0.9}));
+    b.run("RmsProp", optim::RmsProp(start, {.lr = fast / 2, .alpha = 0.9}));
     b.run("Adadelta", optim::Adadelta(start, {.lr = 5}));
     b.run("Adam", optim::Adam(start, {.lr = 2 * fast}));
     b.run("AdamW", optim::AdamW(start, {.lr = 2 * fast}));

@@ -15,7 +15,7 @@ using namespace wengert;
 
 // The statistics of the training part are part of the model, and saved with it.
 struct Mlp {
-  data::Normalise standard;
+  data::Normalize standard;
   nn::Linear first, second, output;
 
   Tensor operator()(const Tensor& x) const { return output(relu(second(relu(first(standard(x)))))); }
@@ -26,10 +26,10 @@ common::Panel study(const std::string& title, const data::Dataset& all, const st
   const auto [train, test] = data::split(all, {.test = 0.3, .shuffle = rng});
   const auto columns = all.x.size(1), classes = static_cast<std::int64_t>(names.size());
   seed(1);
-  Mlp model{.standard = data::Normalise(train.x), .first{columns, 32}, .second{32, 32}, .output{32, classes}};
+  Mlp model{.standard = data::Normalize(train.x), .first{columns, 32}, .second{32, 32}, .output{32, classes}};
   const auto loss = [](const Tensor& logits, const Tensor& y) { return nn::cross_entropy(logits, y); };
-  fit(model, loss, data::Loader(train, {.size = 32}),
-      {.epochs = 40, .optimizer = optim::AdamW(model, {.lr = 2e-3, .weight_decay = 0.05})});
+  train::fit(model, loss, data::Loader(train, {.batch_size = 32, .shuffle = true}),
+             {.epochs = 40, .optimizer = optim::AdamW(model, {.lr = 2e-3, .weight_decay = 0.05})});
 
   const no_grad values;
   const Tensor logits = model(test.x), probability = softmax(logits);

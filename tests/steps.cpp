@@ -103,7 +103,7 @@ struct LastState {
   Tensor operator()(const Tensor& x) const { return output(squeeze(rnn(transpose(x, 0, 1)).h, 0)); }
 };
 struct Attentive {
-  nn::TransformerEncoderLayer layer{16, 2, {.feedforward = 32}};
+  nn::TransformerEncoderLayer layer{16, 2, {.dim_feedforward = 32}};
   nn::Linear output{16, 10};
   Tensor operator()(const Tensor& x) const { return output(mean(layer(x, {.causal = true}), {1})); }
 };

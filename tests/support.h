@@ -2,7 +2,7 @@
 
 // For tests: runs the harness and remembers which rules went through it, for tests/rules.
 
-#include "wengert/autodiff/check.h"
+#include "wengert/autodiff/inspect/check.h"
 
 #include <doctest/doctest.h>
 

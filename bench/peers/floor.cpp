@@ -4,9 +4,9 @@
 //   floor --list
 //   floor --case 'lenet_*' --threads 2 [--samples 15] [--ms 30]
 
-#include "bench/peers/floor.h"
+#include "floor.h"
 
-#include "bench/shapes.h"
+#include "../shapes.h"
 #include "wengert/autodiff/kernels/onednn_versions.h"
 
 #include <cblas.h>

@@ -2,7 +2,7 @@
 
 // What the files of bench/peers/floor share.
 
-#include "bench/harness.h"
+#include "../harness.h"
 
 #include <omp.h>
 

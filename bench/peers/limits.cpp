@@ -1,7 +1,7 @@
 // What the machine can do: memory, arithmetic. And what each elementwise operator has to move through memory at least.
 
-#include "bench/peers/floor.h"
-#include "bench/shapes.h"
+#include "../shapes.h"
+#include "floor.h"
 
 #include <algorithm>
 #include <array>

@@ -2,9 +2,9 @@
 //   torch_steps --list
 //   torch_steps --case 'mlp_*' --threads 2 [--samples 15] [--ms 30]
 
-#include "bench/harness.h"
-#include "bench/problems.h"
-#include "bench/shapes.h"
+#include "../harness.h"
+#include "../problems.h"
+#include "../shapes.h"
 
 #include <ATen/Parallel.h>
 #include <malloc.h>

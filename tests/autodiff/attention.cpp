@@ -1,10 +1,10 @@
 // attend and self_attend: attention as one node.
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/sequences.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/ops/sequences.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/random.h"
 
 using namespace wengert;
 using test::check_rule;
@@ -39,8 +39,8 @@ TEST_CASE("attend: agrees with attention as it is written, with every kind of ma
   look = where(equal(arange(7), 0), scalar(1, boolean), look);  // a row that sees nothing is NaN
   for (const Tensor& mask : Tensors{{}, random({5, 7}), random({3, 1, 7}), random({2, 1, 1, 7}), random({7}), look})
     for (const bool causal : {false, true}) {
-      const Tensor got = attend(x[0], x[1], x[2], mask, causal);
-      const Tensor want = attention(x[0], x[1], x[2], mask, causal).output;
+      const Tensor got = attend(x[0], x[1], x[2], {.mask = mask, .causal = causal});
+      const Tensor want = attention(x[0], x[1], x[2], {.mask = mask, .causal = causal}).output;
       CHECK(distance(got, want) < 1e-14);
       const Tensors g = gradients(got, x), w = gradients(want, x);
       for (std::size_t i = 0; i < 3; ++i) CHECK(distance(g[i], w[i]) < 1e-14);
@@ -52,9 +52,9 @@ TEST_CASE("self_attend: agrees with attend of its parts, head by head") {
   Tensors heads;
   for (int h = 0; h < 2; ++h) {
     const auto part = [&](int i) { return narrow(all, -1, 8 * i + 4 * h, 4); };
-    heads.push_back(attend(part(0), part(1), part(2), select(mask, 0, h), true));
+    heads.push_back(attend(part(0), part(1), part(2), {.mask = select(mask, 0, h), .causal = true}));
   }
-  const Tensor got = self_attend(all, 2, mask, true), want = cat(heads, -1);
+  const Tensor got = self_attend(all, 2, {.mask = mask, .causal = true}), want = cat(heads, -1);
   CHECK(distance(got, want) < 1e-14);
   CHECK(distance(gradients(got, {all})[0], gradients(want, {all})[0]) < 1e-14);
 }
@@ -62,24 +62,24 @@ TEST_CASE("self_attend: agrees with attend of its parts, head by head") {
 TEST_CASE("attend, self_attend: every derivative is right, in any layout, empty, and of single entries") {
   const Tensor mask = random({4}, -1, 1, 5);
   const auto run = [&](const Tensors& t) { return attend(t[0], t[1], t[2]); };
-  check_rule([&](const Tensors& t) { return attend(t[0], t[1], t[2], to(mask, t[0].dtype())); },
+  check_rule([&](const Tensors& t) { return attend(t[0], t[1], t[2], {.mask = to(mask, t[0].dtype())}); },
              {random({3, 2}), random({4, 2}, -1, 1, 2), random({4, 3}, -1, 1, 3)});
   check_rule(run, {random({0, 3, 2}), random({0, 4, 2}), random({0, 4, 3})});
   check_rule(run, {random({1, 1}), random({1, 1}, -1, 1, 2), random({1, 1}, -1, 1, 3)});
-  check_rule([](const Tensors& t) { return self_attend(t[0], 2, Tensor(), true); }, {random({2, 3, 12})});
+  check_rule([](const Tensors& t) { return self_attend(t[0], 2, {.causal = true}); }, {random({2, 3, 12})});
   check_rule([](const Tensors& t) { return self_attend(t[0], 1); }, {random({0, 3, 6})});
   check_rule([](const Tensors& t) { return self_attend(t[0], 1); }, {random({1, 1, 3})});
   // A mask with a derivative is added as any other operand is.
-  check_rule([](const Tensors& t) { return self_attend(t[0], 2, t[1]); }, {random({2, 6}), random({2, 2})});
+  check_rule([](const Tensors& t) { return self_attend(t[0], 2, {.mask = t[1]}); }, {random({2, 6}), random({2, 2})});
 }
 
 TEST_CASE("attend: causal is the triangular mask, and later entries change nothing") {
   const Tensor x = random({6, 12});
   const Tensor below = tril(ones({6, 6}, float64)) > 0;
-  CHECK(distance(self_attend(x, 2, Tensor(), true), self_attend(x, 2, below)) < 1e-15);
+  CHECK(distance(self_attend(x, 2, {.causal = true}), self_attend(x, 2, {.mask = below})) < 1e-15);
   const Tensor other = cat({narrow(x, 0, 0, 3), random({3, 12}, 5, 6, 7)}, 0);
-  CHECK(distance(narrow(self_attend(x, 2, Tensor(), true), 0, 0, 3),
-                 narrow(self_attend(other, 2, Tensor(), true), 0, 0, 3)) == 0);
+  CHECK(distance(narrow(self_attend(x, 2, {.causal = true}), 0, 0, 3),
+                 narrow(self_attend(other, 2, {.causal = true}), 0, 0, 3)) == 0);
 }
 
 TEST_CASE("attend: the same bits for any number of threads") {
@@ -89,7 +89,7 @@ TEST_CASE("attend: the same bits for any number of threads") {
   std::vector<float> one;
   for (const int n : {1, 2, 3}) {
     set_threads(n);
-    const Tensor y = sum(square(self_attend(x, 4, Tensor(), true)));
+    const Tensor y = sum(square(self_attend(x, 4, {.causal = true})));
     const auto now = grad(y, x).to_vector<float>();
     if (one.empty()) one = now;
     CHECK(now == one);
@@ -100,9 +100,10 @@ TEST_CASE("attend: the same bits for any number of threads") {
 TEST_CASE("attend: mistakes are named") {
   const Tensor x = zeros({2, 3}), v = zeros({4, 3});
   CHECK(contains(message<ShapeError>([&] { (void)attend(x, v, x); }), "attend: needs query [.., m, size]"));
-  CHECK(contains(message<ShapeError>([&] { (void)attend(x, x, x, zeros({3, 2})); }),
+  CHECK(contains(message<ShapeError>([&] { (void)attend(x, x, x, {.mask = zeros({3, 2})}); }),
                  "attend: mask [3, 2] does not broadcast to [2, 2]"));
-  CHECK(contains(message<TypeError>([&] { (void)attend(x, x, x, zeros({2, 2}, int64)); }), "mask must be bool or"));
+  CHECK(contains(message<TypeError>([&] { (void)attend(x, x, x, {.mask = zeros({2, 2}, int64)}); }),
+                 "mask must be bool or"));
   CHECK(contains(message<ShapeError>([&] { (void)self_attend(zeros({2, 8}), 2); }),
                  "self_attend: needs [.., m, 3 size]"));
 }

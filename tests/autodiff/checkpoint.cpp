@@ -1,9 +1,9 @@
-#include "wengert/autodiff/checkpoint.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
 
 #include "support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/random.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <cmath>
 #include <cstring>
@@ -219,7 +219,7 @@ TEST_CASE("checkpoint: random numbers are the same again, and the generator move
     const Tensor mask = rng.bernoulli(t.shape(), 0.5, float64);
     const Tensor noise = rng.normal(t.shape(), 0, 1, float64), more = rng.split().uniform(t.shape(), 0, 1, float64);
     const Tensor order = rng.permutation(4);
-    return t * mask * t + t * noise + exp(t) * more + take(t, order, 0) * t;
+    return t * mask * t + t * noise + exp(t) * more + take(t, 0, order) * t;
   };
   Rng a{3}, b{3};
   auto loss = [&](const Tensor& t) { return sum(noisy(noisy(t, a), a)); };

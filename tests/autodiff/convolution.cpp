@@ -1,6 +1,6 @@
 #include "../support.h"
 #include "derivatives.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 
 #include <limits>
 
@@ -180,18 +180,18 @@ TEST_CASE("conv_transpose: output padding wider than the stride is right where d
 TEST_CASE("conv: operands of any strides and single images are taken") {
   const Tensor x = random({2, 5, 3, 6}, 1), w = random({3, 3, 4, 2}, 2);
   const Tensor turned = permute(x, {0, 2, 3, 1}), turned_w = transpose(w);  // [2, 3, 6, 5], [3, 3, 2, 4]
-  check_close(conv2d(turned, turned_w, Tensor()), conv2d(clone(turned), clone(turned_w), Tensor()), 0);
+  check_close(conv(turned, turned_w, Tensor()), conv(clone(turned), clone(turned_w), Tensor()), 0);
   check_close(conv(select(turned, 0, 1), turned_w, Tensor()), select(conv(turned, turned_w, Tensor()), 0, 1), 0);
   CHECK(conv_transpose(random({3, 4}, 1), random({3, 2, 3}, 2), Tensor()).shape() == Shape{2, 6});
   const Tensor spread = expand(random({1, 3, 1, 1}, 3), {2, 3, 5, 5});
-  test::check_rule([&](const std::vector<Tensor>& t) { return conv2d(expand(t[0], {2, 3, 5, 5}), t[1], Tensor()); },
+  test::check_rule([&](const std::vector<Tensor>& t) { return conv(expand(t[0], {2, 3, 5, 5}), t[1], Tensor()); },
                    {random({1, 3, 1, 1}, 3), random({2, 3, 2, 2}, 4)});
 }
 
 TEST_CASE("conv: an empty batch gives an empty result and zero for the weight") {
   const Tensor x = zeros({0, 3, 5, 5}, float64).track(), w = random({4, 3, 3, 3}, 1).track(),
                b = random({4}, 2).track();
-  const Tensor y = conv2d(x, w, b);
+  const Tensor y = conv(x, w, b);
   CHECK(y.shape() == Shape{0, 4, 3, 3});
   const std::vector<Tensor> ys = {y}, leaves = {x, w, b}, y_bar = {zeros(y.shape(), float64)};
   const auto bars = grad(ys, leaves, y_bar);
@@ -390,7 +390,7 @@ TEST_CASE("conv: results and derivatives have the same bits for any number of th
     std::vector<Tensor> all;
     for (const auto& [in, weight, bias] : {std::array{x, w, b}, std::array{one, v, Tensor()},
                                            std::array{wide, u, Tensor()}, std::array{filtered, f, Tensor()}}) {
-      const std::vector<Tensor> y = {conv2d(in, weight, bias, {.padding = 1})}, leaves = {in, weight},
+      const std::vector<Tensor> y = {conv(in, weight, bias, {.padding = {1}})}, leaves = {in, weight},
                                 g = {random(y[0].shape(), 6, float32)};
       all.push_back(y[0]);
       for (auto& t : grad(y, leaves, g)) all.push_back(t);
@@ -408,27 +408,27 @@ TEST_CASE("conv: results and derivatives have the same bits for any number of th
 
 TEST_CASE("conv: what does not fit is an error that names the shapes") {
   const Tensor x = zeros({2, 4, 8, 8}), w = zeros({6, 4, 3, 3}), none;
-  CHECK_THROWS_AS(conv2d(x, zeros({6, 3, 3, 3}), none), ShapeError);
+  CHECK_THROWS_AS(conv(x, zeros({6, 3, 3, 3}), none), ShapeError);
   CHECK(message_of<ShapeError>([&] {
-          conv2d(x, zeros({6, 3, 3, 3}), none);
-        }).starts_with("conv2d: input [2, 4, 8, 8] has 4 channels, but weight [6, 3, 3, 3] takes 3"));
-  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 3}), ShapeError);
-  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 4}), ShapeError);
-  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 2}), ShapeError);
-  CHECK_THROWS_AS(conv2d(x, w, none, {.groups = 0}), ValueError);
-  CHECK_THROWS_AS(conv2d(x, zeros({6, 4, 9, 3}), none), ShapeError);
+          conv(x, zeros({6, 3, 3, 3}), none);
+        }).starts_with("conv: input [2, 4, 8, 8] has 4 channels, but weight [6, 3, 3, 3] takes 3"));
+  CHECK_THROWS_AS(conv(x, w, none, {.groups = 3}), ShapeError);
+  CHECK_THROWS_AS(conv(x, w, none, {.groups = 4}), ShapeError);
+  CHECK_THROWS_AS(conv(x, w, none, {.groups = 2}), ShapeError);
+  CHECK_THROWS_AS(conv(x, w, none, {.groups = 0}), ValueError);
+  CHECK_THROWS_AS(conv(x, zeros({6, 4, 9, 3}), none), ShapeError);
   CHECK(message_of<ShapeError>([&] {
-          conv2d(x, zeros({6, 4, 9, 3}), none);
-        }).starts_with("conv2d: the kernel reaches over 9 entries, but spatial axis 0 of [2, 4, 8, 8] has 8"));
-  CHECK_THROWS_AS(conv2d(x, w, none, {.stride = 0}), ValueError);
-  CHECK_THROWS_AS(conv2d(x, w, none, {.padding = -1}), ValueError);
-  CHECK_THROWS_AS(conv2d(x, w, none, {.dilation = 0}), ValueError);
-  CHECK_THROWS_AS(conv2d(x, w, zeros({5})), ShapeError);
-  CHECK_THROWS_AS(conv2d(x, to(w, float64), none), TypeError);
-  CHECK_THROWS_AS(conv2d(x, w, zeros({6}, float64)), TypeError);
-  CHECK_THROWS_AS(conv2d(zeros({2, 4, 8, 8}, int64), zeros({6, 4, 3, 3}, int64), none), TypeError);
-  CHECK_THROWS_AS(conv2d(zeros({4, 8}), w, none), ShapeError);
-  CHECK_THROWS_AS(conv2d(zeros({1, 4, 8}), zeros({6, 4, 3}), none), ShapeError);
+          conv(x, zeros({6, 4, 9, 3}), none);
+        }).starts_with("conv: the kernel reaches over 9 entries, but spatial axis 0 of [2, 4, 8, 8] has 8"));
+  CHECK_THROWS_AS(conv(x, w, none, {.stride = {0}}), ValueError);
+  CHECK_THROWS_AS(conv(x, w, none, {.padding = {-1}}), ValueError);
+  CHECK_THROWS_AS(conv(x, w, none, {.dilation = {0}}), ValueError);
+  CHECK_THROWS_AS(conv(x, w, zeros({5})), ShapeError);
+  CHECK_THROWS_AS(conv(x, to(w, float64), none), TypeError);
+  CHECK_THROWS_AS(conv(x, w, zeros({6}, float64)), TypeError);
+  CHECK_THROWS_AS(conv(zeros({2, 4, 8, 8}, int64), zeros({6, 4, 3, 3}, int64), none), TypeError);
+  CHECK_THROWS_AS(conv(zeros({4, 8}), w, none), ShapeError);
+  CHECK_THROWS_AS(conv(zeros({1, 4, 8}), zeros({6, 4, 3}), none), ShapeError);
   CHECK_THROWS_AS(conv(x, w, none, {.stride = {1, 1, 1}}), ShapeError);
   CHECK_THROWS_AS(conv_transpose(x, w, none), ShapeError);
   CHECK_THROWS_AS(conv_transpose(x, zeros({4, 6, 3, 3}), none, {.output_padding = {1}}), ValueError);

@@ -1,8 +1,8 @@
-#include "wengert/autodiff/custom.h"
+#include "wengert/autodiff/tape/custom.h"
 
 #include "derivatives.h"
-#include "wengert/autodiff/checkpoint.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 using namespace wengert;
 using test::contains;

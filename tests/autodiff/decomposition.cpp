@@ -1,6 +1,6 @@
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 #include <cmath>
 
@@ -70,7 +70,7 @@ TEST_CASE("decompositions: factors have their properties and multiply to the mat
     CHECK(largest(matmul(d.vt, transpose(d.vt)) - unit) < 1e-14);
   }
   const Tensor a = random({2, 4, 4}), s = a + transpose(a);
-  const Eigen e = eigh(s);
+  const EighResult e = eigh(s);
   CHECK(largest(matmul(e.vectors * unsqueeze(e.values, -2), transpose(e.vectors)) - s) < 1e-13);
 }
 
@@ -96,7 +96,7 @@ TEST_CASE("decompositions: every derivative agrees with differences") {
   check_rule([](const Tensors& x) { return eigvalsh(x[0] + transpose(x[0])); }, {random({2, 3, 3})}, loose);
   check_rule(
       [](const Tensors& x) {
-        const Eigen e = eigh(x[0] + transpose(x[0]));
+        const EighResult e = eigh(x[0] + transpose(x[0]));
         return matmul(e.vectors * unsqueeze(exp(e.values), -2), transpose(e.vectors));
       },
       {random({3, 3})}, loose);

@@ -3,8 +3,8 @@
 // Small things that tests of kernels share.
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 #include <doctest/doctest.h>
 

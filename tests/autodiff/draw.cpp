@@ -1,11 +1,11 @@
-#include "wengert/autodiff/draw.h"
+#include "wengert/autodiff/inspect/draw.h"
 
-#include "tests/files.h"
-#include "wengert/autodiff/gradient.h"
+#include "../files.h"
+#include "wengert/autodiff/inspect/profile.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/profile.h"
-#include "wengert/autodiff/rule.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <doctest/doctest.h>
 
@@ -407,7 +407,7 @@ TEST_CASE("write_svg: Graphviz takes every label that write_dot writes") {
   CHECK(has(svg, ">tanh<"));
 }
 
-// ---------------------------------------------------------------- colours by cost
+// ---------------------------------------------------------------- colors by cost
 
 namespace {
 
@@ -419,9 +419,9 @@ std::string fill_of(const std::string& dot, const std::string& title) {
 
 }  // namespace
 
-TEST_CASE("write_dot: coloured by bytes, the largest result is darkest, and the legend tells the scale") {
+TEST_CASE("write_dot: colored by bytes, the largest result is darkest, and the legend tells the scale") {
   const Tensor x = ones({1000}).track();
-  const std::string dot = dot_of(sum(exp(narrow(x, 0, 0, 500))), DrawOptions{.colour_by = ColourBy::bytes});
+  const std::string dot = dot_of(sum(exp(narrow(x, 0, 0, 500))), DrawOptions{.color_by = ColorBy::bytes});
   CHECK(fill_of(dot, "exp") == fill_of(dot, "slice"));
   CHECK(fill_of(dot, "exp") == "#e86048");
   CHECK(fill_of(dot, "sum") > fill_of(dot, "exp"));  // nearly white
@@ -433,11 +433,11 @@ TEST_CASE("write_dot: coloured by bytes, the largest result is darkest, and the 
   CHECK(has(dot, ">variable<"));
 }
 
-TEST_CASE("write_dot: coloured by time, operators show theirs, forwards and backwards; those not seen stay white") {
+TEST_CASE("write_dot: colored by time, operators show theirs, forwards and backwards; those not seen stay white") {
   const Tensor x = ones({300, 300}).track(), early = exp(x);
   const Profile profile;
   const Tensor y = sum(matmul(early, early));
-  const DrawOptions options{.colour_by = ColourBy::time, .profile = &profile};
+  const DrawOptions options{.color_by = ColorBy::time, .profile = &profile};
   CHECK(!has(dot_of(y, options), " back"));
   backward(y, {.keep_graph = true});
   const std::string dot = dot_of(y, options);
@@ -451,11 +451,11 @@ TEST_CASE("write_dot: coloured by time, operators show theirs, forwards and back
   CHECK(!has(node(dot, "exp"), " %</B>"));
 }
 
-TEST_CASE("write_dot: to colour by time without a profile is a ValueError that shows how") {
+TEST_CASE("write_dot: to color by time without a profile is a ValueError that shows how") {
   const TemporaryFolder folder;
   const Tensor y = exp(ones({2}).track());
   const std::string said =
-      message_of<ValueError>([&] { write_dot(y, folder / "graph.dot", {.colour_by = ColourBy::time}); });
+      message_of<ValueError>([&] { write_dot(y, folder / "graph.dot", {.color_by = ColorBy::time}); });
   CHECK(has(said, ".profile = &profile"));
   CHECK(folder.entries() == 0);
 }

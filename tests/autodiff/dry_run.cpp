@@ -1,11 +1,11 @@
-#include "wengert/autodiff/dry_run.h"
+#include "wengert/autodiff/inspect/dry_run.h"
 
-#include "tests/support.h"
-#include "wengert/autodiff/checkpoint.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/model.h"
+#include "../support.h"
+#include "wengert/autodiff/base/pool.h"
+#include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/pool.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
 
 #include <algorithm>
 #include <stdexcept>

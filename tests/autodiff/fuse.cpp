@@ -1,4 +1,4 @@
-#include "wengert/autodiff/fuse.h"
+#include "wengert/autodiff/ops/fuse.h"
 
 #include "../support.h"
 
@@ -35,7 +35,7 @@ bool same(const Tensor& x, const Tensor& y) {
 
 TEST_CASE("fuse: the value is that of the operators, broadcast or not") {
   const double b = 1.5;
-  auto f = [b](auto x, auto w) { return tanh(x * w) / b + max(x, 0) - sigmoid(w) * exp(-x * x); };
+  auto f = [b](auto x, auto w) { return tanh(x * w) / b + maximum(x, 0) - sigmoid(w) * exp(-x * x); };
   for (auto& [s, t] :
        {std::pair<Shape, Shape>{{7}, {7}}, {{3, 4}, {4}}, {{}, {5}}, {{2, 1}, {1, 3}}, {{0}, {0}}, {{70, 30}, {1}}})
     same_as_operators(f, random(s), random(t, -1, 1, 2));
@@ -153,5 +153,5 @@ TEST_CASE("fuse: mistakes are named with the user's line") {
   CHECK(test::contains(test::message<TypeError>([&] { Tensor t = fuse(f, zeros({3}, int64), zeros({3}, int64)); }),
                        "fuse: needs float32 or float64, got int64"));
   CHECK(test::contains(test::message<ValueError>([&] { Tensor t = fuse(f, a, Tensor()); }),
-                       "fuse: an operand has no value"));
+                       "fuse: an operand is undefined"));
 }

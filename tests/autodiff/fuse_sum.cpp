@@ -1,7 +1,7 @@
 #include "../support.h"
-#include "wengert/autodiff/fuse.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/pool.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/base/pool.h"
+#include "wengert/autodiff/ops/fuse.h"
 
 #include <cmath>
 
@@ -35,7 +35,7 @@ TEST_CASE("fuse_sum: the bits are those of the sum of what was stored, for all a
         const Tensor p = to(random(shape), dtype), t = to(random(shape, -1, 1, 2), dtype);
         CAPTURE(to_string(shape));
         CAPTURE(mask);
-        const Tensor made = fuse_sum(Over{axes}, loss, p, t), stored = sum(fuse(loss, p, t), axes);
+        const Tensor made = fuse_sum(Reduce{axes}, loss, p, t), stored = sum(fuse(loss, p, t), axes);
         REQUIRE(made.shape() == stored.shape());
         CHECK(to(made, float64).to_vector<double>() == to(stored, float64).to_vector<double>());
       }
@@ -46,11 +46,11 @@ TEST_CASE("fuse_sum: operands broadcast and may be strided") {
   auto f = [](auto a, auto b, auto c) { return a * b + c; };
   for (const Shape& axes : {Shape{}, Shape{0}, Shape{1}}) {
     const Tensor turned = transpose(contiguous(transpose(p)));
-    CHECK(fuse_sum(Over{axes}, f, turned, row, column).to_vector<double>() ==
+    CHECK(fuse_sum(Reduce{axes}, f, turned, row, column).to_vector<double>() ==
           sum(fuse(f, p, row, column), axes).to_vector<double>());
   }
-  CHECK(fuse_sum(Over{{1}, true}, f, p, row, column).shape() == Shape{70, 1});
-  CHECK(fuse_sum(Over{{-1}}, f, p, row, column).shape() == Shape{70});
+  CHECK(fuse_sum(Reduce{{1}, true}, f, p, row, column).shape() == Shape{70, 1});
+  CHECK(fuse_sum(Reduce{{-1}}, f, p, row, column).shape() == Shape{70});
 }
 
 TEST_CASE("fuse_sum: the same bits on any number of threads") {
@@ -58,10 +58,10 @@ TEST_CASE("fuse_sum: the same bits on any number of threads") {
   const Tensor p = to(random({300, 1000}), float32), t = to(random({1000}, -1, 1, 2), float32);
   for (const Shape& axes : {Shape{}, Shape{0}, Shape{1}}) {
     set_threads(1);
-    const auto one = fuse_sum(Over{axes}, loss, p, t).to_vector<float>();
+    const auto one = fuse_sum(Reduce{axes}, loss, p, t).to_vector<float>();
     for (const int n : {2, 3, 4}) {
       set_threads(n);
-      CHECK(fuse_sum(Over{axes}, loss, p, t).to_vector<float>() == one);
+      CHECK(fuse_sum(Reduce{axes}, loss, p, t).to_vector<float>() == one);
     }
   }
 }
@@ -73,9 +73,9 @@ TEST_CASE("fuse_sum: four million tenths are 400000, to 1e-6 in float32") {
 
 TEST_CASE("fuse_sum, fuse_mean: every derivative agrees with differences") {
   for (const Shape& axes : {Shape{}, Shape{0}, Shape{1}}) {
-    check_rule([&](const Tensors& x) -> Tensor { return fuse_sum(Over{axes}, loss, x[0], x[1]); },
+    check_rule([&](const Tensors& x) -> Tensor { return fuse_sum(Reduce{axes}, loss, x[0], x[1]); },
                {random({3, 4}), random({4}, -1, 1, 2)});
-    check_rule([&](const Tensors& x) -> Tensor { return fuse_mean(Over{axes, true}, loss, x[0], x[1]); },
+    check_rule([&](const Tensors& x) -> Tensor { return fuse_mean(Reduce{axes, true}, loss, x[0], x[1]); },
                {random({3, 4}), random({3, 1}, -1, 1, 2)});
   }
   check_rule([](const Tensors& x) -> Tensor { return fuse_mean([](auto a) { return sin(a) * a; }, x[0]); },
@@ -86,7 +86,7 @@ TEST_CASE("fuse_mean: the mean") {
   const Tensor x = random({6, 5});
   auto f = [](auto a) { return exp(a); };
   CHECK(fuse_mean(f, x).item() == doctest::Approx(mean(exp(x)).item()).epsilon(1e-15));
-  CHECK(fuse_mean(Over{{0}}, f, x).shape() == Shape{5});
+  CHECK(fuse_mean(Reduce{{0}}, f, x).shape() == Shape{5});
   CHECK(std::isnan(fuse_mean(f, random({0})).item()));
 }
 
@@ -104,10 +104,10 @@ TEST_CASE("fuse_sum: mistakes are named with the user's line") {
   const Tensor x = ones({3, 4});
   auto f = [](auto a) { return a * a; };
   const int line = __LINE__ + 1;
-  const std::string text = test::message<ValueError>([&] { Tensor t = fuse_sum(Over{{2}}, f, x); });
-  CHECK(test::contains(text, "fuse_sum: axis 2 of a tensor with shape [3, 4]"));
+  const std::string text = test::message<ValueError>([&] { Tensor t = fuse_sum(Reduce{{2}}, f, x); });
+  CHECK(test::contains(text, "fuse_sum: axis 2 is out of range [-2, 1] for shape [3, 4]"));
   CHECK(test::contains(text, "fuse_sum.cpp:" + std::to_string(line)));
-  CHECK(test::contains(test::message<ValueError>([&] { Tensor t = fuse_sum(Over{{0, -2}}, f, x); }), "twice"));
+  CHECK(test::contains(test::message<ValueError>([&] { Tensor t = fuse_sum(Reduce{{0, -2}}, f, x); }), "twice"));
   CHECK(test::contains(test::message<ShapeError>([&] { Tensor t = fuse_sum(loss, x, ones({3})); }),
                        "fuse_sum: shapes [3, 4] and [3] do not broadcast"));
 }

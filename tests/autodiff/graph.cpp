@@ -1,7 +1,7 @@
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/rule.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
 
 #include <pthread.h>
 

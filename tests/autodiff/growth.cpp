@@ -1,9 +1,9 @@
-#include "wengert/autodiff/growth.h"
+#include "wengert/autodiff/inspect/growth.h"
 
-#include "tests/support.h"
-#include "wengert/autodiff/gradient.h"
+#include "../support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <stdexcept>
 #include <thread>

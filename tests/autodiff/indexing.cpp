@@ -1,5 +1,6 @@
 #include "../support.h"
 #include "derivatives.h"
+#include "wengert/autodiff/ops/adjoints.h"
 
 using namespace wengert;
 using namespace wengert::testing;
@@ -35,10 +36,11 @@ TEST_CASE("index_select: all dtypes, strided operands and strided indices") {
 
 TEST_CASE("index_add: adds entries that meet") {
   const Tensor x = tensor({{1, 2}, {3, 4}, {5, 6}});
-  CHECK(index_add({2, 2}, 0, index({1, 1, 1}), x).to_vector<float>() == std::vector<float>{0, 0, 9, 12});
-  CHECK(index_add({3, 3}, 1, index({2, 0}), x).to_vector<float>() == std::vector<float>{2, 0, 1, 4, 0, 3, 6, 0, 5});
-  CHECK(index_add({2, 2}, 0, index({}), zeros({0, 2})).to_vector<float>() == std::vector<float>(4, 0.f));
-  CHECK(index_add({2}, 0, index({0, 0}), from(std::vector<std::int64_t>{4, 5}, {2})).to_vector<std::int64_t>() ==
+  CHECK(detail::unselect(x, {2, 2}, 0, index({1, 1, 1})).to_vector<float>() == std::vector<float>{0, 0, 9, 12});
+  CHECK(detail::unselect(x, {3, 3}, 1, index({2, 0})).to_vector<float>() ==
+        std::vector<float>{2, 0, 1, 4, 0, 3, 6, 0, 5});
+  CHECK(detail::unselect(zeros({0, 2}), {2, 2}, 0, index({})).to_vector<float>() == std::vector<float>(4, 0.f));
+  CHECK(detail::unselect(from(std::vector<std::int64_t>{4, 5}, {2}), {2}, 0, index({0, 0})).to_vector<std::int64_t>() ==
         std::vector<std::int64_t>{9, 0});
 }
 
@@ -52,18 +54,18 @@ TEST_CASE("index_add: many rows onto few, against a plain loop") {
   for (std::size_t i = 0; i < std::size_t(m); ++i)
     for (std::size_t j = 0; j < std::size_t(inner); ++j)
       expected[std::size_t(at[i] * inner) + j] += v[i * std::size_t(inner) + j];
-  CHECK(index_add({n, inner}, 0, index(at), x).to_vector<double>() == expected);
+  CHECK(detail::unselect(x, {n, inner}, 0, index(at)).to_vector<double>() == expected);
 }
 
 TEST_CASE("pick and unpick: one entry of each row") {
   const Tensor x = tensor({{1, 2, 3}, {4, 5, 6}});
-  CHECK(pick(x, index({2, 0})).to_vector<float>() == std::vector<float>{3, 4});
-  CHECK(pick(transpose(x), slice(index({1, 5, 0, 5, 1}), 0, 0, 5, 2)).to_vector<float>() ==
+  CHECK(detail::pick(x, index({2, 0})).to_vector<float>() == std::vector<float>{3, 4});
+  CHECK(detail::pick(transpose(x), slice(index({1, 5, 0, 5, 1}), 0, 0, 5, 2)).to_vector<float>() ==
         std::vector<float>{4, 2, 6});
-  CHECK(unpick(tensor({7, 8}), index({2, 0}), 3).to_vector<float>() == std::vector<float>{0, 0, 7, 8, 0, 0});
-  CHECK(pick(zeros({0, 3}), index({})).shape() == Shape{0});
-  CHECK(unpick(zeros({0}), index({}), 3).shape() == Shape{0, 3});
-  CHECK(pick(to(x, float64), index({1, 1})).to_vector<double>() == std::vector<double>{2, 5});
+  CHECK(detail::unpick(tensor({7, 8}), index({2, 0}), 3).to_vector<float>() == std::vector<float>{0, 0, 7, 8, 0, 0});
+  CHECK(detail::pick(zeros({0, 3}), index({})).shape() == Shape{0});
+  CHECK(detail::unpick(zeros({0}), index({}), 3).shape() == Shape{0, 3});
+  CHECK(detail::pick(to(x, float64), index({1, 1})).to_vector<double>() == std::vector<double>{2, 5});
 }
 
 TEST_CASE("indexing: derivatives") {
@@ -73,13 +75,14 @@ TEST_CASE("indexing: derivatives") {
                         {random({2, 2, 3}, 1)});
       Shape shape{2, 2, 3};
       shape[axis] = at.shape()[0];
-      check_derivatives([&](std::span<const Tensor> x) { return index_add({2, 2, 3}, axis, at, x[0]) * x[1]; },
+      check_derivatives([&](std::span<const Tensor> x) { return detail::unselect(x[0], {2, 2, 3}, axis, at) * x[1]; },
                         {random(shape, 1), random({2, 2, 3}, 2)});
     }
-  check_derivatives([](std::span<const Tensor> x) { return pick(x[0] * x[0], index({2, 0, 1})); }, {random({3, 4}, 1)});
-  check_derivatives([](std::span<const Tensor> x) { return unpick(x[0] * x[0], index({2, 0, 1}), 4); },
+  check_derivatives([](std::span<const Tensor> x) { return detail::pick(x[0] * x[0], index({2, 0, 1})); },
+                    {random({3, 4}, 1)});
+  check_derivatives([](std::span<const Tensor> x) { return detail::unpick(x[0] * x[0], index({2, 0, 1}), 4); },
                     {random({3}, 1)});
-  check_derivatives([](std::span<const Tensor> x) { return pick(transpose(x[0]), index({2, 0})); },
+  check_derivatives([](std::span<const Tensor> x) { return detail::pick(transpose(x[0]), index({2, 0})); },
                     {random({3, 2}, 1)});
 }
 
@@ -94,22 +97,23 @@ TEST_CASE("indexing: mistakes name the index, its position and the size") {
   CHECK(message_of<ShapeError>([&] { index_select(x, 0, from(std::vector<std::int64_t>{0}, {1, 1})); }) ==
         "index_select: the index must have one axis, got [1, 1]");
   CHECK(message_of<ValueError>([&] { index_select(x, 2, index({0})); }) ==
-        "index_select: axis 2 of a tensor with shape [2, 3]");
-  CHECK(message_of<ValueError>([&] { index_add({2, 3}, 0, index({0, 5}), x); }) ==
+        "index_select: axis 2 is out of range [-2, 1] for shape [2, 3]");
+  CHECK(message_of<ValueError>([&] { detail::unselect(x, {2, 3}, 0, index({0, 5})); }) ==
         "index_add: index 5 at position 1 is outside of an axis of size 2");
-  CHECK(message_of<ShapeError>([&] { index_add({2, 4}, 0, index({0, 1}), x); }) ==
-        "index_add: [2, 3] and [2, 4] differ beside axis 0");
-  CHECK(message_of<ShapeError>([&] { index_add({2, 3}, 0, index({0}), x); }) ==
-        "index_add: axis 0 of [2, 3] needs as many indices, got 1");
-  CHECK(message_of<TypeError>([&] { index_add({2, 3}, 0, index({0, 1}), to(x, boolean)); }) ==
+  CHECK(message_of<ShapeError>([&] { detail::unselect(x, {2, 4}, 0, index({0, 1})); }) ==
+        "index_add: [2, 3] and [2, 4] differ in an axis other than 0");
+  CHECK(message_of<ShapeError>([&] { detail::unselect(x, {2, 3}, 0, index({0})); }) ==
+        "index_add: needs one index for each entry of axis 0 of [2, 3], got 1");
+  CHECK(message_of<TypeError>([&] { detail::unselect(to(x, boolean), {2, 3}, 0, index({0, 1})); }) ==
         "index_add: not defined for bool; convert with to(x, int64)");
-  CHECK(message_of<ValueError>([&] { pick(x, index({0, 3})); }) ==
+  CHECK(message_of<ValueError>([&] { detail::pick(x, index({0, 3})); }) ==
         "pick: index 3 at position 1 is outside of an axis of size 3");
-  CHECK(message_of<ShapeError>([&] { pick(x, index({0})); }) == "pick: x is [2, 3], so 2 indices are needed, got 1");
-  CHECK(message_of<ShapeError>([&] { pick(ones({2}), index({0})); }) == "pick: x must be [n, k], got [2]");
-  CHECK(message_of<ValueError>([&] { unpick(ones({2}), index({0, 3}), 3); }) ==
+  CHECK(message_of<ShapeError>([&] { detail::pick(x, index({0})); }) ==
+        "pick: x is [2, 3], so 2 indices are needed, got 1");
+  CHECK(message_of<ShapeError>([&] { detail::pick(ones({2}), index({0})); }) == "pick: x must be [n, k], got [2]");
+  CHECK(message_of<ValueError>([&] { detail::unpick(ones({2}), index({0, 3}), 3); }) ==
         "unpick: index 3 at position 1 is outside of an axis of size 3");
-  CHECK(message_of<ShapeError>([&] { unpick(ones({2}), index({0}), 3); }) ==
+  CHECK(message_of<ShapeError>([&] { detail::unpick(ones({2}), index({0}), 3); }) ==
         "unpick: x is [2], so 2 indices are needed, got 1");
 }
 
@@ -120,8 +124,8 @@ TEST_CASE("indexing: every derivative agrees with differences, through the harne
                row = from(std::vector<std::int64_t>{1, 0, 2}, {3});
   for (int axis : {0, 1}) {
     check_rule([&](const Tensors& x) { return index_select(x[0], axis, index); }, {test::random({3, 3})});
-    check_rule([&](const Tensors& x) { return index_add({3, 4}, 0, index, x[0]); }, {test::random({4, 4})});
+    check_rule([&](const Tensors& x) { return detail::unselect(x[0], {3, 4}, 0, index); }, {test::random({4, 4})});
   }
-  check_rule([&](const Tensors& x) { return pick(x[0], row); }, {test::random({3, 3})});
-  check_rule([&](const Tensors& x) { return unpick(x[0], row, 3); }, {test::random({3})});
+  check_rule([&](const Tensors& x) { return detail::pick(x[0], row); }, {test::random({3, 3})});
+  check_rule([&](const Tensors& x) { return detail::unpick(x[0], row, 3); }, {test::random({3})});
 }

@@ -1,6 +1,7 @@
 #include "../support.h"
 #include "derivatives.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/ops/adjoints.h"
 
 using namespace wengert;
 using namespace wengert::testing;
@@ -25,7 +26,7 @@ double tolerance(DType dtype, std::int64_t k) { return (dtype == float32 ? 6e-8 
 Tensor scattered(const Tensor& x) {
   const auto& s = x.shape();
   Tensor wide = zeros({s[0], s[1] * 3 + 2}, x.dtype());
-  wide = wide + unslice(x, wide.shape(), 1, 1, 3);
+  wide = wide + detail::unslice(x, wide.shape(), 1, 1, 3);
   return slice(wide, 1, 1, 1 + s[1] * 3, 3);
 }
 
@@ -161,13 +162,13 @@ TEST_CASE("matmul and linear: mistakes name the shapes and the cure") {
         "matmul: inner sizes differ: [4, 3] x [4, 5]; for X^T W write matmul(transpose(x), w)");
   CHECK(message_of<ShapeError>([] { matmul(ones({3}), ones({4})); }) == "matmul: inner sizes differ: [3] x [4]");
   CHECK(message_of<ShapeError>([] { matmul(ones({}), ones({4})); }) ==
-        "matmul: needs one axis at least, got [] x [4]; a number times a tensor is mul");
+        "matmul: needs at least one axis, got [] x [4]; a number times a tensor is mul");
   CHECK(message_of<ShapeError>([] { matmul(ones({2, 3, 4}), ones({5, 4, 2})); }) ==
         "matmul: leading axes of [2, 3, 4] and [5, 4, 2] do not broadcast: axis -3 has 2 and 5 entries");
   CHECK(message_of<TypeError>([] { matmul(ones({2, 2}), ones({2, 2}, float64)); }) ==
         "matmul: dtypes differ: float32 and float64; convert one with to()");
   CHECK(message_of<TypeError>([] { matmul(ones({2, 2}, int64), ones({2, 2}, int64)); }) ==
-        "matmul: not defined for int64; convert with to(x, float32)");
+        "matmul: needs float32 or float64, got int64; convert with to(x, float32)");
   CHECK(message_of<ShapeError>([] { linear(ones({2, 3}), ones({4}), Tensor()); }) ==
         "linear: weight must be [out, in], got [4]");
   CHECK(message_of<ShapeError>([] { linear(ones({2, 3}), ones({5, 4}), Tensor()); }) ==

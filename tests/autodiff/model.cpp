@@ -1,8 +1,9 @@
-#include "wengert/autodiff/model.h"
+#include "wengert/autodiff/model/model.h"
 
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <doctest/doctest.h>
 
@@ -103,7 +104,7 @@ TEST_CASE("model: containers, optionals, tuples and variants are followed, undef
   CHECK(names(e) == Names{"blocks.0.weight", "blocks.0.bias", "blocks.1.weight", "blocks.1.bias", "pair.0", "pair.1",
                           "extra.weight", "extra.bias", "mixed.0.weight", "mixed.0.bias", "mixed.2", "scale.0",
                           "choice", "nested.0.0", "running"});
-  CHECK(count(e) == 4 + 3 + 3 + 6 + 2 + 1 + 1 + 5 + 7);
+  CHECK(num_parameters(e) == 4 + 3 + 3 + 6 + 2 + 1 + 1 + 5 + 7);
 }
 
 TEST_CASE("model: a local struct, a struct of structs, a tree and thirty-six members") {
@@ -221,7 +222,10 @@ TEST_CASE("model: walking two that differ in length or in an optional is an erro
       contains(message<ValueError>([&] { for_each_param(a, c, [](std::string_view, Param&, Param&) {}); }), "'extra'"));
   Everything d;
   d.choice = Dense(1, 1);
-  CHECK_THROWS_AS(for_each_param(a, d, [](Param&, Param&) {}), ValueError);
+  const Where here = Where::current();
+  const auto what = message<ValueError>([&] { for_each_param(a, d, [](Param&, Param&) {}); });
+  CHECK(contains(what, "'choice'"));
+  CHECK(contains(what, "model.cpp:" + std::to_string(here.line() + 1)));
 }
 
 TEST_CASE("model: tensors that stand for themselves are variables, alone or in containers") {
@@ -230,12 +234,23 @@ TEST_CASE("model: tensors that stand for themselves are variables, alone or in c
   int seen = 0;
   for_each_param(t, [&](Tensor& x) { seen += int(x.numel()); });
   CHECK(seen == 2);
-  CHECK(count(all) == 4 + count(Mlp()));
+  CHECK(num_parameters(all) == 4 + num_parameters(Mlp()));
+}
+
+TEST_CASE("model: a buffer is no variable, wherever it stands") {
+  std::tuple<Tensor, Buffer> both{ones({1}), Buffer(ones({3}))};
+  CHECK(num_parameters(both) == 1);
+  int tensors = 0;
+  for_each_tensor(both, [&](const Tensor&) { ++tensors; });
+  CHECK(tensors == 2);
+  const auto grads = grad([](const Tensor& x, const Buffer& b) { return sum(x * b); }, both);
+  CHECK(std::get<0>(grads).item() == 3);
+  CHECK_FALSE(std::get<1>(grads).defined());
 }
 
 TEST_CASE("model: a shared part is counted once and stays one in a copy") {
   Tied a;
-  CHECK(count(a) == 7);
+  CHECK(num_parameters(a) == 7);
   CHECK(names(a) == Names{"first.weight", "first.bias", "own"});
   Tied b = copy(a);
   b.first->weight.write<float>()[0] = 5;

@@ -1,6 +1,7 @@
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/ops/adjoints.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 #include <numeric>
 
@@ -65,7 +66,7 @@ TEST_CASE("movement: every derivative agrees with differences") {
   check_rule([](const Tensors& t) { return slice(t[0], 2, 1, 4, 2); }, {x});
   check_rule([](const Tensors& t) { return slice(t[0], 1, 2, 2); }, {x});
   check_rule([](const Tensors& t) { return select(t[0], 1, 2); }, {x});
-  check_rule([](const Tensors& t) { return unslice(t[0], {2, 9, 4}, 1, 1, 3); }, {x});
+  check_rule([](const Tensors& t) { return detail::unslice(t[0], {2, 9, 4}, 1, 1, 3); }, {x});
   check_rule([](const Tensors& t) { return expand(t[0], {5, 2, 3, 4}); }, {random({2, 1, 4})});
   check_rule([](const Tensors& t) { return cat(t, 1); }, {x, random({2, 1, 4}, -1, 1, 2), random({2, 0, 4}, -1, 1, 3)});
   check_rule([](const Tensors& t) { return stack(t, -1); }, {x, random({2, 3, 4}, -1, 1, 2)});
@@ -90,7 +91,7 @@ TEST_CASE("to: the cotangent comes back in the dtype that went in") {
 TEST_CASE("reductions: values") {
   CHECK(sum(count).item() == 276);
   CHECK(sum(count, {0, 2}).to_vector<double>() == std::vector<double>{60, 92, 124});
-  CHECK(sum(count, {0}, true).shape() == Shape{1, 3, 4});
+  CHECK(sum(count, {.axes = {0}, .keep_dims = true}).shape() == Shape{1, 3, 4});
   CHECK(sum(count, {1}).to_vector<double>()[0] == 12);
   CHECK(mean(count, {-1}).to_vector<double>()[1] == 5.5);
   CHECK(amax(count, {0, 1}).to_vector<double>() == std::vector<double>{20, 21, 22, 23});
@@ -109,10 +110,10 @@ TEST_CASE("sum: a million tenths in float32 keep six digits") {
 TEST_CASE("reductions: every derivative agrees with differences") {
   for (Shape axes : {Shape{}, Shape{0}, Shape{1}, Shape{2}, Shape{0, 2}, Shape{-1, -2}})
     for (bool keep : {false, true}) {
-      check_rule([&](const Tensors& t) { return sum(t[0], axes, keep); }, {random({2, 3, 4})});
-      check_rule([&](const Tensors& t) { return mean(t[0], axes, keep); }, {random({2, 3, 4})});
-      check_rule([&](const Tensors& t) { return amax(t[0], axes, keep); }, {random({2, 3, 4})});
-      check_rule([&](const Tensors& t) { return amin(t[0], axes, keep); }, {random({2, 3, 4})});
+      check_rule([&](const Tensors& t) { return sum(t[0], {.axes = axes, .keep_dims = keep}); }, {random({2, 3, 4})});
+      check_rule([&](const Tensors& t) { return mean(t[0], {.axes = axes, .keep_dims = keep}); }, {random({2, 3, 4})});
+      check_rule([&](const Tensors& t) { return amax(t[0], {.axes = axes, .keep_dims = keep}); }, {random({2, 3, 4})});
+      check_rule([&](const Tensors& t) { return amin(t[0], {.axes = axes, .keep_dims = keep}); }, {random({2, 3, 4})});
     }
   check_rule([](const Tensors& t) { return sum(t[0], {0}); }, {random({0, 3})});
   check_rule([](const Tensors& t) { return sum(t[0], {1}); }, {random({700, 60})});
@@ -126,7 +127,8 @@ TEST_CASE("amax: ties share the cotangent") {
 }
 
 TEST_CASE("movement and reduction: mistakes are named") {
-  CHECK(contains(message<ValueError>([] { (void)sum(count, {3}); }), "sum: axis 3 of a tensor with shape [2, 3, 4]"));
+  CHECK(contains(message<ValueError>([] { (void)sum(count, {3}); }),
+                 "sum: axis 3 is out of range [-3, 2] for shape [2, 3, 4]"));
   CHECK(contains(message<ValueError>([] { (void)sum(count, {1, -2}); }), "named twice"));
   CHECK(contains(message<ShapeError>([] { (void)reshape(count, {5, -1}); }),
                  "reshape: [2, 3, 4] has 24 elements and cannot become [5, -1]"));
@@ -135,10 +137,10 @@ TEST_CASE("movement and reduction: mistakes are named") {
   CHECK(contains(message<ValueError>([] { (void)select(count, 0, 2); }), "select: entry 2 of axis 0 of [2, 3, 4]"));
   CHECK(contains(message<ValueError>([] { (void)narrow(count, 0, 1, 2); }), "narrow"));
   CHECK(contains(message<ShapeError>([] { (void)expand(count, {2, 3, 5}); }),
-                 "expand: [2, 3, 4] does not repeat to [2, 3, 5]"));
+                 "expand: [2, 3, 4] does not broadcast to [2, 3, 5]"));
   CHECK(contains(message<ShapeError>([] { (void)cat({zeros({2, 3}), zeros({3, 2})}); }), "cat: [2, 3] and [3, 2]"));
   CHECK(contains(message<TypeError>([] { (void)cat({zeros({2}), zeros({2}, float64)}); }), "cat: dtypes differ"));
-  CHECK(contains(message<ShapeError>([] { (void)amax(zeros({0})); }), "no entries"));
+  CHECK(contains(message<ShapeError>([] { (void)amax(zeros({0})); }), "amax: cannot reduce an empty axis, shape [0]"));
   CHECK(contains(message<TypeError>([] { (void)mean(zeros({2}, int64)); }), "mean: needs float32 or float64"));
   CHECK_THROWS_AS((void)zeros({1, 1, 1, 1, 1, 1, 1, 1, 1}), ShapeError);
   CHECK_THROWS_AS((void)zeros({-1}), ShapeError);

@@ -1,10 +1,10 @@
-#include "wengert/autodiff/nonfinite.h"
+#include "wengert/autodiff/inspect/nonfinite.h"
 
-#include "tests/support.h"
-#include "wengert/autodiff/gradient.h"
+#include "../support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/rule.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <cmath>
 #include <limits>
@@ -67,11 +67,11 @@ TEST_CASE("non-finite: the first operator that makes infinity is an exception wi
   CHECK(f.pass == Pass::forward);
   CHECK(f.where.line() == line);
   REQUIRE(f.given.size() == 1);
-  CHECK(f.given[0].numbers.max == 8);
-  CHECK(f.made.numbers.infinities == 1);
+  CHECK(f.given[0].statistics.max == 8);
+  CHECK(f.made.statistics.infinities == 1);
   CHECK(finder.found()->name == "log");
   const std::string text = to_string(f);
-  CHECK(contains(text, "log: forward made 1 Inf of finite numbers\n  operand 0: float32 [3], 0 to 8, mean 3.33333\n"));
+  CHECK(contains(text, "log: forward made 1 Inf from finite values\n  operand 0: float32 [3], 0 to 8, mean 3.33333\n"));
   CHECK(contains(text, "result: float32 [3], 0.693147 to 2.07944, mean 1.38629, 1 Inf, the first at [1]"));
   CHECK(contains(text, "nonfinite.cpp:" + std::to_string(line)));
 }
@@ -83,8 +83,8 @@ TEST_CASE("non-finite: every operand is told") {
   CHECK(f.name == "div");
   REQUIRE(f.given.size() == 2);
   CHECK(f.given[1].what == "operand 1");
-  CHECK(f.given[1].numbers.max == 2);
-  CHECK(f.made.numbers.nans == 1);
+  CHECK(f.given[1].statistics.max == 2);
+  CHECK(f.made.statistics.nans == 1);
 }
 
 TEST_CASE("non-finite: a slope that is infinite is found backwards, with both lines") {
@@ -106,10 +106,10 @@ TEST_CASE("non-finite: a slope that is infinite is found backwards, with both li
   CHECK(f.made.what == "cotangent of operand 0");
   REQUIRE(f.given.size() == 2);
   CHECK(f.given[0].what == "cotangent");
-  CHECK(f.given[0].numbers.max == 1);
+  CHECK(f.given[0].statistics.max == 1);
   CHECK(f.given[1].what == "result");
   const std::string text = to_string(f);
-  CHECK(contains(text, "sqrt: backward made 1 Inf in the cotangent of operand 0, of finite numbers"));
+  CHECK(contains(text, "sqrt: backward made 1 Inf in the cotangent of operand 0, from finite values"));
   CHECK(contains(text, "differentiated at nonfinite.cpp:" + std::to_string(back)));
   CHECK(contains(text, "nonfinite.cpp:" + std::to_string(line)));
 }
@@ -176,7 +176,7 @@ TEST_CASE("non-finite: with infinities = false only NaN is looked for") {
   const Tensor y = log(zeros({2}));
   const auto f = finding_of([&] { (void)(y - y); });
   CHECK(f.name == "sub");
-  CHECK(f.made.numbers.nans == 2);
+  CHECK(f.made.statistics.nans == 2);
 }
 
 TEST_CASE("non-finite: scopes nest and end, also after an exception; other threads are left alone") {

@@ -1,6 +1,6 @@
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 #include <cmath>
 
@@ -15,24 +15,25 @@ using Tensors = std::vector<Tensor>;
 TEST_CASE("standardize: mean zero and variance one, even when the mean is huge") {
   const Tensor x = 1e6 + random({4, 50}, -1, 1, 3), y = standardize(x, {1}, 0);
   for (double m : mean(y, {1}).to_vector<double>()) CHECK(std::abs(m) < 1e-9);
-  for (double v : var(y, {1}, 0).to_vector<double>()) CHECK(v == doctest::Approx(1).epsilon(1e-9));
+  for (double v : var(y, {.axes = {1}, .correction = 0}).to_vector<double>())
+    CHECK(v == doctest::Approx(1).epsilon(1e-9));
 }
 
 TEST_CASE("normalisations: every derivative agrees with differences") {
-  const Tensor x = random({3, 4, 5}), gain = random({4}, 0.5, 1.5, 2), bias = random({4}, -1, 1, 3),
+  const Tensor x = random({3, 4, 5}), weight = random({4}, 0.5, 1.5, 2), bias = random({4}, -1, 1, 3),
                last = random({5}, 0.5, 1.5, 4);
   check_rule([](const Tensors& t) { return standardize(t[0], {0, 2}); }, {x});
   check_rule([](const Tensors& t) { return standardize(t[0], {-1}, 0.1); }, {x});
   check_rule([](const Tensors& t) { return layer_norm(t[0], t[1], t[2]); }, {x, last, random({5})});
   check_rule([](const Tensors& t) { return layer_norm(t[0], t[1], Tensor()); }, {x, random({4, 5})});
-  check_rule([](const Tensors& t) { return batch_norm(t[0], t[1], t[2]); }, {x, gain, bias});
+  check_rule([](const Tensors& t) { return batch_norm(t[0], t[1], t[2]); }, {x, weight, bias});
   check_rule([](const Tensors& t) { return batch_norm(t[0], t[1], t[2], t[3], t[4]); },
-             {x, gain, bias, random({4}), random({4}, 0.5, 2)});
-  check_rule([](const Tensors& t) { return group_norm(t[0], 2, t[1], t[2]); }, {x, gain, bias});
-  check_rule([](const Tensors& t) { return instance_norm(t[0], t[1], Tensor()); }, {x, gain});
+             {x, weight, bias, random({4}), random({4}, 0.5, 2)});
+  check_rule([](const Tensors& t) { return group_norm(t[0], 2, t[1], t[2]); }, {x, weight, bias});
+  check_rule([](const Tensors& t) { return instance_norm(t[0], t[1], Tensor()); }, {x, weight});
   check_rule([](const Tensors& t) { return rms_norm(t[0], t[1]); }, {x, last});
   check_rule([](const Tensors& t) { return local_response_norm(t[0], 3, 0.5); }, {x});
-  check_rule([](const Tensors& t) { return normalize(t[0], 2, 1); }, {x});
+  check_rule([](const Tensors& t) { return normalize(t[0], {.axis = 1}); }, {x});
   check_rule([](const Tensors& t) { return cosine_similarity(t[0], t[1], 1); }, {x, random({3, 4, 5}, -1, 1, 7)});
   check_rule([](const Tensors& t) { return pairwise_distance(t[0], t[1]); }, {x, random({5}, -1, 1, 7)});
 }
@@ -40,7 +41,7 @@ TEST_CASE("normalisations: every derivative agrees with differences") {
 TEST_CASE("normalisations: sizes that do not fit are errors") {
   const Tensor x = zeros({2, 6, 3});
   CHECK(contains(message<ShapeError>([&] { (void)layer_norm(x, ones({6}), Tensor()); }),
-                 "layer_norm: gain and bias must have the shape of the last axes"));
+                 "layer_norm: weight and bias must have the shape of the last axes"));
   CHECK(contains(message<ShapeError>([&] { (void)batch_norm(x, ones({3}), Tensor()); }), "batch_norm: 6 channels"));
   CHECK(contains(message<ShapeError>([&] { (void)group_norm(x, 4, Tensor(), Tensor()); }),
                  "4 groups do not divide the 6 channels"));
@@ -50,13 +51,13 @@ TEST_CASE("normalisations: sizes that do not fit are errors") {
 TEST_CASE("attention: every derivative agrees with differences; causal entries see nothing later") {
   const Tensor q = random({2, 3, 4}), k = random({2, 5, 4}, -1, 1, 2), v = random({2, 5, 2}, -1, 1, 3);
   check_rule([](const Tensors& t) { return attention(t[0], t[1], t[2]).output; }, {q, k, v});
-  check_rule([](const Tensors& t) { return attention(t[0], t[1], t[2], t[3], true).output; },
+  check_rule([](const Tensors& t) { return attention(t[0], t[1], t[2], {.mask = t[3], .causal = true}).output; },
              {q, k, v, random({3, 5})});
-  const auto w = attention(q, k, v, Tensor(), true).weights.to_vector<double>();
+  const auto w = attention(q, k, v, {.causal = true}).weights.to_vector<double>();
   CHECK(w[0] == 1);
   CHECK(w[1] == 0);
   const Tensor look = tensor({{1, 0, 0, 0, 0}, {1, 1, 1, 0, 0}, {1, 1, 1, 1, 1}}, boolean);
-  CHECK(attention(q, k, v, look).weights.to_vector<double>()[8] == 0);
+  CHECK(attention(q, k, v, {.mask = look}).weights.to_vector<double>()[8] == 0);
 }
 
 TEST_CASE("embedding, pixel_shuffle, prelu, glu: values and derivatives") {

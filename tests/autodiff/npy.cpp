@@ -1,9 +1,9 @@
-#include "wengert/autodiff/npy.h"
+#include "wengert/autodiff/files/npy.h"
 
-#include "tests/files.h"
-#include "tests/support.h"
+#include "../files.h"
+#include "../support.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/pool.h"
 
 #include <doctest/doctest.h>
 #include <zlib.h>

@@ -1,9 +1,9 @@
-#include "wengert/autodiff/observer.h"
+#include "wengert/autodiff/tape/observer.h"
 
-#include "tests/support.h"
-#include "wengert/autodiff/gradient.h"
+#include "../support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/rule.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
 
 #include <array>
 #include <stdexcept>

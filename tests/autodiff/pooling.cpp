@@ -1,6 +1,6 @@
 #include "../support.h"
 #include "derivatives.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 
 #include <algorithm>
 #include <limits>
@@ -14,20 +14,20 @@ std::vector<double> doubles(const Tensor& x) { return to(x, float64).to_vector<d
 
 }  // namespace
 
-TEST_CASE("max_pool2d: takes the largest of each window and sends the cotangent there") {
+TEST_CASE("max_pool: takes the largest of each window and sends the cotangent there") {
   const Tensor x = from<double>({1, 5, 2, 0,    //
                                  3, 4, 9, 8,    //
                                  7, 6, -1, -2,  //
                                  0, 1, -3, -4},
                                 {1, 1, 4, 4})
                        .track();
-  const Tensor y = max_pool2d(x, 2);
+  const Tensor y = max_pool(x, {2, 2});
   CHECK(doubles(y) == std::vector<double>{5, 9, 7, -1});
   const std::vector<Tensor> ys = {y}, xs = {x}, g = {from<double>({1, 2, 3, 4}, y.shape())};
   CHECK(doubles(grad(ys, xs, g)[0]) == std::vector<double>{0, 1, 0, 0, 0, 0, 2, 0, 3, 0, 4, 0, 0, 0, 0, 0});
 }
 
-TEST_CASE("max_pool2d: agrees with the plain loop for any size, stride and padding") {
+TEST_CASE("max_pool: agrees with the plain loop for any size, stride and padding") {
   for (std::int64_t kernel : {1, 2, 3, 4})
     for (std::int64_t stride : {1, 2, 3})
       for (std::int64_t padding : {0, 1})
@@ -61,20 +61,22 @@ TEST_CASE("max_pool2d: agrees with the plain loop for any size, stride and paddi
                   value.push_back(best);
                   back[at] += gs[static_cast<std::size_t>(i)];
                 }
-            CHECK(doubles(max_pool2d(x, kernel, stride, padding)) == value);
+            CHECK(doubles(max_pool(x, {kernel, kernel}, {.stride = {stride}, .padding = {padding}})) == value);
             const Tensor leaf = x.track();
-            const std::vector<Tensor> ys = {max_pool2d(leaf, kernel, stride, padding)}, xs = {leaf}, gv = {g};
+            const std::vector<Tensor> ys = {max_pool(leaf, {kernel, kernel},
+                                                     {.stride = {stride}, .padding = {padding}})},
+                                      xs = {leaf}, gv = {g};
             CHECK(doubles(ys[0]) == value);
             check_close(grad(ys, xs, gv)[0], from(back, x.shape()), dtype == float32 ? 1e-6 : 1e-15);
           }
         }
 }
 
-TEST_CASE("max_pool2d: vjp, jvp and second order agree with central differences") {
+TEST_CASE("max_pool: vjp, jvp and second order agree with central differences") {
   for (auto [kernel, stride, padding] : {std::array{2, 2, 0}, {3, 2, 1}, {2, 1, 0}})
     for (Shape in : {Shape{4, 6}, {5, 7}}) {
       auto f = [&, k = kernel, s = stride, p = padding](const std::vector<Tensor>& t) {
-        return max_pool2d(t[0], k, s, p);
+        return max_pool(t[0], {k, k}, {.stride = {s}, .padding = {p}});
       };
       test::check_rule(f, {random({2, 2, in[0], in[1]}, 7)});
       test::check_rule([&](const std::vector<Tensor>& t) { return square(f({t[0] * t[0]})); },
@@ -82,52 +84,53 @@ TEST_CASE("max_pool2d: vjp, jvp and second order agree with central differences"
     }
 }
 
-TEST_CASE("max_pool2d: the first of equal entries receives the cotangent") {
+TEST_CASE("max_pool: the first of equal entries receives the cotangent") {
   for (std::int64_t stride : {2, 1}) {  // the loop for 2 x 2 and the general one
     const Tensor x = ones({1, 1, 2, 2}, float64).track();
-    CHECK(doubles(grad(sum(max_pool2d(x, 2, stride)), x)) == std::vector<double>{1, 0, 0, 0});
+    CHECK(doubles(grad(sum(max_pool(x, {2, 2}, {.stride = {stride}})), x)) == std::vector<double>{1, 0, 0, 0});
     const Tensor low = full({1, 1, 2, 2}, -INFINITY, float64).track();
-    CHECK(doubles(grad(sum(max_pool2d(low, 2, stride)), low)) == std::vector<double>{1, 0, 0, 0});
+    CHECK(doubles(grad(sum(max_pool(low, {2, 2}, {.stride = {stride}})), low)) == std::vector<double>{1, 0, 0, 0});
   }
 }
 
-TEST_CASE("max_pool2d: NaN wins, wherever it stands in the window") {
+TEST_CASE("max_pool: NaN wins, wherever it stands in the window") {
   for (std::int64_t stride : {2, 1})
     for (std::size_t at = 0; at < 4; ++at) {
       std::vector<double> v = {1, 2, 3, 4};
       v[at] = NAN;
       const Tensor x = from(v, {1, 1, 2, 2}).track();
-      const Tensor y = max_pool2d(x, 2, stride);
+      const Tensor y = max_pool(x, {2, 2}, {.stride = {stride}});
       CHECK(std::isnan(y.item()));
       CHECK(doubles(grad(y, x))[at] == 1);
     }
 }
 
-TEST_CASE("max_pool2d: same bits for any number of threads; empty batches; operands of any strides") {
+TEST_CASE("max_pool: same bits for any number of threads; empty batches; operands of any strides") {
   const int before = threads();
   const Tensor x = random({9, 8, 33, 40}, 1, float32);
   set_threads(1);
-  const auto first = max_pool2d(x, 2).to_vector<float>(), wide = max_pool2d(x, 3, 2, 1).to_vector<float>();
+  const auto first = max_pool(x, {2, 2}).to_vector<float>(),
+             wide = max_pool(x, {3, 3}, {.stride = {2}, .padding = {1}}).to_vector<float>();
   for (int n : {2, 3, 8}) {
     set_threads(n);
-    CHECK(max_pool2d(x, 2).to_vector<float>() == first);
-    CHECK(max_pool2d(x, 3, 2, 1).to_vector<float>() == wide);
+    CHECK(max_pool(x, {2, 2}).to_vector<float>() == first);
+    CHECK(max_pool(x, {3, 3}, {.stride = {2}, .padding = {1}}).to_vector<float>() == wide);
   }
   set_threads(before);
-  CHECK(max_pool2d(zeros({0, 3, 4, 4}), 2).shape() == Shape{0, 3, 2, 2});
-  check_close(max_pool2d(transpose(x), 2), transpose(max_pool2d(x, 2)), 0);
+  CHECK(max_pool(zeros({0, 3, 4, 4}), {2, 2}).shape() == Shape{0, 3, 2, 2});
+  check_close(max_pool(transpose(x), {2, 2}), transpose(max_pool(x, {2, 2})), 0);
 }
 
-TEST_CASE("max_pool2d: what does not fit is an error") {
+TEST_CASE("max_pool: what does not fit is an error") {
   const Tensor x = zeros({1, 1, 4, 4});
-  CHECK_THROWS_AS(max_pool2d(x, 5), ShapeError);
-  CHECK_THROWS_AS(max_pool2d(x, 0), ValueError);
-  CHECK_THROWS_AS(max_pool2d(x, 2, -1), ValueError);
-  CHECK_THROWS_AS(max_pool2d(x, 2, 2, 2), ValueError);
-  CHECK_THROWS_AS(max_pool2d(x, 2, 2, -1), ValueError);
-  CHECK_THROWS_AS(max_pool2d(zeros({4}), 2), ShapeError);
-  CHECK_THROWS_AS(max_pool2d(zeros({1, 4, 0}), 1), ShapeError);
-  CHECK_THROWS_AS(max_pool2d(zeros({1, 4, 4}, int64), 2), TypeError);
+  CHECK_THROWS_AS(max_pool(x, {5, 5}), ShapeError);
+  CHECK_THROWS_AS(max_pool(x, {0, 0}), ValueError);
+  CHECK_THROWS_AS(max_pool(x, {2, 2}, {.stride = {-1}}), ValueError);
+  CHECK_THROWS_AS(max_pool(x, {2, 2}, {.stride = {2}, .padding = {2}}), ValueError);
+  CHECK_THROWS_AS(max_pool(x, {2, 2}, {.stride = {2}, .padding = {-1}}), ValueError);
+  CHECK_THROWS_AS(max_pool(zeros({4}), {2, 2}), ShapeError);
+  CHECK_THROWS_AS(max_pool(zeros({1, 4, 0}), {1, 1}), ShapeError);
+  CHECK_THROWS_AS(max_pool(zeros({1, 4, 4}, int64), {2, 2}), TypeError);
 }
 
 TEST_CASE("max_pool, avg_pool: agree with plain loops over one to three axes, with dilation and ceil_mode") {

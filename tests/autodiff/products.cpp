@@ -1,6 +1,6 @@
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 using namespace wengert;
 using test::check_rule;

@@ -1,11 +1,11 @@
-#include "wengert/autodiff/profile.h"
+#include "wengert/autodiff/inspect/profile.h"
 
-#include "tests/files.h"
-#include "tests/support.h"
-#include "wengert/autodiff/gradient.h"
+#include "../files.h"
+#include "../support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/rule.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/tape/rule.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,7 @@
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/parallel.h"
 
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
 // rnn, gru and lstm: one node for a whole sequence.
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/sequences.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/ops/sequences.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 using namespace wengert;
 using test::check_rule;

@@ -1,8 +1,8 @@
 #include "../support.h"
 #include "derivatives.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/pool.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/base/pool.h"
+#include "wengert/autodiff/tape/random.h"
 
 #include <atomic>
 #include <thread>
@@ -11,7 +11,7 @@ using namespace wengert;
 using namespace wengert::testing;
 
 // The gradient of a table holds the rows that were looked up, until someone asks for its numbers
-// (wengert/autodiff/rows.h). Here it is compared with what plain loops add up, and with itself as an ordinary tensor.
+// (autodiff/tape/rows.h). Here it is compared with what plain loops add up, and with itself as an ordinary tensor.
 
 namespace {
 

@@ -1,8 +1,8 @@
-#include "wengert/autodiff/safetensors.h"
+#include "wengert/autodiff/files/safetensors.h"
 
-#include "tests/files.h"
+#include "../files.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/pool.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>

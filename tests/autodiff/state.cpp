@@ -1,8 +1,8 @@
-#include "wengert/autodiff/state.h"
+#include "wengert/autodiff/files/state.h"
 
-#include "tests/files.h"
-#include "tests/support.h"
-#include "wengert/autodiff/npy.h"
+#include "../files.h"
+#include "../support.h"
+#include "wengert/autodiff/files/npy.h"
 #include "wengert/autodiff/ops.h"
 
 #include <doctest/doctest.h>

@@ -1,6 +1,6 @@
 #include "../support.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/pool.h"
 
 #include <algorithm>
 

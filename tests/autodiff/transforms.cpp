@@ -1,8 +1,9 @@
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include "support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
+#include "wengert/autodiff/transforms/map_rows.h"
 
 #include <doctest/doctest.h>
 
@@ -104,9 +105,7 @@ TEST_CASE("value_and_grad: works under no_grad, and with an x that is on a tape"
   CHECK_FALSE(t.grad().defined());
 }
 
-TEST_CASE("value_and_grad: an f that ignores x gives zeros, NaN is no error") {
-  const Tensor t = ones({2, 2}, float64);
-  check_close(grad([](const Tensor&) { return scalar(3, float64); }, t), zeros({2, 2}, float64));
+TEST_CASE("value_and_grad: NaN is no error, and f may return its argument") {
   const auto r = value_and_grad([](const Tensor& s) { return sum(log(s)); }, full({2}, -1, float64));
   CHECK(std::isnan(r.value.item()));
   check_close(grad([](const Tensor& s) { return s; }, scalar(3, float64)), scalar(1, float64));
@@ -308,7 +307,38 @@ TEST_CASE("value_and_grad: a shared part receives the cotangents of all its plac
   const Separate h = grad(f, apart);
   check_close(g.first->weight, h.first.weight + h.second.weight);
   CHECK(&*g.first == &*g.second);
-  CHECK(count(g) == 12);
+  CHECK(num_parameters(g) == 12);
+}
+
+TEST_CASE("transforms: errors name the one that was called") {
+  const Tensor x = from(std::vector<double>{1, 2, 3}, {3});
+  const auto square = [](const Tensor& t) { return t * t; };
+  const auto loss = [](const Tensor& t) { return sum(t * t); };
+  const auto counts = [](const Tensor& t) { return sum(to(t, int64)); };
+  const auto begins = [](const std::string& what, const std::string& name) { return what.starts_with(name + ": "); };
+  CHECK(begins(message<ShapeError>([&] { grad(square, x); }), "grad"));
+  CHECK(begins(message<ShapeError>([&] { value_and_grad(square, x); }), "value_and_grad"));
+  CHECK(begins(message<ShapeError>([&] { hvp(square, x, x); }), "hvp"));
+  CHECK(begins(message<ShapeError>([&] { hessian(square, x); }), "hessian"));
+  CHECK(begins(message<TypeError>([&] { jacobian(counts, x); }), "jacobian"));
+  CHECK(begins(message<TypeError>([&] { grad(counts, x); }), "grad"));
+  CHECK(begins(message<ShapeError>([&] {
+                 per_example_gradients([&](const std::tuple<Tensor>& m, const Tensor& t) { return std::get<0>(m) * t; },
+                                       std::tuple<Tensor>(x), ones({2, 3}, float64));
+               }),
+               "per_example_gradients"));
+  const auto wrong = ones({2}, float64);
+  CHECK(begins(message<ShapeError>([&] { jvp(square, x, wrong); }), "jvp"));
+  CHECK(begins(message<ShapeError>([&] { hvp(loss, x, wrong); }), "hvp"));
+  const auto [y, pullback] = vjp(square, x);
+  const Where here = Where::current();
+  const std::string what = message<ShapeError>([&] { pullback(wrong); });
+  CHECK(begins(what, "vjp"));
+  CHECK(contains(what, "transforms.cpp:" + std::to_string(here.line() + 1)));
+  using Several = std::vector<Tensor>;
+  CHECK(begins(
+      message<ShapeError>([&] { hvp([](const Several& s) { return sum(s[0] * s[1]); }, Several{x, x}, Several{x}); }),
+      "hvp"));
 }
 
 TEST_CASE("track: a variable made of a tensor that is on the tape stays connected") {

@@ -1,5 +1,5 @@
-#include "tests/data/gzip.h"
-#include "tests/files.h"
+#include "../files.h"
+#include "gzip.h"
 #include "wengert/data/data.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,4 @@
-#include "tests/files.h"
+#include "../files.h"
 #include "wengert/data/data.h"
 
 #include <doctest/doctest.h>

@@ -1,6 +1,6 @@
-#include "tests/data/gzip.h"
-#include "tests/files.h"
-#include "wengert/autodiff/pool.h"
+#include "../files.h"
+#include "gzip.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/data/data.h"
 
 #include <doctest/doctest.h>

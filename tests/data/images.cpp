@@ -2,7 +2,7 @@
 
 #include "files.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/data/loader.h"
 
 #include <doctest/doctest.h>
@@ -131,7 +131,7 @@ TEST_CASE("image_folder: classes are folders, and a loader deals their images") 
   CHECK_THROWS_AS(data::image_folder(folder / "cat"), FileError);
   CHECK_THROWS_AS(data::image_folder(folder / "bird"), FileError);
   if (!reads()) return;
-  data::Loader loader(images.size(), images, {.size = 4, .shuffle = false, .prefetch = 1});
+  data::Loader loader(images.size(), images, {.batch_size = 4, .shuffle = false, .prefetch = 1});
   const auto batch = *loader.next();
   CHECK(batch.x.shape() == Shape{4, 1, 2, 3});
   CHECK(select(select(batch.x, 2, 0), 2, 0).to_vector<float>() == std::vector<float>{1, 0, 1 / 255.f, 2 / 255.f});

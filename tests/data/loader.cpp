@@ -1,9 +1,9 @@
 #include "wengert/data/loader.h"
 
 #include "files.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/base/pool.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/pool.h"
 #include "wengert/data/data.h"
 #include "wengert/optim/checkpoints.h"
 
@@ -69,7 +69,7 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 }  // namespace
 
 TEST_CASE("loader: every row comes once in an epoch, and epochs differ") {
-  data::Loader loader(numbered(101), {.size = 8, .seed = 5});
+  data::Loader loader(numbered(101), {.batch_size = 8, .shuffle = true, .seed = 5});
   CHECK(loader.size() == 13);
   CHECK(loader.rows() == 101);
   const Labels first = rest_of_epoch(loader), second = rest_of_epoch(loader);
@@ -82,10 +82,10 @@ TEST_CASE("loader: every row comes once in an epoch, and epochs differ") {
 }
 
 TEST_CASE("loader: unshuffled it keeps the order, and drop_last leaves out the smaller batch") {
-  data::Loader loader(numbered(10), {.size = 4, .shuffle = false});
+  data::Loader loader(numbered(10), {.batch_size = 4, .shuffle = false});
   CHECK(rest_of_epoch(loader) == counted(10));
   CHECK(rest_of_epoch(loader) == counted(10));
-  data::Loader dropping(numbered(10), {.size = 4, .shuffle = false, .drop_last = true});
+  data::Loader dropping(numbered(10), {.batch_size = 4, .shuffle = false, .drop_last = true});
   CHECK(dropping.size() == 2);
   CHECK(rest_of_epoch(dropping) == counted(8));
   data::Loader nothing(data::Dataset{zeros({0, 2}), zeros({0}, int64)}, {.prefetch = 2});
@@ -94,8 +94,9 @@ TEST_CASE("loader: unshuffled it keeps the order, and drop_last leaves out the s
 }
 
 TEST_CASE("loader: the order depends on the seed and the epoch alone") {
-  data::Loader a(numbered(50), {.size = 7, .seed = 1}), b(numbered(50), {.size = 5, .seed = 1}),
-      c(numbered(50), {.size = 7, .seed = 2});
+  data::Loader a(numbered(50), {.batch_size = 7, .shuffle = true, .seed = 1}),
+      b(numbered(50), {.batch_size = 5, .shuffle = true, .seed = 1}),
+      c(numbered(50), {.batch_size = 7, .shuffle = true, .seed = 2});
   const Labels first = rest_of_epoch(a);
   CHECK(first == rest_of_epoch(b));
   CHECK(first != rest_of_epoch(c));
@@ -106,10 +107,23 @@ TEST_CASE("loader: the order depends on the seed and the epoch alone") {
   CHECK(rest_of_epoch(a) == second);
 }
 
+TEST_CASE("loader: shuffle is off by default, and a generator draws the seed") {
+  data::Loader plain(numbered(10), {.seed = 5});
+  CHECK(rest_of_epoch(plain) == counted(10));
+  Rng rng{3}, same{3};
+  data::Loader a(numbered(50), {.shuffle = rng}), b(numbered(50), {.shuffle = true, .seed = same.bits()}),
+      c(numbered(50), {.shuffle = rng});
+  CHECK(a.seed() == b.seed());
+  const Labels order = rest_of_epoch(a);
+  CHECK(order == rest_of_epoch(b));
+  CHECK(order != counted(50));
+  CHECK(order != rest_of_epoch(c));  // the generator has moved on
+}
+
 TEST_CASE("loader: prefetching on a thread changes no batch") {
   for (std::int64_t prefetch : {1, 2, 5, 40}) {
-    data::Loader plain(numbered(61), {.size = 4, .seed = 3}),
-        ahead(numbered(61), {.size = 4, .seed = 3, .prefetch = prefetch});
+    data::Loader plain(numbered(61), {.batch_size = 4, .shuffle = true, .seed = 3}),
+        ahead(numbered(61), {.batch_size = 4, .shuffle = true, .seed = 3, .prefetch = prefetch});
     CHECK(batches_of(plain, 50) == batches_of(ahead, 50));
     // Places are taken up wherever one goes.
     plain.seek(7, 11), ahead.seek(7, 11);
@@ -118,7 +132,7 @@ TEST_CASE("loader: prefetching on a thread changes no batch") {
 }
 
 TEST_CASE("loader: after a break the epoch goes on, and copies go their own way") {
-  data::Loader loader(numbered(20), {.size = 4, .seed = 9, .prefetch = 2});
+  data::Loader loader(numbered(20), {.batch_size = 4, .shuffle = true, .seed = 9, .prefetch = 2});
   data::Loader whole = loader;
   const Labels all = rest_of_epoch(whole);
   Labels seen;
@@ -147,13 +161,15 @@ struct Kept {
 TEST_CASE("loader: a file keeps the place in an epoch, and the very same batches follow") {
   const TemporaryFolder folder;
   for (std::int64_t prefetch : {0, 3}) {
-    Kept first{.batches = data::Loader(numbered(33), {.size = 4, .seed = 11, .prefetch = prefetch})};
+    Kept first{.batches =
+                   data::Loader(numbered(33), {.batch_size = 4, .shuffle = true, .seed = 11, .prefetch = prefetch})};
     batches_of(first.batches, 13);
     optim::Checkpoints files{folder / std::to_string(prefetch)};
     files.save(first, 13);
     const auto follow = batches_of(first.batches, 20);
 
-    Kept second{.batches = data::Loader(numbered(33), {.size = 4, .seed = 1, .prefetch = 3 - prefetch})};
+    Kept second{
+        .batches = data::Loader(numbered(33), {.batch_size = 4, .shuffle = true, .seed = 1, .prefetch = 3 - prefetch})};
     batches_of(second.batches, 2);  // its thread is somewhere else
     CHECK(files.load_latest(second) == 13);
     CHECK(second.batches.seed() == 11);
@@ -165,13 +181,13 @@ TEST_CASE("loader: a file keeps the place in an epoch, and the very same batches
 
 TEST_CASE("loader: saved behind the last batch of an epoch, the loop is not entered and the next epoch begins") {
   const TemporaryFolder folder;
-  data::Loader loader(numbered(8), {.size = 4, .seed = 1});
+  data::Loader loader(numbered(8), {.batch_size = 4, .shuffle = true, .seed = 1});
   for (const auto& batch : loader) {
     CHECK(batch.x.defined());
     save(folder / "place", loader);
     CHECK(loader.epoch() == 0);
   }
-  data::Loader again(numbered(8), {.size = 4, .seed = 1});
+  data::Loader again(numbered(8), {.batch_size = 4, .shuffle = true, .seed = 1});
   load(folder / "place", again);
   CHECK(again.position() == 2);
   CHECK(rest_of_epoch(again).empty());
@@ -181,9 +197,9 @@ TEST_CASE("loader: saved behind the last batch of an epoch, the loop is not ente
 
 TEST_CASE("loader: a place for other data or other batches is refused, until another one is chosen") {
   const TemporaryFolder folder;
-  data::Loader loader(numbered(8), {.size = 4});
+  data::Loader loader(numbered(8), {.batch_size = 4, .shuffle = true});
   save(folder / "place", loader);
-  data::Loader other(numbered(9), {.size = 4});
+  data::Loader other(numbered(9), {.batch_size = 4});
   load(folder / "place", other);
   CHECK(contains(message<ValueError>([&] { other.next(); }),
                  "batches of 4 from 8 rows, but it deals batches of 4 from 9"));
@@ -202,8 +218,8 @@ TEST_CASE("loader: data of one's own is collated by a function, with random numb
     for (auto i : rows) batch.text += words[static_cast<std::size_t>(i)] + ' ';
     return batch;
   };
-  data::Loader plain(7, collate, {.size = 3, .shuffle = false}),
-      ahead(7, collate, {.size = 3, .shuffle = false, .prefetch = 2});
+  data::Loader plain(7, collate, {.batch_size = 3, .shuffle = false}),
+      ahead(7, collate, {.batch_size = 3, .shuffle = false, .prefetch = 2});
   static_assert(std::same_as<decltype(plain), data::Loader<Batch>>);
   std::vector<std::uint64_t> drawn;
   for (int epoch = 0; epoch < 2; ++epoch) {
@@ -223,7 +239,7 @@ TEST_CASE("loader: data of one's own is collated by a function, with random numb
 
 TEST_CASE("loader: batches of a data set go through a function") {
   data::Loader loader(numbered(6), [](data::Dataset b) { return b.x * 2.; },
-                      {.size = 3, .shuffle = false, .prefetch = 1});
+                      {.batch_size = 3, .shuffle = false, .prefetch = 1});
   static_assert(std::same_as<decltype(loader), data::Loader<Tensor>>);
   CHECK(loader.next()->to_vector<float>() == std::vector<float>{0, 0, 2, -2, 4, -4});
 }
@@ -236,7 +252,7 @@ TEST_CASE("loader: what the function throws on the thread comes out of next(), a
                           if (rows[0] == 4 && broken) throw std::runtime_error("row 4 is broken");
                           return rows[0];
                         },
-                        {.size = 2, .shuffle = false, .prefetch = prefetch});
+                        {.batch_size = 2, .shuffle = false, .prefetch = prefetch});
     CHECK(loader.next() == 0);
     CHECK(loader.next() == 2);
     for (int i = 0; i < 3; ++i) CHECK(message<std::runtime_error>([&] { loader.next(); }) == "row 4 is broken");
@@ -251,7 +267,7 @@ TEST_CASE("loader: what the function throws on the thread comes out of next(), a
 TEST_CASE("loader: its thread makes no more batches than it may, and ends with the loader") {
   std::atomic<int> made = 0;
   {
-    data::Loader loader(1000, [&](data::Rows) { return ++made; }, {.size = 1, .prefetch = 3});
+    data::Loader loader(1000, [&](data::Rows) { return ++made; }, {.batch_size = 1, .prefetch = 3});
     loader.next();
     for (int i = 0; i < 200 && made < 4; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -265,8 +281,8 @@ TEST_CASE("loader: its thread makes no more batches than it may, and ends with t
 TEST_CASE("loader: its thread runs kernels alone, whatever the others may") {
   const int before = threads();
   set_threads(3);
-  data::Loader plain(2, [](data::Rows) { return threads(); }, {.size = 1});
-  data::Loader ahead(2, [](data::Rows) { return threads(); }, {.size = 1, .prefetch = 1});
+  data::Loader plain(2, [](data::Rows) { return threads(); }, {.batch_size = 1});
+  data::Loader ahead(2, [](data::Rows) { return threads(); }, {.batch_size = 1, .prefetch = 1});
   CHECK(plain.next() == 3);
   CHECK(ahead.next() == 1);
   CHECK(threads() == 3);
@@ -275,7 +291,7 @@ TEST_CASE("loader: its thread runs kernels alone, whatever the others may") {
 
 TEST_CASE("loader: once warm, epochs take no memory from the system") {
   for (std::int64_t prefetch : {0, 2}) {
-    data::Loader loader(numbered(4000), {.size = 64, .prefetch = prefetch});
+    data::Loader loader(numbered(4000), {.batch_size = 64, .prefetch = prefetch});
     for (int i = 0; i < 10; ++i) rest_of_epoch(loader);
     const auto before = memory_stats().system_allocations;
     for (int i = 0; i < 10; ++i)
@@ -285,14 +301,13 @@ TEST_CASE("loader: once warm, epochs take no memory from the system") {
 }
 
 TEST_CASE("loader: options and data that make no sense are refused") {
-  CHECK(
-      contains(message<ValueError>([] { data::Loader(numbered(3), {.size = 0}); }), "size must be at least 1, got 0"));
-  CHECK(contains(message<ValueError>([] { data::Loader(numbered(3), {.prefetch = -1}); }),
-                 "prefetch must be at least 0"));
+  CHECK(contains(message<ValueError>([] { data::Loader(numbered(3), {.batch_size = 0}); }),
+                 "batch_size must be >= 1, got 0"));
+  CHECK(contains(message<ValueError>([] { data::Loader(numbered(3), {.prefetch = -1}); }), "prefetch must be >= 0"));
   CHECK(contains(message<ShapeError>([] { data::Loader(data::Dataset{ones({3, 2}), ones({2})}); }), "loader: x and y"));
   CHECK_THROWS_AS(data::Loader(data::Dataset{}), ValueError);
   CHECK_THROWS_AS(data::Loader(data::Dataset{}, [](data::Dataset b) { return b; }), ValueError);
-  data::Loader loader(numbered(9), {.size = 3});
+  data::Loader loader(numbered(9), {.batch_size = 3});
   CHECK(contains(message<ValueError>([&] { loader.seek(0, 4); }), "no batch 4 in epoch 0; an epoch has 3"));
   CHECK_THROWS_AS(loader.seek(-1), ValueError);
 }

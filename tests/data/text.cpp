@@ -72,7 +72,7 @@ TEST_CASE("windows: each row goes on where it ended, and y is x one token later"
   CHECK(numbers(windows[0].x) == Numbers{0, 1, 2, 3, 11, 12, 13, 14});
   CHECK(numbers(windows[0].y) == Numbers{1, 2, 3, 4, 12, 13, 14, 15});
   CHECK(numbers(windows[1].x) == Numbers{4, 5, 6, 7, 15, 16, 17, 18});
-  const data::Windows all(arange(23), 2, 4, false);
+  const data::Windows all(arange(23), 2, 4, {.drop_last = false});
   CHECK(all.size() == 3);
   CHECK(numbers(all[2].y) == Numbers{9, 10, 20, 21});
   int seen = 0;
@@ -89,7 +89,7 @@ TEST_CASE("windows_at: anywhere in the text, dealt by a loader") {
   CHECK(numbers(d.y) == Numbers{7, 8, 9, 1, 2, 3});
   CHECK_THROWS_WITH_AS(data::windows_at(tokens, Numbers{7}, 3), doctest::Contains("do not fit at 7 of 10"), ValueError);
   CHECK_THROWS_AS(data::windows_at(tokens, Numbers{-1}, 3), ValueError);
-  data::Loader windows(7, [=](data::Rows starts) { return data::windows_at(tokens, starts, 3); }, {.size = 4});
+  data::Loader windows(7, [=](data::Rows starts) { return data::windows_at(tokens, starts, 3); }, {.batch_size = 4});
   std::int64_t rows = 0;
   for (auto& [x, y] : windows) rows += x.size(0);
   CHECK(rows == 7);

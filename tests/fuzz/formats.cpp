@@ -1,10 +1,10 @@
-#include "tests/fuzz/formats.h"
+#include "formats.h"
 
-#include "tests/data/gzip.h"
-#include "tests/files.h"
-#include "wengert/autodiff/npy.h"
+#include "../data/gzip.h"
+#include "../files.h"
+#include "wengert/autodiff/files/npy.h"
+#include "wengert/autodiff/files/state.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/state.h"
 #include "wengert/data/data.h"
 #include "wengert/data/images.h"
 

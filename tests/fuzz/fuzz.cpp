@@ -3,8 +3,8 @@
 //
 //   WENGERT_FUZZ_FORMAT=npy WENGERT_FUZZ_SEEDS=seeds build-fuzz/tests/fuzz/fuzz -runs=30000 seeds
 
-#include "tests/files.h"
-#include "tests/fuzz/formats.h"
+#include "../files.h"
+#include "formats.h"
 
 #include <cstdint>
 #include <cstdio>

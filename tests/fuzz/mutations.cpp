@@ -1,5 +1,5 @@
-#include "tests/files.h"
-#include "tests/fuzz/formats.h"
+#include "../files.h"
+#include "formats.h"
 
 #include <doctest/doctest.h>
 

@@ -54,7 +54,7 @@ Tensor gp_likelihood(const Args& a) {
 Tensor attention_scalar(const Args& a) { return sum(attention(a["Q"], a["K"], a["V"]).output * a["M"]); }
 
 Tensor gather_reuse(const Args& a) {
-  const Tensor e = take(a["W"], a["ix"]);
+  const Tensor e = take(a["W"], 0, a["ix"]);
   const std::int64_t n = e.size(0);
   return sum(exp(0.3 * narrow(e, 0, 1, n - 1) * narrow(e, 0, 0, n - 1)));
 }
@@ -95,7 +95,7 @@ void add_functions(Table& t) {
   ROW(gather_reuse, gather_reuse(a));
   ROW(views, views(a["x"]));
   ROW(normalised, normalised(a));
-  ROW(conv_scalar, sum(square(tanh(conv2d(a["x"], a["w"], a["b"], {.padding = 1})))));
+  ROW(conv_scalar, sum(square(tanh(conv(a["x"], a["w"], a["b"], {.padding = {1}})))));
   ROW(vec_softmax, softmax(matmul(a["W"], a["x"])));
   ROW(vec_polar, polar(a));
   ROW(vec_solve, solve(a["A"], a["b"]));

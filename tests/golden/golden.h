@@ -3,8 +3,8 @@
 // The golden runner: reads a folder of reference cases (README.md) and executes them through the vocabulary. One table
 // for each family maps the names used there to calls of ours.
 
-#include "wengert/autodiff/gradient.h"
 #include "wengert/autodiff/ops.h"
+#include "wengert/autodiff/tape/gradient.h"
 
 #include <nlohmann/json.hpp>
 

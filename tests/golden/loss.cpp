@@ -17,9 +17,9 @@ nn::Reduction how(const Args& a) {
                             : nn::Reduction::mean;
 }
 
-nn::CrossEntropyOptions classes(const Args& a, double smoothing) {
-  nn::CrossEntropyOptions o{.weight = a.maybe("weight"), .smoothing = smoothing, .reduction = how(a)};
-  if (a.given("ignore_index")) o.ignore = a.integer("ignore_index");
+nn::CrossEntropyOptions classes(const Args& a, double label_smoothing) {
+  nn::CrossEntropyOptions o{.weight = a.maybe("weight"), .label_smoothing = label_smoothing, .reduction = how(a)};
+  if (a.given("ignore_index")) o.ignore_index = a.integer("ignore_index");
   return o;
 }
 
@@ -51,7 +51,7 @@ Tensor margins(const Args& a) {
   auto loss = [&](nn::Reduction r) {
     return nn::multi_margin(a.input(), labels, a.number("p"), a.number("margin"), r);
   };
-  return weight.defined() ? reduced(take(weight, labels) * loss(nn::Reduction::none), how(a)) : loss(how(a));
+  return weight.defined() ? reduced(take(weight, 0, labels) * loss(nn::Reduction::none), how(a)) : loss(how(a));
 }
 
 // PyTorch takes all targets one after the other in a vector, too.
@@ -83,7 +83,7 @@ void add_loss(Table& t) {
   ROW(cross_entropy, nn::cross_entropy(a.input(), a["target"], classes(a, a.number("label_smoothing"))));
   t["cross_entropy_prob"] = t["cross_entropy"];
   ROW(nll_loss, nn::nll(a.input(), a["target"], classes(a, 0)));
-  ROW(kl_div, nn::kl_div(a.input(), a["target"], how(a), a.flag("log_target")));
+  ROW(kl_div, nn::kl_div(a.input(), a["target"], {.log_target = a.flag("log_target"), .reduction = how(a)}));
   ROW(hinge_embedding_loss, nn::hinge_embedding(a.input(), a["target"], a.number("margin"), how(a)));
   ROW(margin_ranking_loss, nn::margin_ranking(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));
   ROW(cosine_embedding_loss, nn::cosine_embedding(a["input1"], a["input2"], a["target"], a.number("margin"), how(a)));

@@ -108,11 +108,12 @@ std::optional<double> maybe_number(const ModuleCase& c, const char* attr) {
 }
 template <int rank>
 void batch_norm(ModuleCase& c) {
-  c.run(nn::BatchNorm<rank>(c.attrs.integer("num_features"), {.eps = c.attrs.number("eps"),
-                                                              .momentum = maybe_number(c, "momentum"),
-                                                              .affine = c.attrs.flag("affine"),
-                                                              .track = c.attrs.flag("track_running_stats"),
-                                                              .dtype = c.dtype}));
+  c.run(
+      nn::BatchNorm<rank>(c.attrs.integer("num_features"), {.eps = c.attrs.number("eps"),
+                                                            .momentum = maybe_number(c, "momentum"),
+                                                            .affine = c.attrs.flag("affine"),
+                                                            .track_running_stats = c.attrs.flag("track_running_stats"),
+                                                            .dtype = c.dtype}));
 }
 template <int rank>
 void instance_norm(ModuleCase& c) {
@@ -124,13 +125,13 @@ void instance_norm(ModuleCase& c) {
 }
 void layer_norm(ModuleCase& c) {
   c.run(nn::LayerNorm(c.attrs.shape("normalized_shape"), {.eps = c.attrs.number("eps"),
-                                                          .affine = c.attrs.flag("elementwise_affine"),
+                                                          .elementwise_affine = c.attrs.flag("elementwise_affine"),
                                                           .bias = c.has_state("bias"),
                                                           .dtype = c.dtype}));
 }
 void embedding(ModuleCase& c) {
   nn::EmbeddingOptions o{.dtype = c.dtype};
-  if (c.attrs.given("padding_idx")) o.padding = c.attrs.integer("padding_idx");
+  if (c.attrs.given("padding_idx")) o.padding_index = c.attrs.integer("padding_idx");
   c.run(nn::Embedding(c.attrs.integer("num_embeddings"), c.attrs.integer("embedding_dim"), o));
 }
 

@@ -3,7 +3,7 @@
 // Layers with the state of PyTorch's: what modules.cpp and train.cpp share.
 
 #include "golden.h"
-#include "wengert/autodiff/safetensors.h"
+#include "wengert/autodiff/files/safetensors.h"
 #include "wengert/nn/nn.h"
 
 #include <fmt/format.h>

@@ -18,17 +18,17 @@ Tensor layer_normed(const Args& a) {
 Results batch_normed(const Args& a) {
   const bool vector = a.input().rank() == 1;  // PyTorch takes an empty one
   const Tensor x = vector ? unsqueeze(a.input(), 1) : a.input(), mean = a.maybe("running_mean"),
-               var = a.maybe("running_var"), gain = a.maybe("weight"), bias = a.maybe("bias");
+               var = a.maybe("running_var"), weight = a.maybe("weight"), bias = a.maybe("bias");
   const double eps = a.number("eps");
-  if (!a.flag("training")) return batch_norm(x, gain, bias, mean, var, eps);
-  Tensor y = batch_norm(x, gain, bias, eps);
+  if (!a.flag("training")) return batch_norm(x, weight, bias, mean, var, eps);
+  Tensor y = batch_norm(x, weight, bias, eps);
   if (vector) y = squeeze(y, 1);
   if (!mean.defined()) return y;
   const double m = a.number("momentum");
   Shape axes{0};
   for (int i = 2; i < x.rank(); ++i) axes.push_back(i);
   return {y, (1 - m) * mean + m * wengert::mean(x.detach(), axes),
-          (1 - m) * var + m * wengert::var(x.detach(), axes, 1)};
+          (1 - m) * var + m * wengert::var(x.detach(), {.axes = axes, .correction = 1})};
 }
 
 // x1 W x2 + b for each of the weight's matrices.
@@ -38,7 +38,7 @@ Tensor bilinear(const Args& a) {
 }
 
 Results attended(const Args& a) {
-  const Attention r = attention(a["query"], a["key"], a["value"], a.maybe("attn_mask"), a.flag("is_causal"));
+  const Attention r = attention(a["query"], a["key"], a["value"], {.mask = a.maybe("attn_mask"), .causal = a.flag("is_causal")});
   return {r.output, r.weights};
 }
 
@@ -68,9 +68,9 @@ void add_nn(Table& t) {
   ROW(embedding, embedding(a["weight"], a.input(), padding(a)));
   ROW(linear, linear(a.input(), a["weight"], a.maybe("bias")));
   ROW(bilinear, bilinear(a));
-  ROW(normalize, normalize(a.input(), a.number("p"), a.integer("dim"), a.number("eps")));
+  ROW(normalize, normalize(a.input(), {.axis = a.integer("dim"), .p = a.number("p"), .eps = a.number("eps")}));
   ROW(cosine_similarity, cosine_similarity(a["x1"], a["x2"], a.integer("dim"), a.number("eps")));
-  ROW(pairwise_distance, pairwise_distance(a["x1"], a["x2"], a.number("p"), a.number("eps"), a.flag("keepdim")));
+  ROW(pairwise_distance, pairwise_distance(a["x1"], a["x2"], {.p = a.number("p"), .eps = a.number("eps"), .keep_dims = a.flag("keepdim")}));
   ROW(glu, glu(a.input(), a.integer("dim")));
   ROW(prelu, prelu(a.input(), a["weight"]));
   ROW(pixel_shuffle, pixel_shuffle(a.input(), a.integer("upscale_factor")));

@@ -2,13 +2,14 @@
 
 #include "golden.h"
 #include "options.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <fmt/format.h>
 
 // Optimizers, schedules and clipping, through the classes that users have.
 
 namespace golden {
+namespace schedule = optim::schedule;
 namespace {
 
 using Model = std::vector<Tensor>;
@@ -67,9 +68,9 @@ Run run_first_order(const Json& one, const Model& start, const std::vector<std::
 Run run_lbfgs(const Json& one, const Model& start, const std::vector<std::string>&, const Data& data) {
   const Json& a = one.at("attrs");
   optim::Lbfgs lbfgs(start, {.lr = number(a.at("lr")),
-                             .iterations = a.at("max_iter"),
-                             .evaluations = a.at("max_eval").is_null() ? 0 : a["max_eval"].get<std::int64_t>(),
-                             .history = a.at("history_size"),
+                             .max_iter = a.at("max_iter"),
+                             .max_eval = a.at("max_eval").is_null() ? 0 : a["max_eval"].get<std::int64_t>(),
+                             .history_size = a.at("history_size"),
                              .tolerance_grad = number(a.at("tolerance_grad")),
                              .tolerance_change = number(a.at("tolerance_change")),
                              .line_search = !a.at("line_search_fn").is_null()});
@@ -132,72 +133,72 @@ struct Made {
 Made make(const std::string& name, const Json& a, double lr) {
   auto count = [&](const char* key) { return a.at(key).is_null() ? 0 : a[key].get<std::int64_t>(); };
   auto value = [&](const char* key) { return number(a.at(key)); };
-  auto alone = [](optim::Schedule s) { return Made{s, optim::Constant{0}}; };
+  auto alone = [](optim::Schedule s) { return Made{s, schedule::Constant{0}}; };
   auto parts = [&] {
     std::vector<optim::Schedule> all;
     for (const Json& part : a.at("parts")) all.push_back(make(part[0], part[1], 1).lr);
     return all;
   };
-  if (name == "StepLR") return alone(optim::StepDecay{lr, count("step_size"), value("gamma")});
-  if (name == "MultiStepLR") return alone(optim::MultiStep{lr, a.at("milestones"), value("gamma")});
-  if (name == "ExponentialLR") return alone(optim::Exponential{lr, value("gamma")});
-  if (name == "MultiplicativeLR") return alone(optim::Exponential{lr, value("factor")});
+  if (name == "StepLR") return alone(schedule::StepDecay{lr, count("step_size"), value("gamma")});
+  if (name == "MultiStepLR") return alone(schedule::MultiStep{lr, a.at("milestones"), value("gamma")});
+  if (name == "ExponentialLR") return alone(schedule::Exponential{lr, value("gamma")});
+  if (name == "MultiplicativeLR") return alone(schedule::Exponential{lr, value("factor")});
   if (name == "CosineAnnealingLR")
-    return alone(optim::Cosine{.base = lr, .min = value("eta_min"), .steps = count("T_max"), .clamp = false});
+    return alone(schedule::Cosine{.base = lr, .min = value("eta_min"), .steps = count("T_max"), .clamp = false});
   if (name == "CosineAnnealingWarmRestarts")
-    return alone(optim::CosineRestarts{lr, value("eta_min"), count("T_0"), count("T_mult")});
+    return alone(schedule::CosineRestarts{lr, value("eta_min"), count("T_0"), count("T_mult")});
   if (name == "LinearLR")
-    return alone(optim::Linear{lr * value("start_factor"), lr * value("end_factor"), count("total_iters")});
+    return alone(schedule::Linear{lr * value("start_factor"), lr * value("end_factor"), count("total_iters")});
   if (name == "ConstantLR")
-    return alone(
-        optim::in_turn({{optim::Constant{lr * value("factor")}, count("total_iters")}, {optim::Constant{lr}}}));
+    return alone(schedule::in_turn(
+        {{schedule::Constant{lr * value("factor")}, count("total_iters")}, {schedule::Constant{lr}}}));
   if (name == "PolynomialLR")
-    return alone(optim::Polynomial{.base = lr, .steps = count("total_iters"), .power = value("power")});
+    return alone(schedule::Polynomial{.base = lr, .steps = count("total_iters"), .power = value("power")});
   if (name == "LambdaLR" && a.at("lambda_name") == "linear_warmup")
-    return alone(optim::Constant{lr} * optim::WarmUp{count("warmup")});
+    return alone(schedule::Constant{lr} * schedule::WarmUp{count("warmup")});
   if (name == "LambdaLR" && a.at("lambda_name") == "warmup_cosine")
     return alone(
-        optim::in_turn({{optim::Constant{lr} * optim::WarmUp{count("warmup")}, count("warmup")},
-                        {optim::Cosine{.base = lr, .steps = count("total") - count("warmup"), .clamp = false}}}));
+        schedule::in_turn({{schedule::Constant{lr} * schedule::WarmUp{count("warmup")}, count("warmup")},
+                           {schedule::Cosine{.base = lr, .steps = count("total") - count("warmup"), .clamp = false}}}));
   if (name == "SequentialLR") {
-    std::vector<optim::Phase> phases;
+    std::vector<schedule::Phase> phases;
     const auto all = parts();
     std::int64_t begun = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
-      phases.push_back({optim::Constant{lr} * all[i]});
+      phases.push_back({schedule::Constant{lr} * all[i]});
       if (i + 1 == all.size()) break;
       const std::int64_t next = a.at("milestones")[i];
       phases.back().steps = next - std::exchange(begun, next);
     }
-    return alone(optim::in_turn(phases));
+    return alone(schedule::in_turn(phases));
   }
   if (name == "ChainedScheduler") {
-    optim::Schedule product = optim::Constant{lr};
+    optim::Schedule product = schedule::Constant{lr};
     for (const optim::Schedule& s : parts()) product = product * s;
     return alone(product);
   }
   if (name == "OneCycleLR") {
-    const optim::OneCycle cycle{.max = value("max_lr"),
-                                .steps = count("total_steps"),
-                                .rise = value("pct_start"),
-                                .div = value("div_factor"),
-                                .final_div = value("final_div_factor"),
-                                .linear = a.at("anneal_strategy") == "linear",
-                                .three_phases = a.at("three_phase"),
-                                .momentum_low = value("base_momentum"),
-                                .momentum_high = value("max_momentum")};
+    const schedule::OneCycle cycle{.max_lr = value("max_lr"),
+                                   .steps = count("total_steps"),
+                                   .pct_start = value("pct_start"),
+                                   .div_factor = value("div_factor"),
+                                   .final_div_factor = value("final_div_factor"),
+                                   .linear = a.at("anneal_strategy") == "linear",
+                                   .three_phase = a.at("three_phase"),
+                                   .base_momentum = value("base_momentum"),
+                                   .max_momentum = value("max_momentum")};
     return {cycle, [=](std::int64_t step) { return cycle.momentum(step); }};
   }
   if (name == "CyclicLR") {
-    optim::Cyclic cycle{.low = value("base_lr"),
-                        .high = value("max_lr"),
-                        .up = count("step_size_up"),
-                        .down = count("step_size_down"),
-                        .gamma = value("gamma"),
-                        .momentum_low = value("base_momentum"),
-                        .momentum_high = value("max_momentum")};
-    if (a.at("mode") == "triangular2") cycle.shape = optim::Cyclic::halving;
-    if (a.at("mode") == "exp_range") cycle.shape = optim::Cyclic::decaying;
+    schedule::Cyclic cycle{.base_lr = value("base_lr"),
+                           .max_lr = value("max_lr"),
+                           .step_size_up = count("step_size_up"),
+                           .step_size_down = count("step_size_down"),
+                           .gamma = value("gamma"),
+                           .base_momentum = value("base_momentum"),
+                           .max_momentum = value("max_momentum")};
+    if (a.at("mode") == "triangular2") cycle.mode = schedule::Cyclic::triangular2;
+    if (a.at("mode") == "exp_range") cycle.mode = schedule::Cyclic::exp_range;
     return {cycle, [=](std::int64_t step) { return cycle.momentum(step); }};
   }
   throw Unsupported("no scheduler " + name);
@@ -205,14 +206,14 @@ Made make(const std::string& name, const Json& a, double lr) {
 
 // The rates that plateaus give, evaluation by evaluation.
 std::vector<double> plateau_rates(const Json& a, double lr, const std::vector<double>& metrics, int steps) {
-  optim::Plateau plateau(lr, {.factor = number(a.at("factor")),
-                              .patience = a.at("patience"),
-                              .threshold = number(a.at("threshold")),
-                              .relative = a.at("threshold_mode") == "rel",
-                              .maximize = a.at("mode") == "max",
-                              .cooldown = a.at("cooldown"),
-                              .min = number(a.at("min_lr")),
-                              .eps = number(a.at("eps"))});
+  schedule::Plateau plateau(lr, {.factor = number(a.at("factor")),
+                                 .patience = a.at("patience"),
+                                 .threshold = number(a.at("threshold")),
+                                 .relative = a.at("threshold_mode") == "rel",
+                                 .maximize = a.at("mode") == "max",
+                                 .cooldown = a.at("cooldown"),
+                                 .min_lr = number(a.at("min_lr")),
+                                 .eps = number(a.at("eps"))});
   std::vector<double> rates{lr};
   for (int k = 0; k < steps; ++k) rates.push_back(plateau(metrics[std::size_t(k)]));
   return rates;

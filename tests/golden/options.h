@@ -26,8 +26,8 @@ void set_options(O& o, const Json& attrs) {
       else known = false;
     } else {
       if (key == "lr") o.lr = number(value);
-      else if (key == "etas") pair(o.shrink, o.grow);
-      else if (key == "step_sizes") pair(o.smallest, o.largest);
+      else if (key == "etas") pair(o.eta_minus, o.eta_plus);
+      else if (key == "step_sizes") pair(o.min_step_size, o.max_step_size);
       else known = false;
     }
     if (!known && key == "maximize") o.maximize = value, known = true;
@@ -45,10 +45,10 @@ void set_options(O& o, const Json& attrs) {
     }
     if constexpr (requires { o.lr_decay; }) {
       if (key == "lr_decay") o.lr_decay = number(value), known = true;
-      if (key == "initial_accumulator_value") o.initial = number(value), known = true;
+      if (key == "initial_accumulator_value") o.initial_accumulator_value = number(value), known = true;
     }
     if constexpr (requires { o.centered; }) {
-      if (key == "alpha") o.decay = number(value), known = true;
+      if (key == "alpha") o.alpha = number(value), known = true;
       if (key == "centered") o.centered = value, known = true;
     }
     if constexpr (requires { o.rho; })

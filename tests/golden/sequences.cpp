@@ -9,7 +9,7 @@ template <class Layer>
 void recurrent_layer(ModuleCase& c) {
   const bool relu = c.attrs.has("nonlinearity") && c.attrs.text("nonlinearity") == "relu";
   c.run(Layer(c.attrs.integer("input_size"), c.attrs.integer("hidden_size"),
-              {.layers = c.attrs.integer("num_layers"),
+              {.num_layers = c.attrs.integer("num_layers"),
                .bias = c.attrs.flag("bias"),
                .batch_first = c.attrs.flag("batch_first"),
                .bidirectional = c.attrs.flag("bidirectional"),
@@ -48,7 +48,7 @@ void multi_head_attention(ModuleCase& c) {
         [](const nn::MultiHeadAttention& f, const Args& in, nn::Mode mode) -> Results {
           const Attention a = f(in["query"], in["key"], in["value"],
                                 {.mask = in.maybe("attn_mask"),
-                                 .key_padding = in.maybe("key_padding_mask"),
+                                 .key_padding_mask = in.maybe("key_padding_mask"),
                                  .need_weights = true,
                                  .mode = mode});
           return {a.output, a.weights};
@@ -56,7 +56,7 @@ void multi_head_attention(ModuleCase& c) {
 }
 
 nn::TransformerOptions transformer_options(ModuleCase& c) {
-  return {.feedforward = c.attrs.integer("dim_feedforward"),
+  return {.dim_feedforward = c.attrs.integer("dim_feedforward"),
           .dropout = c.attrs.number("dropout"),
           .activation = c.attrs.text("activation") == "gelu" ? nn::Activation::gelu : nn::Activation::relu,
           .eps = c.attrs.number("layer_norm_eps"),

@@ -1,4 +1,5 @@
 #include "golden.h"
+#include "wengert/autodiff/ops/adjoints.h"
 
 namespace golden {
 
@@ -40,9 +41,9 @@ Tensor sliced(Tensor x, const Json& slices) {
 
 Tensor rolled(Tensor x, const Args& a) {
   const auto shifts = a.integers("shifts");
-  if (!a.given("dims")) return reshape(roll(reshape(x, {-1}), shifts.at(0), 0), x.shape());
+  if (!a.given("dims")) return reshape(roll(reshape(x, {-1}), 0, shifts.at(0)), x.shape());
   const auto dims = a.integers("dims");
-  for (std::size_t i = 0; i < dims.size(); ++i) x = roll(x, shifts.at(i), int(dims[i]));
+  for (std::size_t i = 0; i < dims.size(); ++i) x = roll(x, int(dims[i]), shifts.at(i));
   return x;
 }
 
@@ -61,8 +62,8 @@ Tensor padded(const Args& a) {
 }
 
 Tensor repeated(const Args& a) {
-  if (a.given("dim")) return repeat_interleave(a.input(), a.integer("repeats"), a.integer("dim"));
-  return repeat_interleave(reshape(a.input(), {-1}), a.integer("repeats"), 0);
+  if (a.given("dim")) return repeat_interleave(a.input(), a.integer("dim"), a.integer("repeats"));
+  return repeat_interleave(reshape(a.input(), {-1}), 0, a.integer("repeats"));
 }
 
 // A negative start counts from the end.
@@ -86,22 +87,23 @@ void add_shape(Table& t) {
   ROW(cat, cat(a.list("tensors"), a.integer("dim")));
   ROW(stack, stack(a.list("tensors"), a.integer("dim")));
   ROW(movedim, movedim(a.input(), a.shape("source"), a.shape("destination")));
-  ROW(split, split(a.input(), a.integer("split_size"), a.integer("dim")));
-  ROW(split_sizes, split(a.input(), a.integers("sizes"), a.integer("dim")));
-  ROW(chunk, chunk(a.input(), a.integer("chunks"), a.integer("dim")));
+  ROW(split, split(a.input(), a.integer("dim"), a.integer("split_size")));
+  ROW(split_sizes, split(a.input(), a.integer("dim"), a.integers("sizes")));
+  ROW(chunk, chunk(a.input(), a.integer("dim"), a.integer("chunks")));
   ROW(unbind, unbind(a.input(), a.integer("dim")));
   ROW(slice, sliced(a.input(), a.at("slices")));
   ROW(index_select, lowered(index_select(lifted(a.input()), a.integer("dim"), lifted(a["index"])), a.input()));
-  ROW(index, take(a.input(), a["index"]));
+  ROW(index, take(a.input(), 0, a["index"]));
   ROW(gather, lowered(gather(lifted(a.input()), a.integer("dim"), lifted(a["index"])), a["index"]));
   ROW(take_along_dim, a.given("dim") ? take_along(a.input(), a.integer("dim"), a["index"])
                                      : take_along(reshape(a.input(), {-1}), 0, reshape(a["index"], {-1})));
   ROW(scatter_add,
       lowered(scatter_add(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
   ROW(scatter, lowered(scatter(lifted(a.input()), a.integer("dim"), lifted(a["index"]), lifted(a["src"])), a.input()));
-  ROW(index_add, a.input() + a.number("alpha") * lowered(index_add(lifted(a.input()).shape(), a.integer("dim"),
-                                                                   lifted(a["index"]), lifted(a["source"])),
-                                                         a.input()));
+  ROW(index_add,
+      a.input() + a.number("alpha") * lowered(detail::unselect(lifted(a["source"]), lifted(a.input()).shape(),
+                                                               a.integer("dim"), lifted(a["index"])),
+                                              a.input()));
   ROW(flip, a.shape("dims").empty() ? a.input() : flip(a.input(), a.shape("dims")));
   ROW(roll, rolled(a.input(), a));
   ROW(pad, padded(a));
@@ -110,8 +112,9 @@ void add_shape(Table& t) {
   ROW(repeat_interleave, repeated(a));
   ROW(masked_fill, masked_fill(a.input(), a["mask"], a.number("value")));
   ROW(masked_select, masked_select(a.input(), a["mask"]));
-  ROW(sort, both(sort(lifted(a.input()), a.integer("dim"), a.flag("descending")), a.input()));
-  ROW(topk, both(topk(lifted(a.input()), a.integer("k"), a.integer("dim"), a.flag("largest")), a.input()));
+  ROW(sort, both(sort(lifted(a.input()), {.axis = a.integer("dim"), .descending = a.flag("descending")}), a.input()));
+  ROW(topk, both(topk(lifted(a.input()), a.integer("k"), {.axis = a.integer("dim"), .largest = a.flag("largest")}),
+                 a.input()));
   ROW(one_hot, one_hot(a.input(), a.integer("num_classes"), int64));
   ROW(diag, diag(a.input(), a.integer("diagonal")));
   ROW(diagonal, diagonal(a.input(), a.integer("offset"), a.integer("dim1"), a.integer("dim2")));

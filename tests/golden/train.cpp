@@ -1,6 +1,6 @@
 #include "modules.h"
 #include "options.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 
 #include <fmt/ranges.h>
 
@@ -13,6 +13,7 @@
 // padding 1 no bias", or formulas of x, "x = x + relu(BatchNorm2d bn1(Conv2d conv1 4 4 kernel 3 (x)))".
 
 namespace golden {
+namespace schedule = optim::schedule;
 namespace {
 
 /// A parameter that is added to x.
@@ -154,7 +155,7 @@ const std::map<std::string, LayerRow> layer_rows{
        const std::string activation = w.after("activation", "relu");
        return nn::TransformerEncoderLayer(
            w.integer_after("d_model", 0), w.integer_after("nhead", 0),
-           {.feedforward = w.integer_after("ff", 0),
+           {.dim_feedforward = w.integer_after("ff", 0),
             .dropout = std::stod(w.after("dropout", "0")),
             .activation = activation == "gelu" ? nn::Activation::gelu : nn::Activation::relu,
             .batch_first = w.has({"batch_first"}),
@@ -193,7 +194,7 @@ const std::map<std::string, Function (*)(Words&)> function_rows{
     {"max_pool2d",
      [](Words& w) -> Function {
        const std::int64_t k = w.integer(1), s = w.integer_after("stride", 0), p = w.integer_after("padding", 0);
-       return [=](const Network&, const Tensor& x, nn::Mode) { return max_pool2d(x, k, s, p); };
+       return [=](const Network&, const Tensor& x, nn::Mode) { return max_pool(x, {k, k}, {.stride = {s}, .padding = {p}}); };
      }},
     {"avg_pool2d",
      [](Words& w) -> Function {
@@ -327,7 +328,7 @@ std::function<Tensor(const Tensor& y, const Tensor& target)> loss_of(const std::
   for (std::size_t i = 1; i < phrases.size(); ++i) {
     if (phrases[i] == "reduction mean") options.reduction = nn::Reduction::mean;
     else if (phrases[i] == "reduction sum") options.reduction = nn::Reduction::sum;
-    else if (phrases[i].starts_with("label_smoothing ")) options.smoothing = std::stod(phrases[i].substr(16));
+    else if (phrases[i].starts_with("label_smoothing ")) options.label_smoothing = std::stod(phrases[i].substr(16));
     else throw Unsupported("not understood: " + phrases[i] + " of the loss " + text);
   }
   if (phrases[0] == "cross_entropy")
@@ -336,17 +337,17 @@ std::function<Tensor(const Tensor& y, const Tensor& target)> loss_of(const std::
     return [=](const Tensor& y, const Tensor& target) {
       return nn::cross_entropy(reshape(y, {-1, y.size(-1)}), reshape(target, {-1}), options);
     };
-  if ((phrases[0] == "mse" || phrases[0] == "mse_loss") && options.smoothing == 0)
+  if ((phrases[0] == "mse" || phrases[0] == "mse_loss") && options.label_smoothing == 0)
     return [=](const Tensor& y, const Tensor& target) { return nn::mse(y, to(target, y.dtype()), options.reduction); };
   throw Unsupported("no loss " + text);
 }
 
 // "lr of step k (from 0) = lr * min(1, (k+1)/8)"
 optim::Schedule schedule_of(const Json& text, double lr) {
-  if (text.is_null()) return optim::Constant{lr};
+  if (text.is_null()) return schedule::Constant{lr};
   const std::string start = "lr of step k (from 0) = lr * min(1, (k+1)/", all = text;
   if (!all.starts_with(start) || !all.ends_with(")")) throw Unsupported("no schedule: " + all);
-  return optim::Constant{lr} * optim::WarmUp{std::stoll(all.substr(start.size()))};
+  return schedule::Constant{lr} * schedule::WarmUp{std::stoll(all.substr(start.size()))};
 }
 
 struct Trained {

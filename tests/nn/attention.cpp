@@ -23,7 +23,7 @@ double distance(const Tensor& a, const Tensor& b) {
 
 TEST_CASE("MultiHeadAttention: the formula, head by head, the weights their mean") {
   Rng rng{1};
-  const nn::MultiHeadAttention f(8, 2, {.dtype = float64}, rng);
+  const nn::MultiHeadAttention f(8, 2, rng, {.dtype = float64});
   const Tensor x = random({2, 3, 8}), m = random({2, 5, 8}, -1, 1, 2);
   const auto project = [&](const Tensor& t, int i) {
     return linear(t, narrow(f.in_proj_weight, 0, 8 * i, 8), narrow(f.in_proj_bias, 0, 8 * i, 8));
@@ -50,12 +50,12 @@ TEST_CASE("MultiHeadAttention: the formula, head by head, the weights their mean
 
 TEST_CASE("MultiHeadAttention: nobody looks at padding") {
   Rng rng{2};
-  const nn::MultiHeadAttention f(8, 2, {.dtype = float64}, rng);
+  const nn::MultiHeadAttention f(8, 2, rng, {.dtype = float64});
   const Tensor x = random({2, 4, 8}), other = cat({narrow(x, 1, 0, 3), random({2, 1, 8}, 5, 6)}, 1);
   const Tensor padding = equal(expand(reshape(arange(4), {1, 4}), {2, 4}), 3);
   for (const Tensor& mask : Tensors{{}, random({4, 4}), ones({4, 4}, boolean)})
     for (const bool causal : {false, true}) {
-      const nn::AttentionInput in{.mask = mask, .causal = causal, .key_padding = padding};
+      const nn::AttentionInput in{.mask = mask, .causal = causal, .key_padding_mask = padding};
       CHECK(distance(narrow(f(x, x, x, in).output, 1, 0, 3), narrow(f(other, other, other, in).output, 1, 0, 3)) <
             1e-14);
     }
@@ -64,7 +64,7 @@ TEST_CASE("MultiHeadAttention: nobody looks at padding") {
 TEST_CASE("transformer layers: without their norms' order they are sums; dropout is there in training only") {
   Rng rng{3};
   for (const bool norm_first : {false, true}) {
-    const nn::TransformerEncoderLayer f(8, 2, {.feedforward = 16, .norm_first = norm_first, .dtype = float64}, rng);
+    const nn::TransformerEncoderLayer f(8, 2, rng, {.dim_feedforward = 16, .norm_first = norm_first, .dtype = float64});
     const Tensor x = random({2, 3, 8});
     const auto attended = [&](const Tensor& t) { return f.self_attn(t, t, t).output; };
     const auto fed = [&](const Tensor& t) { return f.linear2(relu(f.linear1(t))); };
@@ -72,27 +72,27 @@ TEST_CASE("transformer layers: without their norms' order they are sums; dropout
     CHECK(distance(f(x), norm_first ? h + fed(f.norm2(h)) : f.norm2(h + fed(h))) < 1e-14);
     CHECK(distance(f(x, nn::training(rng)), f(x)) > 0.01);
     const nn::TransformerDecoderLayer g(
-        8, 2, {.feedforward = 16, .dropout = 0, .norm_first = norm_first, .dtype = float64}, rng);
+        8, 2, rng, {.dim_feedforward = 16, .dropout = 0, .norm_first = norm_first, .dtype = float64});
     const Tensor memory = random({2, 5, 8}, -1, 1, 4);
     check_rule([&](const Tensors& t) { return g(t[0], t[1], {.causal = true}); }, {x, memory},
                {.second_order = false, .third_order = false, .float32 = 0});
   }
-  const nn::TransformerEncoder deep(3, 8, 2, {.feedforward = 16}, rng);
+  const nn::TransformerEncoder deep(3, 8, 2, rng, {.dim_feedforward = 16});
   CHECK(named_parameters(deep)[12].first == "layers.1.self_attn.in_proj_weight");
   CHECK(deep(rng.normal({2, 3, 8})).shape() == Shape{2, 3, 8});
 }
 
-TEST_CASE("positions: sines and cosines, learnt vectors, turned pairs that know distances only") {
+TEST_CASE("positions: sines and cosines, learned vectors, turned pairs that know distances only") {
   const Tensor p = nn::sinusoidal_positions(50, 6, float64);
   CHECK(p.shape() == Shape{50, 6});
   const auto at = [&](int i, int j) { return select(select(p, 0, i), 0, j).item(); };
   CHECK(at(7, 0) == doctest::Approx(std::sin(7.0)));
   CHECK(at(7, 3) == doctest::Approx(std::cos(7 / std::pow(10000.0, 2.0 / 6))));
   Rng rng{4};
-  const nn::LearnedPositions learnt(10, 6, float64, rng);
+  const nn::LearnedPositions learned(10, 6, rng, float64);
   const Tensor x = random({2, 7, 6});
-  CHECK(distance(learnt(x), x + narrow(learnt.weight, 0, 0, 7)) == 0);
-  CHECK(contains(message<ShapeError>([&] { (void)learnt(p); }), "with a length of 10 at most, got [50, 6]"));
+  CHECK(distance(learned(x), x + narrow(learned.weight, 0, 0, 7)) == 0);
+  CHECK(contains(message<ShapeError>([&] { (void)learned(p); }), "with length <= 10, got [50, 6]"));
 }
 
 TEST_CASE("rotary: products depend on the distance only, lengths stay") {

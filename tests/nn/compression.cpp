@@ -1,8 +1,8 @@
 #include "wengert/nn/compression.h"
 
 #include "files.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/optim/adam.h"
 
 #include <doctest/doctest.h>
@@ -104,12 +104,12 @@ TEST_CASE("low_rank: full rank is the layer itself, and a layer of rank two is f
   CHECK(two.first.weight.shape() == Shape{2, 6});
   CHECK(two.second.weight.shape() == Shape{5, 2});
   CHECK(difference(two(x), layer(x)) < 1e-4);
-  CHECK(count(two) == 2 * 6 + 5 * 2 + 5);
+  CHECK(num_parameters(two) == 2 * 6 + 5 * 2 + 5);
 }
 
 TEST_CASE("low_rank: what is cut off is the rest of the singular values") {
   Rng rng{2};
-  const nn::Linear layer(8, 4, {.bias = false, .dtype = float64}, rng);
+  const nn::Linear layer(8, 4, rng, {.bias = false, .dtype = float64});
   const auto s = svdvals(layer.weight).to_vector<double>();
   for (std::int64_t rank = 1; rank <= 4; ++rank) {
     const auto thin = nn::low_rank(layer, {.rank = rank});
@@ -129,7 +129,7 @@ TEST_CASE("cp_decompose: a kernel of this rank is found, and the four convolutio
   const Tensor kernel = einsum("or,cr,hr,wr->ochw", {factor(5), factor(3), factor(3), factor(2)});
   const Tensor bias = rng.normal({5}, 0, 1, float64), x = rng.normal({2, 3, 9, 8}, 0, 1, float64);
   for (const ConvOptions& o : {ConvOptions{}, ConvOptions{.stride = {2, 1}, .padding = {1}, .dilation = {1, 2}}}) {
-    const auto cp = nn::cp_decompose(kernel, bias, o, {.rank = 2, .sweeps = 500});
+    const auto cp = nn::cp_decompose(kernel, bias, o, {.rank = 2, .max_sweeps = 500});
     CHECK(cp.error < 1e-5);
     CHECK(difference(cp.kernel(), kernel) < 1e-4);
     // They are the one up to rounding, whatever the kernel is.

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>
@@ -22,7 +22,7 @@ TEST_CASE("Conv1d, Conv2d, Conv3d: have torch's shapes, with a number for each a
         Shape{1, 4, 4, 5});
   const nn::Conv3d volume(2, 4, {1, 2, 3}, {.groups = 2, .bias = false});
   CHECK(volume.weight.shape() == Shape{4, 1, 1, 2, 3});
-  CHECK(count(volume) == 24);
+  CHECK(num_parameters(volume) == 24);
   CHECK(volume(ones({2, 5, 5, 5})).shape() == Shape{4, 5, 4, 3});  // without n
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("ConvTranspose: is the transpose of Conv: <Conv x, y> = <x, ConvTransp
 
 TEST_CASE("ConvTranspose2d: output_padding lengthens the end, values start as torch's, from out / groups") {
   Rng rng{1};
-  const nn::ConvTranspose2d layer(8, 4, 3, {.stride = 2, .padding = 1, .output_padding = 1, .groups = 2}, rng);
+  const nn::ConvTranspose2d layer(8, 4, 3, rng, {.stride = 2, .padding = 1, .output_padding = 1, .groups = 2});
   CHECK(layer.weight.shape() == Shape{8, 2, 3, 3});
   CHECK(layer(ones({1, 8, 5, 5})).shape() == Shape{1, 4, 10, 10});
   const double bound = 1 / std::sqrt(2 * 9.0);
@@ -91,9 +91,9 @@ TEST_CASE("convolutions: mistakes name the layer, what was needed and what came"
   CHECK(contains(what, "Conv2d: needs [n, 3, h, w], with or without n, got [1, 4, 8, 8]"));
   CHECK(contains(what, "tests/nn/convolution.cpp"));
   CHECK(contains(message<ShapeError>([] { nn::Conv1d(3, 2, 3)(ones({1, 1, 3, 8})); }), "Conv1d: needs [n, 3, l]"));
-  CHECK(contains(message<ValueError>([] { nn::Conv3d(4, 6, {1, 0, 3}); }), "Conv3d: kernel must be at least 1"));
+  CHECK(contains(message<ValueError>([] { nn::Conv3d(4, 6, {1, 0, 3}); }), "Conv3d: kernel must be >= 1"));
   CHECK(contains(message<ValueError>([] { nn::ConvTranspose2d(4, 6, 3, {.stride = 2, .output_padding = 2}); }),
-                 "ConvTranspose2d: output_padding [2, 2] must be smaller"));
+                 "ConvTranspose2d: output_padding [2, 2] must be < stride"));
   CHECK(contains(message<ValueError>([] { nn::ConvTranspose1d(4, 6, 3, {.groups = 3}); }), "3 groups do not divide"));
   CHECK(contains(message<ShapeError>([] { nn::Extent<2>(Shape{1, 2, 3}); }), "each of 2 spatial axes"));
 }

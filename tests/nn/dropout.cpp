@@ -1,7 +1,7 @@
 #include "support.h"
-#include "wengert/autodiff/checkpoint.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>

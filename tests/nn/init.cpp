@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>
@@ -86,6 +86,6 @@ TEST_CASE("init: the same numbers for any number of threads") {
 
 TEST_CASE("init: mistakes are told") {
   Rng rng{1};
-  CHECK(contains(message<ValueError>([&] { nn::init::truncated_normal({3}, rng, {.low = 2, .high = 2}); }), "below"));
+  CHECK(contains(message<ValueError>([&] { nn::init::truncated_normal({3}, rng, {.low = 2, .high = 2}); }), "low < high"));
   CHECK(contains(message<ValueError>([&] { nn::init::truncated_normal({3}, rng, {.std = 0}); }), "std"));
 }

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>
@@ -74,8 +74,9 @@ TEST_CASE("losses of numbers: every derivative agrees with differences, for each
     test::check_rule([&](const Tensors& v) { return nn::l1(v[0], v[1], how); }, {x, t});
     test::check_rule([&](const Tensors& v) { return nn::smooth_l1(v[0], v[1], 0.7, how); }, {x, t});
     test::check_rule([&](const Tensors& v) { return nn::huber(v[0], v[1], 0.7, how); }, {x, t});
-    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], how); }, {x, positive});
-    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], how, true); }, {x, t});
+    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], {.reduction = how}); }, {x, positive});
+    test::check_rule([&](const Tensors& v) { return nn::kl_div(v[0], v[1], {.log_target = true, .reduction = how}); },
+                     {x, t});
     test::check_rule(
         [&](const Tensors& v) {
           return nn::poisson_nll(v[0], v[1], {.log_input = false, .full = true, .reduction = how});
@@ -108,7 +109,8 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
     test::check_rule(
         [&](const Tensors& v) {
           return nn::cross_entropy(
-              v[0], labels, {.weight = to(weight, v[0].dtype()), .ignore = 0, .smoothing = 0.1, .reduction = how});
+              v[0], labels,
+              {.weight = to(weight, v[0].dtype()), .ignore_index = 0, .label_smoothing = 0.1, .reduction = how});
         },
         {x});
     test::check_rule(
@@ -117,7 +119,7 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
     test::check_rule(
         [&](const Tensors& v) {
           return nn::cross_entropy(v[0], v[1],
-                                   {.weight = to(weight, v[0].dtype()), .smoothing = 0.1, .reduction = how});
+                                   {.weight = to(weight, v[0].dtype()), .label_smoothing = 0.1, .reduction = how});
         },
         {x, p});
     test::check_rule(
@@ -140,10 +142,10 @@ TEST_CASE("losses of classes: every derivative agrees with differences, with all
 
 TEST_CASE("cross_entropy: a batch of ignored rows costs nothing; options that make no sense are errors") {
   const Tensor x = test::random({2, 3}).track(), labels = zeros({2}, int64);
-  const Tensor loss = nn::cross_entropy(x, labels, {.ignore = 0});
+  const Tensor loss = nn::cross_entropy(x, labels, {.ignore_index = 0});
   CHECK(loss.item() == 0);
   CHECK(grad(loss, x).to_vector<double>() == std::vector<double>(6, 0.0));
-  CHECK(contains(message<ValueError>([&] { nn::cross_entropy(x, labels, {.smoothing = 1.5}); }),
+  CHECK(contains(message<ValueError>([&] { nn::cross_entropy(x, labels, {.label_smoothing = 1.5}); }),
                  "smoothing must be in [0, 1], got 1.5"));
   CHECK(contains(message<ShapeError>([&] { nn::cross_entropy(x, labels, {.weight = ones({2}, float64)}); }),
                  "the weight must be [3]"));

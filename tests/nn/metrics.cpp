@@ -1,6 +1,6 @@
 #include "wengert/nn/metrics.h"
 
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 
 #include <doctest/doctest.h>
 

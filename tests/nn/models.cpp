@@ -1,5 +1,5 @@
 #include "files.h"
-#include "wengert/autodiff/safetensors.h"
+#include "wengert/autodiff/files/safetensors.h"
 #include "wengert/wengert.h"
 
 #include <doctest/doctest.h>

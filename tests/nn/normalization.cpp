@@ -1,6 +1,6 @@
 #include "support.h"
-#include "wengert/autodiff/checkpoint.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/transforms/checkpoint.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 #include <cmath>
@@ -17,7 +17,7 @@ namespace {
 using V = std::vector<double>;
 V values(const Tensor& x) { return to(x.detach(), float64).to_vector<double>(); }
 double largest(const Tensor& x) { return amax(abs(x.detach())).item(); }
-Tensor column(std::initializer_list<double> x) { return reshape(tensor(x, float64), {-1, 1}); }
+Tensor column(std::initializer_list<double> x) { return reshape(from(x), {-1, 1}); }
 
 }  // namespace
 
@@ -41,8 +41,8 @@ TEST_CASE("BatchNorm: without momentum the running statistics are plain averages
 }
 
 TEST_CASE("BatchNorm: untracked it uses the batch always; without affine it has no parameters") {
-  const nn::BatchNorm2d norm(2, {.affine = false, .track = false, .dtype = float64});
-  CHECK(count(norm) == 0);
+  const nn::BatchNorm2d norm(2, {.affine = false, .track_running_stats = false, .dtype = float64});
+  CHECK(num_parameters(norm) == 0);
   std::size_t tensors = 0;
   for_each_tensor(norm, [&](const Tensor&) { ++tensors; });
   CHECK(tensors == 0);
@@ -94,7 +94,9 @@ TEST_CASE("normalisation layers: derivatives in input, weight and bias pass the 
     return layer;
   };
   check_rule(
-      [&](const std::vector<Tensor>& t) { return with(nn::BatchNorm1d(4, {.track = false}), t)(t[0], nn::training()); },
+      [&](const std::vector<Tensor>& t) {
+        return with(nn::BatchNorm1d(4, {.track_running_stats = false}), t)(t[0], nn::training());
+      },
       x);
   check_rule(
       [&](const std::vector<Tensor>& t) { return with(nn::BatchNorm1d(4, {.dtype = float64}), t)(t[0], nn::eval); }, x,
@@ -107,11 +109,11 @@ TEST_CASE("normalisation layers: derivatives in input, weight and bias pass the 
 
 TEST_CASE("LayerNorm, GroupNorm, InstanceNorm2d: means 0 and variances 1 over what they normalise") {
   const Tensor x = random({2, 6, 4, 5});
-  const auto spread = [](const Tensor& y, const Shape& axes) { return largest(var(y, axes, 0) - 1); };
+  const auto spread = [](const Tensor& y, const Shape& axes) { return largest(var(y, {.axes = axes, .correction = 0}) - 1); };
   const Tensor l = nn::LayerNorm({4, 5}, {.eps = 0, .dtype = float64})(x);
   CHECK(largest(mean(l, {2, 3})) < 1e-12);
   CHECK(spread(l, {2, 3}) < 1e-12);
-  CHECK(values(nn::LayerNorm({4, 5}, {.eps = 0, .affine = false})(x)) == values(l));
+  CHECK(values(nn::LayerNorm({4, 5}, {.eps = 0, .elementwise_affine = false})(x)) == values(l));
   const Tensor g = reshape(nn::GroupNorm(3, 6, {.eps = 0, .dtype = float64})(x), {2, 3, -1});
   CHECK(spread(g, {2}) < 1e-12);
   CHECK(spread(nn::InstanceNorm2d(6, {.eps = 0})(x), {2, 3}) < 1e-12);

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/model.h"
+#include "wengert/autodiff/model/model.h"
 #include "wengert/nn/nn.h"
 
 using namespace wengert;
@@ -11,7 +11,7 @@ namespace {
 
 using V = std::vector<double>;
 V values(const Tensor& x) { return to(x, float64).to_vector<double>(); }
-Tensor row(std::initializer_list<double> x) { return reshape(tensor(x, float64), {1, 1, -1}); }
+Tensor row(std::initializer_list<double> x) { return reshape(from(x), {1, 1, -1}); }
 
 }  // namespace
 
@@ -45,7 +45,7 @@ TEST_CASE("Upsample: by a factor or to a size") {
   CHECK(values(nn::Upsample{}(row({1, 2}))) == V{1, 1, 2, 2});
   CHECK(values(nn::Upsample{.mode = Interpolation::linear, .align_corners = true, .size = {3}}(row({1, 2}))) ==
         V{1, 1.5, 2});
-  CHECK(nn::Upsample{.factor = 1.5}(ones({1, 2, 4, 6})).shape() == Shape{1, 2, 6, 9});
+  CHECK(nn::Upsample{.scale_factor = 1.5}(ones({1, 2, 4, 6})).shape() == Shape{1, 2, 6, 9});
   CHECK(contains(message<ShapeError>([] { nn::Upsample{.size = {3}}(ones({1, 2, 4, 6})); }), "Upsample: size [3]"));
   CHECK(contains(message<ShapeError>([] { nn::Upsample{}(ones({2, 4})); }), "Upsample: needs [n, channels]"));
 }
@@ -67,6 +67,6 @@ TEST_CASE("pooling layers: have nothing to train and stand in models") {
     nn::PixelShuffle shuffle;
     nn::Gelu gelu;
   };
-  CHECK(count(Net()) == 8);
+  CHECK(num_parameters(Net()) == 8);
   CHECK(contains(message<ShapeError>([] { nn::MaxPool2d{5}(ones({1, 1, 3, 3})); }), "tests/nn/pooling.cpp"));
 }

@@ -1,8 +1,8 @@
 #include "wengert/nn/recurrent.h"
 
 #include "../support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/layers.h"
 #include "wengert/optim/adam.h"
 
@@ -33,7 +33,7 @@ TEST_CASE("Lstm: parameters have PyTorch's names, shapes and spread, in any mode
   struct Model {
     nn::Lstm rnn;
   };
-  const Model model{nn::Lstm(3, 4, {.layers = 2, .bidirectional = true}, rng)};
+  const Model model{nn::Lstm(3, 4, rng, {.num_layers = 2, .bidirectional = true})};
   const auto all = named_parameters(model);
   REQUIRE(all.size() == 16);
   CHECK(all[0].first == "rnn.weight_ih_l0");
@@ -47,13 +47,13 @@ TEST_CASE("Lstm: parameters have PyTorch's names, shapes and spread, in any mode
     CHECK(most <= 0.5);  // 1 / sqrt(4)
     CHECK(most > 0.3);
   }
-  CHECK(names(nn::Gru(3, 4, {.bias = false}, rng)) == std::vector<std::string>{"weight_ih_l0", "weight_hh_l0"});
+  CHECK(names(nn::Gru(3, 4, rng, {.bias = false})) == std::vector<std::string>{"weight_ih_l0", "weight_hh_l0"});
   CHECK(names(nn::LstmCell(3, 4)) == std::vector<std::string>{"weight_ih", "weight_hh", "bias_ih", "bias_hh"});
 }
 
 TEST_CASE("Lstm: layers stand on each other, directions side by side, as operators written out") {
   Rng rng{2};
-  const nn::Lstm f(3, 4, {.layers = 2, .bidirectional = true, .dtype = float64}, rng);
+  const nn::Lstm f(3, 4, rng, {.num_layers = 2, .bidirectional = true, .dtype = float64});
   const Tensor x = random({5, 2, 3}), h = random({4, 2, 4}, -1, 1, 2), c = random({4, 2, 4}, -1, 1, 3);
   const Recurrent got = f(x, {.h = h, .c = c});
   Tensor below = x;
@@ -78,7 +78,7 @@ TEST_CASE("Lstm: layers stand on each other, directions side by side, as operato
 
 TEST_CASE("Gru: packed sequences come out as if each ran alone, through layers and directions") {
   Rng rng{3};
-  const nn::Gru f(3, 4, {.layers = 2, .bidirectional = true, .dtype = float64}, rng);
+  const nn::Gru f(3, 4, rng, {.num_layers = 2, .bidirectional = true, .dtype = float64});
   const std::vector<std::int64_t> lengths{2, 5, 3};
   const Tensor x = random({5, 3, 3});
   const Recurrent all = f(x, {.lengths = from(lengths, {3})});
@@ -92,7 +92,7 @@ TEST_CASE("Gru: packed sequences come out as if each ran alone, through layers a
 
 TEST_CASE("Rnn: dropout between layers is there in training only, and needs a generator") {
   Rng rng{4};
-  const nn::Rnn f(3, 8, {.layers = 2, .dropout = 0.5}, rng);
+  const nn::Rnn f(3, 8, rng, {.num_layers = 2, .dropout = 0.5});
   const Tensor x = rng.normal({4, 2, 3});
   const Tensor quiet = f(x).output;
   CHECK(distance(f(x, nn::eval).output, quiet) == 0);
@@ -102,16 +102,16 @@ TEST_CASE("Rnn: dropout between layers is there in training only, and needs a ge
 
 TEST_CASE("cells: one step of the layer") {
   Rng rng{5};
-  const nn::LstmCell cell(3, 4, {.dtype = float64}, rng);
+  const nn::LstmCell cell(3, 4, rng, {.dtype = float64});
   const Tensor x = random({3, 2, 3});
   nn::LstmState s;
   for (int t = 0; t < 3; ++t) s = cell(select(x, 0, t), s);
   const Recurrent r = lstm(x, Tensor(), Tensor(), cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh);
   CHECK(distance(s.h, r.h) < 1e-15);
   CHECK(distance(s.c, r.c) < 1e-15);
-  const nn::GruCell gru_cell(3, 4, {.dtype = float64}, rng);
+  const nn::GruCell gru_cell(3, 4, rng, {.dtype = float64});
   CHECK(gru_cell(select(x, 0, 0)).shape() == Shape{2, 4});
-  const nn::RnnCell bent(3, 4, {.relu = true, .dtype = float64}, rng);
+  const nn::RnnCell bent(3, 4, rng, {.relu = true, .dtype = float64});
   CHECK(amin(bent(select(x, 0, 0))).item() == 0);
   CHECK(contains(message<ShapeError>([&] { (void)cell(x); }), "LstmCell: x must be [n, 3], got [3, 2, 3]"));
 }
@@ -137,7 +137,7 @@ TEST_CASE("recurrent layers: mistakes are named") {
   CHECK(contains(message<ShapeError>([&] { (void)f(zeros({5, 2, 4})); }),
                  "Lstm: x must be [steps, n, 3], got [5, 2, 4]"));
   CHECK(contains(message<ShapeError>([&] { (void)f(zeros({5, 2, 3}), {.h = zeros({2, 4})}); }),
-                 "Lstm: h must be [layers directions, n, hidden] = [1, 2, 4] for x [5, 2, 3], got [2, 4]"));
-  CHECK(contains(message<ValueError>([] { nn::Gru(3, 0); }), "Gru: hidden must be at least 1, got 0"));
+                 "Lstm: h must be [num_layers directions, n, hidden] = [1, 2, 4] for x [5, 2, 3], got [2, 4]"));
+  CHECK(contains(message<ValueError>([] { nn::Gru(3, 0); }), "Gru: hidden must be >= 1, got 0"));
   CHECK(contains(message<ValueError>([] { nn::Rnn(3, 4, {.dropout = 2}); }), "Rnn: dropout must be in [0, 1], got 2"));
 }

@@ -1,6 +1,6 @@
 #include "support.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 
 using namespace wengert;
@@ -32,7 +32,7 @@ TEST_CASE("Sequential: is the layers one after the other, named by their places"
   const Tensor x = random({5, 3}, -1, 1, 2);
   const Tensor y = to(x, float32);
   CHECK(values(net(y)) == values(net.get<2>()(relu(net.get<0>()(y)))));
-  CHECK(count(net) == 16 + 8);
+  CHECK(num_parameters(net) == 16 + 8);
 }
 
 TEST_CASE("Sequential: takes operators and lambdas, and hands the mode to those who take one") {

@@ -1,10 +1,10 @@
 #include "wengert/nn/tools.h"
 
 #include "files.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/parallel.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/nn/nn.h"
 #include "wengert/optim/adamw.h"
 #include "wengert/optim/average.h"
@@ -63,8 +63,8 @@ TEST_CASE("summary: a row for each layer with its shape, numbers and FLOPs, and 
   CHECK(std::any_of(s.rows.begin(), s.rows.end(), [](auto& r) { return r.layer == "relu"; }));
   std::int64_t parameters = 0;
   for (auto& r : s.rows) parameters += r.parameters;
-  CHECK(parameters == count(model));
-  CHECK(s.parameters == count(model));
+  CHECK(parameters == num_parameters(model));
+  CHECK(s.parameters == num_parameters(model));
   CHECK(s.frozen == 0);
   CHECK(s.flops > 0);
   CHECK(s.backward_flops > s.flops);
@@ -177,12 +177,12 @@ TEST_CASE("freeze: files and averages have frozen parameters as before") {
   CHECK(average.average.hidden.weight.to_vector<float>() != model.hidden.weight.to_vector<float>());
 }
 
-TEST_CASE("leave_out: an optimizer passes over parameters whose gradients were taken out") {
+TEST_CASE("mask_gradients: an optimizer passes over parameters whose gradients were taken out") {
   Mlp model = small();
   const Mlp before = model;
   optim::AdamW adam{model, {.lr = 0.1, .weight_decay = 0.1}};
   auto [loss, grads] = value_and_grad([](const Mlp& m) { return sum(square(m(input()))); }, model);
-  CHECK(nn::leave_out(grads, "hidden.*|gain") == 3);
+  CHECK(nn::mask_gradients(grads, "hidden.*|gain") == 3);
   adam.step(model, grads);
   CHECK(model.hidden.weight.to_vector<float>() == before.hidden.weight.to_vector<float>());
   CHECK(model.gain.to_vector<float>() == before.gain.to_vector<float>());

@@ -40,7 +40,7 @@ struct Mlp {
 };
 
 struct Norm {
-  Param gain, bias;
+  Param weight, bias;
   Tensor mean, var;
 };
 
@@ -49,9 +49,9 @@ struct Cnn {
   Norm norm{numbers({6}), numbers({6}), numbers({6}), numbers({6}, 0.5, 2)};
   nn::Linear output{8 * 2 * 2, 5};
   Tensor operator()(const Tensor& x) const {
-    Tensor y = conv2d(x, first, first_bias, {.stride = 1, .padding = 1});
-    y = relu(batch_norm(y, norm.gain, norm.bias, norm.mean, norm.var));
-    y = max_pool2d(y, 2, 2);
+    Tensor y = conv(x, first, first_bias, {.stride = {1}, .padding = {1}});
+    y = relu(batch_norm(y, norm.weight, norm.bias, norm.mean, norm.var));
+    y = max_pool(y, {2, 2}, {.stride = {2}});
     y = conv(y, second, Tensor(), {.stride = {1, 2}, .padding = {1, 0}, .dilation = {1, 2}, .groups = 2});
     y = adaptive_avg_pool(silu(y), {2, 2});
     return output(flatten(y, 1));
@@ -60,13 +60,13 @@ struct Cnn {
 
 // One head, causal, over learned tokens and positions.
 struct Transformer {
-  Param tokens = numbers({11, 8}), places = numbers({5, 8}), gain = numbers({8}), bias = numbers({8});
+  Param tokens = numbers({11, 8}), places = numbers({5, 8}), weight = numbers({8}), bias = numbers({8});
   nn::Linear query{8, 8}, key{8, 8}, value{8, 8}, up{8, 32}, down{32, 8}, output{8, 11};
   Tensor operator()(const Tensor& words) const {
     Tensor x = embedding(tokens, words) + places;
-    const Tensor h = layer_norm(x, gain, bias);
-    x = x + attention(query(h), key(h), value(h), Tensor(), true).output;
-    x = x + down(gelu_tanh(up(layer_norm(x, gain, bias))));
+    const Tensor h = layer_norm(x, weight, bias);
+    x = x + attention(query(h), key(h), value(h), {.causal = true}).output;
+    x = x + down(gelu_tanh(up(layer_norm(x, weight, bias))));
     return output(x);
   }
 };
@@ -93,7 +93,7 @@ struct Lstm {
 };
 
 struct Sequences {
-  nn::Lstm lstm{4, 6, {.layers = 2, .bidirectional = true}};
+  nn::Lstm lstm{4, 6, {.num_layers = 2, .bidirectional = true}};
   nn::Gru gru{4, 5, {.bidirectional = true}};
   nn::Rnn rnn{4, 3};
   Tensors operator()(const Tensor& x, const Tensor& lengths) const {
@@ -189,11 +189,11 @@ Tensors pairs(const Tensor& x, const Tensor& y) {
 }
 
 Tensors reductions(const Tensor& x) {
-  return {sum(x),        sum(x, {1}),       sum(x, {0, 2}, true), mean(x, {-1}),
-          amax(x, {1}),  amin(x, {0, 2}),   var(x, {1}),          stddev(x, {2}, 0, true),
-          prod(x, {1}),  logsumexp(x, {2}), norm(x, 2, {1}),      norm(x, 1, {1}),
-          softmax(x, 1), log_softmax(x, 0), cumsum(x, 1),         cumsum(x, 2, true),
-          argmax(x, 1),  argmin(x, 2, true)};
+  return {sum(x),        sum(x, {1}),       sum(x, {.axes = {0, 2}, .keep_dims = true}), mean(x, {-1}),
+          amax(x, {1}),  amin(x, {0, 2}),   var(x, {1}),          stddev(x, {.axes = {2}, .correction = 0, .keep_dims = true}),
+          prod(x, {1}),  logsumexp(x, {2}), norm(x, {.axes = {1}}),      norm(x, {.axes = {1}, .p = 1}),
+          softmax(x, 1), log_softmax(x, 0), cumsum(x, 1),         cumsum(x, 2, {.reverse = true}),
+          argmax(x, 1),  argmin(x, {.axis = 2, .keep_dims = true})};
 }
 
 Tensors movements(const Tensor& x, const Tensor& i) {
@@ -207,10 +207,10 @@ Tensors movements(const Tensor& x, const Tensor& i) {
           cat({x, x * 2}, 1),
           stack({x, x}, 1),
           flip(x, {0, 2}),
-          roll(x, 1, 2),
+          roll(x, 2, 1),
           pad(x, {{1, 2}, {0, 1}}),
           index_select(x, 2, i),
-          take(select(x, 0, 0), i),
+          take(select(x, 0, 0), 0, i),
           gather(select(x, 0, 1), 0, reshape(i, {1, 3})),
           matmul(x, transpose(x)),
           matmul(select(x, 0, 0), select(select(x, 0, 0), 0, 1)),
@@ -233,13 +233,13 @@ Tensors windows(const Tensor& x) {  // [2, 4, 9, 8]
 }
 
 Tensors norms(const Tensor& x) {  // [2, 4, 3, 5]
-  const Tensor gain = numbers({4}), bias = numbers({4}), last = numbers({5});
+  const Tensor weight = numbers({4}), bias = numbers({4}), last = numbers({5});
   return {layer_norm(x, last, Tensor()),
-          group_norm(x, 2, gain, bias),
-          instance_norm(x, gain, Tensor()),
+          group_norm(x, 2, weight, bias),
+          instance_norm(x, weight, Tensor()),
           rms_norm(x, last),
-          batch_norm(x, gain, bias),
-          normalize(x, 2, 1),
+          batch_norm(x, weight, bias),
+          normalize(x, {.axis = 1}),
           pixel_shuffle(x, 2)};
 }
 

@@ -1,9 +1,9 @@
 #include "wengert/onnx/onnx.h"
 
-#include "tests/files.h"
-#include "tests/support.h"
+#include "../files.h"
+#include "../support.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #include "models.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/optim/optim.h"
 
 using namespace wengert;

@@ -1,7 +1,7 @@
 #include "models.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/optim/optim.h"
 
 #include <limits>
@@ -96,8 +96,8 @@ TEST_CASE("clip_norm: no gradients have norm zero; infinite and NaN norms do as 
   CHECK(g[1].item() == 0);
   CHECK(std::isnan(optim::clip_norm(g, 1.0)));
   CHECK(std::isnan(g[1].item()));
-  CHECK(
-      contains(message<ValueError>([&] { optim::clip_norm(g, 1.0, {.nonfinite = optim::NonFinite::error}); }), "nan"));
+  CHECK(contains(message<ValueError>([&] { optim::clip_norm(g, 1.0, {.nonfinite = optim::NonFiniteNorm::error}); }),
+                 "nan"));
 }
 
 TEST_CASE("clip_norm: is the same bits for 1, 2, 3 and 8 threads") {
@@ -135,7 +135,8 @@ TEST_CASE("clip: what to do with a norm that is not finite, and how often it was
   Pair model = make_pair(float64);
   auto spoil = [&] { backward(sum(model.a) * infinity + sum(model.b)); };
   const auto before = test::numbers(model);
-  optim::ClipNorm skip{1.0, {.nonfinite = optim::NonFinite::skip}}, zero{1.0, {.nonfinite = optim::NonFinite::zero}};
+  optim::ClipNorm skip{1.0, {.nonfinite = optim::NonFiniteNorm::skip}},
+      zero{1.0, {.nonfinite = optim::NonFiniteNorm::zero}};
   optim::Sgd sgd{model, {.lr = 1}};
   spoil();
   CHECK_FALSE(skip(model));
@@ -145,7 +146,7 @@ TEST_CASE("clip: what to do with a norm that is not finite, and how often it was
   sgd.step(model);
   CHECK(test::numbers(model) == before);
   spoil();
-  optim::ClipNorm strict{1.0, {.nonfinite = optim::NonFinite::error}};
+  optim::ClipNorm strict{1.0, {.nonfinite = optim::NonFiniteNorm::error}};
   CHECK(contains(message<ValueError>([&] { strict(model); }), "inf"));
   Pair g = gradients();
   CHECK(skip(g));

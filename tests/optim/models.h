@@ -2,9 +2,9 @@
 
 // For tests: a small model, gradients that change from step to step, and plain numbers to follow.
 
-#include "wengert/autodiff/model.h"
+#include "wengert/autodiff/model/model.h"
 #include "wengert/autodiff/ops.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/nn/nn.h"
 #include "wengert/optim/optim.h"
 

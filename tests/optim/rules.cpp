@@ -2,7 +2,7 @@
 
 #include "models.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/optim/optim.h"
 
 using namespace wengert;
@@ -85,8 +85,8 @@ TEST_CASE("sgd: decoupled weight decay shrinks the parameters and stays out of t
 
 TEST_CASE("adagrad: eps beside the root as torch has it, inside as textbooks do, and none at all") {
   Pair model = make_pair(float64), other = model, bare = model;
-  check(optim::Adagrad{model, {.lr = 0.1, .lr_decay = 0.02, .initial = 0.1, .weight_decay = 0.01}}, model,
-        [](State& s, int t, double& w, double g) {
+  check(optim::Adagrad{model, {.lr = 0.1, .lr_decay = 0.02, .initial_accumulator_value = 0.1, .weight_decay = 0.01}},
+        model, [](State& s, int t, double& w, double g) {
           g += 0.01 * w;
           if (t == 1) s.a = 0.1;
           s.a += g * g;
@@ -112,7 +112,7 @@ TEST_CASE("rmsprop: every mixture of momentum, centring and the place of eps and
           Pair model = make_pair(float64);
           check(optim::RmsProp{model,
                                {.lr = 0.01,
-                                .decay = 0.9,
+                                .alpha = 0.9,
                                 .eps = 1e-3,
                                 .eps_inside_sqrt = inside,
                                 .momentum = momentum,
@@ -221,7 +221,7 @@ TEST_CASE("radam: the paper's threshold of 4 and torch's of 5 differ in the fift
 
 TEST_CASE("rprop: sizes grow while the sign stays, and after a change of sign it waits") {
   Pair model = make_pair(float64);
-  check(optim::Rprop{model, {.lr = 0.02, .largest = 0.3}}, model, [](State& s, int t, double& w, double g) {
+  check(optim::Rprop{model, {.lr = 0.02, .max_step_size = 0.3}}, model, [](State& s, int t, double& w, double g) {
     if (t == 1) s.b = 0.02;
     const double agree = sign(g * s.a);
     s.b = std::min(std::max(s.b * (agree > 0 ? 1.2 : agree < 0 ? 0.5 : 1), 1e-6), 0.3);

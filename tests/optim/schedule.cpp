@@ -5,7 +5,7 @@
 #include <cmath>
 
 using namespace wengert;
-using namespace wengert::optim;
+using namespace wengert::optim::schedule;
 using test::contains;
 using test::message;
 
@@ -46,7 +46,7 @@ TEST_CASE("schedules: warm restarts begin anew, each time longer") {
 }
 
 TEST_CASE("schedules: one cycle rises, falls, and turns the momentum the other way") {
-  const OneCycle cycle{.max = 1, .steps = 101};
+  const OneCycle cycle{.max_lr = 1, .steps = 101};
   CHECK(cycle(0) == doctest::Approx(1.0 / 25));
   CHECK(cycle.momentum(0) == doctest::Approx(0.95));
   double most = 0, least = 1;
@@ -66,7 +66,7 @@ TEST_CASE("schedules: multiply, follow each other, and are made of any function"
 }
 
 TEST_CASE("plateau: reduces after more than `patience` evaluations without improvement; NaN is none") {
-  Plateau plateau{1, {.factor = 0.5, .patience = 2, .cooldown = 2, .min = 0.2}};
+  Plateau plateau{1, {.factor = 0.5, .patience = 2, .cooldown = 2, .min_lr = 0.2}};
   CHECK(plateau(10) == 1);
   CHECK(plateau(9) == 1);
   CHECK(plateau(9) == 1);
@@ -84,12 +84,12 @@ TEST_CASE("plateau: reduces after more than `patience` evaluations without impro
 
 TEST_CASE("schedules: fields without sense are ValueErrors that name them") {
   auto error = [](auto schedule, std::int64_t t = 1) { return message<ValueError>([&] { schedule(t); }); };
-  CHECK(contains(error(StepDecay{1, 0}), "every must be at least 1, got 0"));
-  CHECK(contains(error(Exponential{1, -1}), "factor"));
+  CHECK(contains(error(StepDecay{1, 0}), "StepDecay: step_size must be >= 1, got 0"));
+  CHECK(contains(error(Exponential{1, -1}), "gamma"));
   CHECK(contains(error(Cosine{.steps = 0}), "steps"));
-  CHECK(contains(error(CosineRestarts{.times = 0}), "times"));
-  CHECK(contains(error(OneCycle{.rise = 1}), "rise"));
-  CHECK(contains(error(Cyclic{.up = 0}), "up"));
+  CHECK(contains(error(CosineRestarts{.t_mult = 0}), "t_mult"));
+  CHECK(contains(error(OneCycle{.pct_start = 1}), "pct_start"));
+  CHECK(contains(error(Cyclic{.step_size_up = 0}), "step_size_up"));
   CHECK(contains(error(WarmUp{0}), "schedule.cpp"));  // the place of the call
   CHECK(contains(message<ValueError>([] { in_turn({}); }), "in_turn"));
   CHECK(contains(message<ValueError>([] { Plateau(1, {.factor = 1}); }), "factor"));

@@ -1,5 +1,5 @@
 #include "support.h"
-#include "wengert/autodiff/random.h"
+#include "wengert/autodiff/tape/random.h"
 #include "wengert/optim/optim.h"
 
 #include <cmath>
@@ -189,12 +189,12 @@ TEST_CASE("lbfgs: finds the minimum of Rosenbrock's function, and a copy goes on
     return sum(100.0 * square(b - square(a)) + square(1.0 - a));
   };
   Tensor x = full({10}, -1, float64);
-  optim::Lbfgs lbfgs{x, {.iterations = 10, .history = 5, .tolerance_change = 0}};
+  optim::Lbfgs lbfgs{x, {.max_iter = 10, .history_size = 5, .tolerance_change = 0}};
   lbfgs.step(x, f);
   optim::Lbfgs copy = lbfgs;
   Tensor y = x;
   for (int i = 0; i < 20; ++i) lbfgs.step(x, f), copy.step(y, f);
   CHECK(x.to_vector<double>() == y.to_vector<double>());
   CHECK(f(x).item() < 1e-12);
-  CHECK(contains(message<ValueError>([&] { optim::Lbfgs(x, {.history = 0}); }), "history"));
+  CHECK(contains(message<ValueError>([&] { optim::Lbfgs(x, {.history_size = 0}); }), "history"));
 }

@@ -1,6 +1,6 @@
 #include "models.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
+#include "wengert/autodiff/tape/gradient.h"
 #include "wengert/optim/optim.h"
 
 using namespace wengert;
@@ -145,7 +145,7 @@ TEST_CASE("sgd: trains a tensor, and a handle on its old value keeps it") {
 TEST_CASE("sgd: options outside their range are ValueErrors that name them, at construction and at a step") {
   Pair model = make_pair(float32);
   const Pair grads = zeros_like(model);
-  CHECK(contains(message<ValueError>([&] { optim::Sgd(model, {.lr = -1}); }), "lr must be at least 0, got -1"));
+  CHECK(contains(message<ValueError>([&] { optim::Sgd(model, {.lr = -1}); }), "lr must be >= 0, got -1"));
   CHECK(contains(message<ValueError>([&] { optim::Sgd(model, {.lr = std::nan("")}); }), "lr"));
   CHECK(contains(message<ValueError>([&] { optim::Sgd(model, {.momentum = 1}); }), "momentum"));
   CHECK(contains(message<ValueError>([&] { optim::Sgd(model, {.weight_decay = -0.1}); }), "weight_decay"));

@@ -4,9 +4,9 @@
 
 #include "files.h"
 #include "support.h"
-#include "wengert/autodiff/gradient.h"
-#include "wengert/autodiff/safetensors.h"
-#include "wengert/autodiff/transforms.h"
+#include "wengert/autodiff/files/safetensors.h"
+#include "wengert/autodiff/tape/gradient.h"
+#include "wengert/autodiff/transforms/transforms.h"
 #include "wengert/data/data.h"
 #include "wengert/optim/optim.h"
 
@@ -27,7 +27,7 @@ struct Deep {
   Buffer seen = zeros({1}, float64);
 };
 
-Deep ones_like(const Deep& model) { return optim::unflatten(ones({count(model)}, float64), model); }
+Deep ones_like(const Deep& model) { return optim::unflatten(ones({num_parameters(model)}, float64), model); }
 double first(const Tensor& t) { return t.to_vector<double>()[0]; }
 
 }  // namespace
@@ -89,7 +89,7 @@ TEST_CASE("averages: the exponential, the mean of all, and what is not trained")
   optim::Swa swa{model};
   double average = 1, total = 0;
   for (int t = 1; t <= 50; ++t) {
-    optim::fill(model, full({count(model)}, t, float64));
+    optim::fill(model, full({num_parameters(model)}, t, float64));
     model.seen.assign(full({1}, t, float64));
     ema.update(model), swa.update(model);
     average = 0.9 * average + 0.1 * t, total += t;
@@ -106,7 +106,7 @@ TEST_CASE("lookahead: every k steps the slow weights move, and the fast ones go 
   optim::Lookahead lookahead{model, {.every = 3, .alpha = 0.5}};
   double fast = 1, slow = 1;
   for (int t = 1; t <= 10; ++t) {
-    fast -= 0.3, optim::fill(model, full({count(model)}, first(model.gain) - 0.3, float64));
+    fast -= 0.3, optim::fill(model, full({num_parameters(model)}, first(model.gain) - 0.3, float64));
     lookahead.update(model);
     if (t % 3 == 0) slow += 0.5 * (fast - slow), fast = slow;
     CHECK(first(model.output.bias) == doctest::Approx(fast).epsilon(1e-13));
@@ -127,15 +127,15 @@ struct Training {
   Optimizer optimizer;
   optim::Ema<Small> average{model, {.decay = 0.9}};
   Rng order{7}, dropout{8};  // order: as it was before this epoch was shuffled
-  TrainState<Small, Optimizer, optim::Ema<Small>, Rng, Rng> state{model, optimizer, average, order, dropout};
+  train::State<Small, Optimizer, optim::Ema<Small>, Rng, Rng> state{model, optimizer, average, order, dropout};
 
   explicit Training(Optimizer (*make)(Small&)) : optimizer(make(model)) {}
   void run(int steps) {
     const data::Dataset points{Rng{3}.normal({33, 5}), Rng{4}.normal({33})};
-    const optim::Schedule lr = optim::WarmUp{20} * optim::Cosine{.base = 0.02, .steps = 100};
+    const optim::Schedule lr = optim::schedule::WarmUp{20} * optim::schedule::Cosine{.base = 0.02, .steps = 100};
     for (int i = 0; i < steps; ++i) {
       Rng shuffle = order;
-      const data::Batches epoch = data::batches(points, {.size = 4, .shuffle = shuffle});
+      const data::Batches epoch = data::batches(points, {.batch_size = 4, .shuffle = shuffle});
       const auto [x, y] = epoch[state.step % 9];
       const Tensor keep = dropout.bernoulli({8}, 0.8, float32) / 0.8;
       auto residuals = [&, x = x, y = y](const Small& m) { return matmul(tanh(matmul(x, m.w)) * keep, m.v) - y; };
@@ -191,7 +191,7 @@ TEST_CASE("resume: 50 steps, save, a new process, load, 50 steps are 100 steps, 
     run("radam", +[](Small& p) { return optim::Radam(p); });
     run("rprop", +[](Small& p) { return optim::Rprop(p); });
     run("lion", +[](Small& p) { return optim::Lion(p); });
-    run("lbfgs", +[](Small& p) { return optim::Lbfgs(p, {.iterations = 3, .history = 5}); });
+    run("lbfgs", +[](Small& p) { return optim::Lbfgs(p, {.max_iter = 3, .history_size = 5}); });
     run("newton_cg", +[](Small& p) { return optim::NewtonCg(p); });
     run("least_squares", +[](Small& p) { return optim::LeastSquares(p); });
   };

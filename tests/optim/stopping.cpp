@@ -2,7 +2,7 @@
 
 #include "files.h"
 #include "support.h"
-#include "wengert/autodiff/parallel.h"
+#include "wengert/autodiff/base/parallel.h"
 #include "wengert/optim/optim.h"
 
 #include <signal.h>
@@ -36,9 +36,9 @@ struct Training {
   optim::AdamW<One> adam{model};
   optim::Ema<One> average{model};
   optim::EarlyStopping<One> stopping{model};
-  optim::Plateau plateau{0.1};
-  optim::KeptRng rng{42};
-  optim::Kept<std::int64_t> epoch = 0;
+  optim::schedule::Plateau plateau{0.1};
+  optim::Stored<Rng> rng = Rng{42};
+  optim::Stored<std::int64_t> epoch = 0;
 };
 
 }  // namespace
@@ -58,7 +58,7 @@ TEST_CASE("early stopping: min_delta, baseline, start and maximize") {
   optim::EarlyStopping base{filled(9), {.patience = 3, .baseline = 1}};
   CHECK(run(base, {5, 4, 3, 2, 0}) == 3);  // improves, but never below the baseline
   CHECK(base.best == 3);
-  optim::EarlyStopping late{filled(9), {.patience = 2, .start = 3}};
+  optim::EarlyStopping late{filled(9), {.patience = 2, .start_from_epoch = 3}};
   CHECK(run(late, {1, 1, 1, 5, 6, 7, 8}) == 6);
   CHECK(late.best == 5);
   optim::EarlyStopping up{filled(9), {.patience = 1, .maximize = true}};
@@ -81,7 +81,7 @@ TEST_CASE("checkpoints: everything in a struct of yours comes back, generators t
     a.adam.step(a.model, {.w = Param(rng.normal({4}))});
     a.average.update(a.model), a.plateau(1), a.stopping(1, a.model);
     a.epoch = a.epoch + 1;
-    a.rng.put(rng);
+    a.rng = rng;
     files.save(a, epoch, epoch == 2 ? 0.1 : 1);
   }
   CHECK(files.steps() == std::vector<std::int64_t>{3, 4});
@@ -89,8 +89,8 @@ TEST_CASE("checkpoints: everything in a struct of yours comes back, generators t
   CHECK(files.load_latest(b) == 4);
   CHECK(b.model.w.to_vector<float>() == a.model.w.to_vector<float>());
   CHECK(b.adam.t == 5);
-  CHECK(b.rng.rng() == a.rng.rng());
-  CHECK(b.plateau.bad == a.plateau.bad);
+  CHECK(Rng(b.rng) == Rng(a.rng));
+  CHECK(b.plateau.num_bad == a.plateau.num_bad);
   CHECK(b.epoch == 5);
   Training best;
   CHECK(files.load_best(best));

@@ -14,20 +14,20 @@ using test::message;
 
 namespace {
 
-History table(std::vector<std::vector<double>> rows) {
-  History h({"epoch", "step", "seconds", "lr", "loss", "accuracy"});
+train::History table(std::vector<std::vector<double>> rows) {
+  train::History h({"epoch", "step", "seconds", "lr", "loss", "accuracy"});
   for (const auto& row : rows) h.add(row);
   return h;
 }
-FitEvent event(const History& h) {
+train::FitEvent event(const train::History& h) {
   return {.epochs = 9, .gradient_norm = std::nan(""), .lr = 0.5, .seconds_left = 75, .history = h};
 }
 
 // What a bar writes.
-std::string printed(int columns, const std::vector<FitEvent>& events) {
+std::string printed(int columns, const std::vector<train::FitEvent>& events) {
   std::FILE* file = std::tmpfile();
-  ProgressBar bar(file, columns);
-  for (const FitEvent& e : events) bar(e);
+  train::ProgressBar bar(file, columns);
+  for (const train::FitEvent& e : events) bar(e);
   std::string text(static_cast<std::size_t>(std::ftell(file)), ' ');
   std::rewind(file);
   REQUIRE(std::fread(text.data(), 1, text.size(), file) == text.size());
@@ -47,9 +47,9 @@ T number(const std::string& bytes, std::size_t at) {
 TEST_CASE("csv log: a line for each epoch, and a training that goes on replaces what it does again") {
   const TemporaryFolder folder;
   const std::string path = folder / "log.csv", names = "epoch,step,seconds,lr,loss,accuracy\n";
-  const History two = table({{1, 10, 0.5, 0.1, 2.5, 0.25}, {2, 20, 1, 0.1, 1.5, 0.5}});
-  CsvLog log(path);
-  FitEvent e = event(two);
+  const train::History two = table({{1, 10, 0.5, 0.1, 2.5, 0.25}, {2, 20, 1, 0.1, 1.5, 0.5}});
+  train::CsvLog log(path);
+  train::FitEvent e = event(two);
   log(e);
   CHECK(read_bytes(path).empty());  // steps are not logged
   e.end_of_epoch = true;
@@ -57,25 +57,25 @@ TEST_CASE("csv log: a line for each epoch, and a training that goes on replaces 
   CHECK(read_bytes(path) == names + "1,10,0.5,0.1,2.5,0.25\n2,20,1,0.1,1.5,0.5\n");
 
   // Killed in the middle of epoch 3 of a run whose last file is that of epoch 1.
-  const History again = table({{2, 20, 1, 0.1, 1.25, 0.5}});
-  FitEvent resumed = event(again);
+  const train::History again = table({{2, 20, 1, 0.1, 1.25, 0.5}});
+  train::FitEvent resumed = event(again);
   resumed.end_of_epoch = true;
-  CsvLog more(path, {.append = true});
+  train::CsvLog more(path, {.append = true});
   more(resumed);
   CHECK(read_bytes(path) == names + "1,10,0.5,0.1,2.5,0.25\n2,20,1,0.1,1.25,0.5\n");
 
-  History other({"epoch", "loss"});
+  train::History other({"epoch", "loss"});
   other.add({1, 2});
-  FitEvent wrong = event(other);
+  train::FitEvent wrong = event(other);
   wrong.end_of_epoch = true;
-  CsvLog bad(path, {.append = true});
+  train::CsvLog bad(path, {.append = true});
   CHECK(contains(message<FileError>([&] { bad(wrong); }), "has the columns"));
-  CsvLog nowhere(folder / "none/log.csv");
+  train::CsvLog nowhere(folder / "none/log.csv");
   CHECK_THROWS_AS(nowhere(e), FileError);
 }
 
 TEST_CASE("history: a picture has a panel for each last word, names are escaped, and NaN leaves a gap") {
-  History h({"epoch", "loss", "validation loss", "a<b", "nothing"});
+  train::History h({"epoch", "loss", "validation loss", "a<b", "nothing"});
   h.add({1, 100, 90, 1, std::nan("")});
   h.add({2, std::nan(""), 2, 2, std::nan("")});
   h.add({3, 1, 2, 3, std::nan("")});
@@ -85,8 +85,8 @@ TEST_CASE("history: a picture has a panel for each last word, names are escaped,
   CHECK_FALSE(contains(svg, "nothing"));
   CHECK_FALSE(contains(svg, "nan"));
   CHECK(svg.ends_with("</svg>\n"));
-  CHECK(contains(History({"epoch", "loss"}).svg(), "</svg>"));
-  History constant({"epoch", "loss"});
+  CHECK(contains(train::History({"epoch", "loss"}).svg(), "</svg>"));
+  train::History constant({"epoch", "loss"});
   constant.add({1, 0});
   CHECK_FALSE(contains(constant.svg(), "nan"));
   const TemporaryFolder folder;
@@ -96,8 +96,8 @@ TEST_CASE("history: a picture has a panel for each last word, names are escaped,
 }
 
 TEST_CASE("progress bar: a bar on a terminal, plain lines else") {
-  const History h = table({{2, 20, 1, 0.1, 1.5, 0.5}});
-  FitEvent step = event(h), epoch = step, end = step;
+  const train::History h = table({{2, 20, 1, 0.1, 1.5, 0.5}});
+  train::FitEvent step = event(h), epoch = step, end = step;
   step.epoch = epoch.epoch = 2, step.batch = 5, step.batches = 10, step.loss = 1.25, step.rows_per_second = 12345;
   epoch.end_of_epoch = true, epoch.rows_per_second = 12345, end.end = true;
   const std::string plain = printed(0, {step, epoch, end});
@@ -116,10 +116,10 @@ TEST_CASE("progress bar: a bar on a terminal, plain lines else") {
 
 TEST_CASE("tensorboard log: records with lengths and masked checksums, one for each number") {
   const TemporaryFolder folder;
-  const History h = table({{1, 10, 0.5, 0.1, 2.5, 0.25}});
-  TensorBoardLog log(folder / "runs/1", {.every = 2}), second(folder / "runs/1");
+  const train::History h = table({{1, 10, 0.5, 0.1, 2.5, 0.25}});
+  train::TensorBoardLog log(folder / "runs/1", {.every = 2}), second(folder / "runs/1");
   CHECK(log.path() != second.path());
-  FitEvent step = event(h), epoch = step;
+  train::FitEvent step = event(h), epoch = step;
   step.step = 3;
   log(step);  // not one of every two
   step.step = 300, step.batch_loss = 0.75;

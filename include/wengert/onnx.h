@@ -1,0 +1,4 @@
+#pragma once
+
+#include "wengert/autodiff.h"
+#include "wengert/onnx/onnx.h"
