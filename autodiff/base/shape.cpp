@@ -2,6 +2,8 @@
 
 #include "wengert/autodiff/base/fail.h"
 
+#include <fmt/ranges.h>
+
 namespace wengert {
 
 std::string_view name(DType d) {

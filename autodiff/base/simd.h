@@ -260,10 +260,10 @@ struct Lanes {
 #undef WENGERT_LANES
   // A NaN in either operand is the result. The machine's max and min give the second operand if one of them is NaN.
   WENGERT_LANE friend Lanes maximum(Lanes a, Lanes b) {
-    return xsimd::select(xsimd::isnan(a.v), a.v, xsimd::max(a.v, b.v));
+    return xsimd::select(xsimd::isnan(a.v), a.v, detail::larger(a.v, b.v));
   }
   WENGERT_LANE friend Lanes minimum(Lanes a, Lanes b) {
-    return xsimd::select(xsimd::isnan(a.v), a.v, xsimd::min(a.v, b.v));
+    return xsimd::select(xsimd::isnan(a.v), a.v, detail::smaller(a.v, b.v));
   }
   WENGERT_LANE friend Lanes max(Lanes a, Lanes b) { return maximum(a, b); }
   WENGERT_LANE friend Lanes min(Lanes a, Lanes b) { return minimum(a, b); }
@@ -314,7 +314,7 @@ struct Lanes {
     Batch p;  // `scale` times P
   };
   WENGERT_LANE static auto exponential(Batch x, double scale) {
-    const Batch a = xsimd::max(Batch(-104), x);  // a NaN passes
+    const Batch a = detail::larger(Batch(-104), x);  // a NaN passes
 #if defined(__AVX512F__)
     const Batch n = xsimd::nearbyint(a * Batch(T(1.44269504))), k = n;
 #else
@@ -328,7 +328,7 @@ struct Lanes {
   }
   WENGERT_LANE friend Lanes exp(Lanes x) {
     if constexpr (sizeof(T) == 4) {
-      const Batch a = xsimd::min(Batch(89), x.v);  // where e^x is infinite already
+      const Batch a = detail::smaller(Batch(89), x.v);  // where e^x is infinite already
 #if defined(__AVX512F__)
       return exp_below(Lanes(a));
 #else
@@ -384,7 +384,7 @@ struct Lanes {
   }
   /// x between -bound and bound; a NaN passes, since these return the second of operands that do not compare.
   WENGERT_LANE static Lanes within(T bound, Lanes x) {
-    return xsimd::max(Batch(-bound), xsimd::min(Batch(bound), x.v));
+    return detail::larger(Batch(-bound), detail::smaller(Batch(bound), x.v));
   }
   // In float32 tanh and erf are x P(x^2) / Q(x^2), fitted relatively where they have not yet rounded to one: 2.1e-8
   // and 2.5e-8 off before rounding, and three times as fast as xsimd's.

@@ -33,4 +33,24 @@ T sum_of(const xsimd::batch<T, Arch>& x) {
 #endif
 }
 
+/// The larger element of each pair, and b's where one of them is NaN, as x86 has it.
+template <class T, class Arch>
+xsimd::batch<T, Arch> larger(const xsimd::batch<T, Arch>& a, const xsimd::batch<T, Arch>& b) {
+#if XSIMD_VERSION_MAJOR >= 14
+  return xsimd::max(b, a);
+#else
+  return xsimd::max(a, b);
+#endif
+}
+
+/// The smaller element of each pair, and b's where one of them is NaN, as x86 has it.
+template <class T, class Arch>
+xsimd::batch<T, Arch> smaller(const xsimd::batch<T, Arch>& a, const xsimd::batch<T, Arch>& b) {
+#if XSIMD_VERSION_MAJOR >= 14
+  return xsimd::min(b, a);
+#else
+  return xsimd::min(a, b);
+#endif
+}
+
 }  // namespace wengert::detail

@@ -19,7 +19,7 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 // Entries that are NaN may be missed here: they turn the sum, and with it the whole row, into NaN anyway.
 template <class L, class T>
 L largest(const T* x, std::int64_t n) {
-  const auto larger = [](L a, L b) -> L { return xsimd::max(a.v, b.v); };
+  const auto larger = [](L a, L b) -> L { return detail::larger(a.v, b.v); };
   const L least(-infinity<T>);
   L most[4] = {least, least, least, least};
   std::int64_t i = 0;
