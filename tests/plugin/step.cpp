@@ -11,7 +11,7 @@ WENGERT_API double train() try {
   Rng rng{1};
   nn::Linear model(4, 1, rng);
   optim::Adam adam{model, {.lr = 0.1}};
-  const Tensor x = randn({32, 4}, rng), y = sum(x, {1}, true);
+  const Tensor x = randn({32, 4}, rng), y = sum(x, {.axes = {1}, .keep_dims = true});
   double last = 0;
   for (int step = 0; step < 20; ++step) {
     const Tensor loss = nn::mse(model(x), y);
