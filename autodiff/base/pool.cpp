@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -221,23 +222,24 @@ struct Cache {
   }
 };
 
-// The flag is trivially destructible, so it can be read after the cache of this thread is gone.
-enum class Life : char { unborn, alive, dead };
+// The cache is on the heap: thread-local storage of a library that a program opens by dlopen comes out of a few hundred
+// bytes that glibc keeps for all of them. The flag is trivially destructible, so it can be read after the cache is
+// gone.
 [[gnu::tls_model("initial-exec")]] constinit thread_local Cache* cache_of_thread = nullptr;
-[[gnu::tls_model("initial-exec")]] constinit thread_local Life life = Life::unborn;
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool thread_ends = false;
 
 struct Owner {
-  Cache cache;
-  Owner() { cache_of_thread = &cache, life = Life::alive; }
   ~Owner() {
-    cache.empty();
-    cache_of_thread = nullptr, life = Life::dead;
+    thread_ends = true;
+    if (!cache_of_thread) return;
+    cache_of_thread->empty();
+    delete std::exchange(cache_of_thread, nullptr);
   }
 };
 [[gnu::noinline]] Cache* make_cache() {
-  if (life == Life::dead) return nullptr;
+  if (thread_ends) return nullptr;
   thread_local Owner owner;
-  return &owner.cache;
+  return cache_of_thread = new (std::nothrow) Cache;
 }
 Cache* cache() { return cache_of_thread ? cache_of_thread : make_cache(); }
 
@@ -246,7 +248,7 @@ Cache* cache() { return cache_of_thread ? cache_of_thread : make_cache(); }
   if (c >= class_count) throw std::bad_alloc();
   const std::size_t size = size_of_class(c);
   Cache* mine = cache();
-  if (!mine) {  // a thread that is already being taken down
+  if (!mine) {  // the thread is being taken down, or there is no memory for a cache
     store().account(static_cast<std::int64_t>(size));
     return store().new_block(size);
   }
